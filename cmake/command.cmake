@@ -1,0 +1,10 @@
+# The command. It includes nothing but include/ and its own folder.
+file(GLOB CLI_SOURCES CONFIGURE_DEPENDS cli/*.c)
+add_executable(blip2 ${CLI_SOURCES})
+target_compile_definitions(blip2 PRIVATE BLIP2_VERSION="${PROJECT_VERSION}")
+target_link_libraries(blip2 PRIVATE blip2_static PkgConfig::JANSSON)
+if(EDIT_FOUND)
+  target_compile_definitions(blip2 PRIVATE HAVE_LIBEDIT=1)
+  target_link_libraries(blip2 PRIVATE PkgConfig::EDIT)
+endif()
+install(TARGETS blip2 DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -1,0 +1,113 @@
+/* blip2_debug.h: plumbing for `blip2 debug`, `bench`, `doctor` and the tests. Unstable, not
+ * installed. Same conventions as blip2.h. */
+#ifndef BLIP2_DEBUG_H
+#define BLIP2_DEBUG_H
+
+#include "blip2.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Arrays handed out by this header are freed with this. */
+BLIP2_API void blip2_debug_free(void *p);
+
+/* Test hook: the n-th allocation of the library from now on fails, once; 0: off. */
+BLIP2_API void blip2_debug_fail_alloc(long n);
+BLIP2_API size_t blip2_debug_bytes_in_use(void);
+
+/* --- tokenizer: dir_or_name needs tokenizer files only ------------------------------------------ */
+typedef struct blip2_tokenizer blip2_tokenizer;
+BLIP2_API blip2_tokenizer *blip2_tokenizer_load(const char *dir_or_name, blip2_error *err);
+BLIP2_API void blip2_tokenizer_free(blip2_tokenizer *t);
+/* Template included. text may hold U+0000. *ids is freed with blip2_debug_free. */
+BLIP2_API bool blip2_tokenizer_encode(const blip2_tokenizer *t, const char *text, size_t n,
+                                      int **ids, size_t *count, blip2_error *err);
+/* Special tokens skipped. The text is freed with blip2_debug_free and may hold U+0000. */
+BLIP2_API char *blip2_tokenizer_decode(const blip2_tokenizer *t, const int *ids, size_t count,
+                                       size_t *n, blip2_error *err);
+
+/* --- preprocessing ------------------------------------------------------------------------------ */
+/* rgb [size,size,3] after the resize, chw float [3,size,size] normalised; either may be NULL. */
+BLIP2_API bool blip2_debug_preprocess(const blip2_image *image, blip2_library library, int size,
+                                      uint8_t *rgb, float *chw, blip2_error *err);
+
+/* --- NPY ---------------------------------------------------------------------------------------- */
+BLIP2_API float *blip2_npy_read(const char *path, int *rank, int64_t shape[8], blip2_error *err);
+BLIP2_API bool blip2_npy_write(const char *path, const float *data, int rank, const int64_t *shape,
+                               blip2_error *err);
+
+/* --- one pass through a model ------------------------------------------------------------------- */
+typedef struct blip2_debug_run {
+    const float *pixels; /* [3, height, width]; or NULL: image, prepared as --library says */
+    int height, width;
+    const blip2_image *image;
+    const int *ids; /* text ids without image placeholders */
+    size_t id_count;
+    const char *dump_dir; /* NULL: none. One NAME.npy per activation. */
+    bool generate;
+    const blip2_options *options; /* for generate; from blip2_debug_options */
+} blip2_debug_run;
+
+typedef struct blip2_debug_output {
+    size_t count; /* sequences */
+    int **ids;
+    size_t *id_counts;
+    double *scores;
+} blip2_debug_output;
+
+/* Neutral options with the special ids of the model: 1 beam, penalties 1, 20 new tokens. */
+BLIP2_API blip2_options blip2_debug_options(blip2_library library);
+/* out is zeroed first; free with blip2_debug_output_free. May be NULL without generate. */
+BLIP2_API bool blip2_debug_forward(blip2_session *session, const blip2_debug_run *run,
+                                   blip2_debug_output *out, blip2_error *err);
+BLIP2_API void blip2_debug_output_free(blip2_debug_output *out);
+
+/* A model without a tokenizer is fine here: text is then not available. */
+BLIP2_API blip2_model *blip2_debug_load(const char *path_or_name, blip2_dtype dtype,
+                                        blip2_error *err);
+
+/* --- machine and speed -------------------------------------------------------------------------- */
+typedef struct blip2_machine {
+    char cpu[128], isa[32];
+    const char *const *isas;   /* all kernel sets usable here, NULL-terminated, best last */
+    char bf16_kernel[16], f16_kernel[16];
+    int threads;
+    double gops_f32, gops_bf16, gops_fp16, gops_int8; /* peak of each instruction; 0: not there */
+    double gbs_mapped, gbs_huge;                      /* read bandwidth */
+    size_t memory, memory_available;
+    bool probe_cached;
+    const char *line_editing; /* set by the command, not the library */
+} blip2_machine;
+/* Measures for a moment; bandwidth only when asked (half a second). */
+BLIP2_API bool blip2_debug_machine(blip2_machine *m, int threads, bool bandwidth, blip2_error *err);
+
+/* A zoo type ("blip2-opt-2.7b", "opt-2.7b", "blip2_opt/pretrain_opt2.7b") with random weights of
+ * the given precision in memory, on small pages as a mapped file has them. */
+BLIP2_API blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, blip2_error *err);
+
+typedef struct blip2_stage {
+    const char *name;   /* preprocess gemm encode qformer prefill decode decode_beam5 caption */
+    double ms;          /* median */
+    const char *kernel; /* NULL: not a product */
+    double gops, of_peak, gbs, of_bandwidth; /* 0: does not apply */
+} blip2_stage;
+
+typedef struct blip2_bench {
+    const char *dtype;
+    uint64_t weights_bytes;
+    size_t stage_count;
+    blip2_stage stages[8];
+} blip2_bench;
+
+/* Runs every stage `repeat` times on a synthetic picture; m as measured by blip2_debug_machine.
+ * on_stage (may be NULL) is called before each stage, for progress. */
+BLIP2_API bool blip2_debug_bench(blip2_session *session, const blip2_machine *m, int repeat,
+                                 void (*on_stage)(void *user, const char *name), void *user,
+                                 blip2_bench *out, blip2_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,40 @@
+/* base/file.h: mapped files, bounded reads, atomic writes. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdio.h>
+#include <stddef.h>
+#include "base/error.h"
+
+typedef struct MappedFile {
+    const unsigned char *data; /* NULL for an empty file */
+    size_t size;
+} MappedFile;
+
+/* Maps a regular file read-only. A directory, a missing or an unreadable file is an error with
+ * `code` and a message that begins with the path. */
+bool file_map(MappedFile *m, const char *path, ErrorCode code, Error *e);
+void file_unmap(MappedFile *m);
+
+/* Reads all of a file (or of stdin when path is "-") into one zero-terminated mem_alloc'd block of
+ * at most `limit` bytes. The caller frees it with mem_free. */
+unsigned char *file_read(const char *path, size_t limit, size_t *size, ErrorCode code, Error *e);
+
+bool file_exists(const char *path); /* anything with that name */
+bool file_is_dir(const char *path);
+
+/* "dir/name" in mem_alloc'd memory, or NULL when out of memory. */
+char *path_join(const char *dir, const char *name);
+
+/* Writes through PATH.tmp.PID, fsyncs and renames: after a crash or a full disk PATH is either the
+ * old or the whole new file. */
+typedef struct AtomicFile {
+    FILE *f;
+    char *path, *tmp;
+} AtomicFile;
+
+bool atomic_open(AtomicFile *a, const char *path, Error *e);
+bool atomic_commit(AtomicFile *a, Error *e); /* on error the temporary file is removed */
+void atomic_abort(AtomicFile *a);
+
+#endif

@@ -1,0 +1,31 @@
+/* base/json.h: jansson with bounds, and typed access with one-line errors.
+ *
+ * Documents come from strangers: size is limited by the caller, nesting by JANSSON's parser depth
+ * (json_parse refuses more than 128 levels before parsing), duplicate keys are refused, numbers
+ * are range-checked. Every message names file and key. */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <stdint.h>
+#include <jansson.h>
+#include "base/error.h"
+
+/* Parses text (need not be zero-terminated). name is used in messages. The caller owns the result
+ * and frees it with json_decref. */
+json_t *json_parse(const char *text, size_t n, const char *name, ErrorCode code, Error *e);
+
+/* Reads and parses DIR/NAME; limit in bytes. */
+json_t *json_load_path(const char *path, size_t limit, ErrorCode code, Error *e);
+
+/* Typed members of an object. A missing or null key gives the default; a wrong type or a value out
+ * of [min,max] is ERR_BAD_MODEL "FILE: KEY: expected an integer in [min, max], got X". */
+bool json_int(const json_t *o, const char *key, int64_t def, int64_t min, int64_t max, int64_t *out,
+              const char *file, Error *e);
+bool json_real(const json_t *o, const char *key, double def, double *out, const char *file,
+               Error *e);
+bool json_flag(const json_t *o, const char *key, bool def, bool *out, const char *file, Error *e);
+/* The string stays owned by the document. */
+bool json_text(const json_t *o, const char *key, const char *def, const char **out,
+               const char *file, Error *e);
+
+#endif

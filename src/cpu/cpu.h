@@ -1,0 +1,39 @@
+/* cpu/cpu.h: the CPU backend. */
+#ifndef CPU_CPU_H
+#define CPU_CPU_H
+
+#include "tensor/backend.h"
+
+typedef struct CpuOptions {
+    int threads;         /* 0: as many as this process may use (cpus_usable) */
+    const char *isa;     /* NULL: $BLIP2_ISA, else the best that cpuid allows. portable, avx2, avx512, avx512bf16, neon */
+    Precision precision; /* PREC_FAST may choose by measurement, see cpu_probe */
+} CpuOptions;
+
+/* Opens the CPU. Errors: ERR_USAGE (unknown ISA, or one this CPU lacks, with the list of those it
+ * has), ERR_MEMORY. Free with dev->close(dev). */
+Device *cpu_open(const CpuOptions *o, Error *e);
+
+/* NULL-terminated list of the kernel sets that are built in and that this CPU can run, best last. */
+const char *const *cpu_isas(void);
+
+/* What the measurement at start chose and saw; for doctor and bench. Stored per CPU model in
+ * $XDG_CACHE_HOME/blip2/cpu-MODEL.json (or ~/.cache), measured afresh when absent (a few ms). */
+typedef struct CpuProbe {
+    char cpu[128];           /* model name from cpuid */
+    char isa[32];            /* best kernel set */
+    char bf16_kernel[16];    /* "bf16" (vdpbf16ps) or "widened" (f32 FMA on widened weights) */
+    char f16_kernel[16];     /* "fp16" or "widened" */
+    double gops_f32, gops_bf16, gops_fp16, gops_int8; /* peak of the instruction, 0: not there */
+    bool from_cache;
+} CpuProbe;
+bool cpu_probe(CpuProbe *p, int threads, Error *e);
+
+/* Name of the kernel `linear` uses on this device for a weight type: "f32", "widened", "bf16",
+ * "fp16", "int8". */
+const char *cpu_kernel_name(const Device *d, DType weight);
+
+/* Measured read bandwidth in GB/s: of a mapped file on small pages, and of huge pages. */
+double cpu_bandwidth(int threads, bool huge);
+
+#endif

@@ -1,0 +1,44 @@
+/* cpu/kernels.h: how the kernel files (k_*.c) meet the device (cpu.c).
+ *
+ * Every k_*.c is compiled once per instruction set with ISA=<name> and ISA_<name>=1 defined. All
+ * its functions are static but one, install_<family>_<isa>, which puts its entries into a Backend
+ * table. cpu.c fills the table of the chosen set when a device is opened. */
+#ifndef CPU_KERNELS_H
+#define CPU_KERNELS_H
+
+#include "tensor/backend.h"
+
+#define ISA_CAT2(a, b) a##_##b
+#define ISA_CAT(a, b)  ISA_CAT2(a, b)
+#define ISA_SYM(name)  ISA_CAT(name, ISA)
+
+/* The four families, declared for every instruction set that the build knows. */
+#define DECLARE_ISA(isa)                                                                          \
+    void install_linear_##isa(Backend *b);    /* k_linear.c: linear */                            \
+    void install_attention_##isa(Backend *b); /* k_attention.c: attention, attention_slots */     \
+    void install_rows_##isa(Backend *b);      /* k_rows.c: the other forward functions */         \
+    void install_back_##isa(Backend *b);      /* k_back.c: all *_back and accumulate */
+DECLARE_ISA(portable)
+DECLARE_ISA(avx2)
+DECLARE_ISA(avx512)
+DECLARE_ISA(avx512bf16)
+DECLARE_ISA(neon)
+
+/* Which of several possible kernels `linear` uses for a 16-bit weight (chosen by cpu_probe). */
+typedef enum Kernel16 { K16_WIDENED, K16_NATIVE } Kernel16;
+
+enum { SCRATCH_PACK_X, SCRATCH_LINEAR, SCRATCH_ATTENTION, SCRATCH_BACK, SCRATCH_COUNT };
+
+typedef struct CpuDevice {
+    Device base;
+    Backend table;             /* base.k points here */
+    Kernel16 bf16, f16;
+    void *scratch[SCRATCH_COUNT];
+    size_t scratch_size[SCRATCH_COUNT];
+} CpuDevice;
+
+/* At least `bytes` of 64-byte aligned memory that stays until the next call with the same `which`.
+ * NULL: out of memory. Call outside of parallel regions. */
+void *cpu_scratch(Device *d, int which, size_t bytes);
+
+#endif

@@ -1,0 +1,68 @@
+/* image/image.h: from a file of any supported kind to the pixels a vision tower wants.
+ *
+ * Formats are told by content, not by name: JPEG, PNG, WebP, GIF (first frame), BMP, PNM. */
+#ifndef IMAGE_IMAGE_H
+#define IMAGE_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+
+/* 8-bit pixels, row by row without padding; channels 3 (RGB) or 4 (RGBA, alpha not premultiplied).
+ * data is mem_alloc'd. */
+typedef struct Picture {
+    int width, height, channels;
+    int orientation; /* EXIF 1..8; 1 when there is none */
+    uint8_t *data;
+} Picture;
+
+/* More pixels than this are refused before anything is allocated (Pillow's bomb limit). */
+#define PICTURE_MAX_PIXELS 178956970
+
+/* Decodes bytes; name is for messages ("NAME: picture: truncated JPEG"). Errors are ERR_FAILED,
+ * ERR_MEMORY. Decoded as Pillow's Image.open does it (preprocessing.md 6), alpha kept where the
+ * file has it (palette transparency included), pixels not yet turned by EXIF. */
+bool picture_decode(Picture *p, const void *bytes, size_t n, const char *name, Error *e);
+
+/* Reads a file, or stdin when path is "-". */
+bool picture_load(Picture *p, const char *path, Error *e);
+
+/* Copies caller's pixels: channels 1 (grey), 3 or 4. */
+bool picture_from_pixels(Picture *p, const uint8_t *pixels, int width, int height, int channels,
+                         Error *e);
+void picture_free(Picture *p);
+
+/* How a picture becomes RGB of S x S (preprocessing.md 1). */
+typedef enum PrepareRoute {
+    ROUTE_OWN,   /* our verbs: upright by EXIF, alpha over white, horizontal pass first */
+    ROUTE_LAVIS, /* EXIF ignored, alpha dropped, horizontal first */
+    ROUTE_HF,    /* EXIF ignored, alpha over white, Pillow 13's order of passes */
+} PrepareRoute;
+
+/* What a model's preprocessor_config.json says. */
+typedef struct PrepareSpec {
+    int width, height;
+    float mean[3], std[3];
+} PrepareSpec;
+
+/* LAVIS' defaults: CLIP mean and std, 224 x 224 or what is given. */
+PrepareSpec prepare_default(int size);
+
+/* Picture -> RGB bytes [height, width, 3] after the resize (Pillow's bicubic, bit-exact) in
+ * mem_alloc'd memory. NULL with an error when out of memory. The picture is not changed. */
+uint8_t *picture_resize(const Picture *p, PrepareRoute route, int width, int height, Error *e);
+
+/* RGB bytes [h, w, 3] -> float CHW, (v/255 - mean) / std, every step rounded to f32. */
+void picture_normalise(float *chw, const uint8_t *rgb, int width, int height,
+                       const PrepareSpec *spec);
+
+/* Both steps: out is [3, spec->height, spec->width]. */
+bool picture_prepare(float *out, const Picture *p, PrepareRoute route, const PrepareSpec *spec,
+                     Error *e);
+
+/* Pillow's bicubic on plain RGB; exposed for tests. vertical_first is Pillow 13's other order. */
+bool resize_bicubic(uint8_t *dst, int dw, int dh, const uint8_t *src, int sw, int sh,
+                    bool vertical_first, Error *e);
+
+#endif

@@ -1,0 +1,68 @@
+/* models/config.h: what a model directory says about itself (config.json, generation_config.json,
+ * preprocessor_config.json, processor_config.json), checked and complete. checkpoints.md 3. */
+#ifndef MODELS_CONFIG_H
+#define MODELS_CONFIG_H
+
+#include <stdbool.h>
+#include "base/error.h"
+
+typedef struct VitConfig {
+    int width, layers, heads, mlp, image, patch; /* image: pixels of the trained grid */
+    float eps;
+    bool qkv_bias;
+} VitConfig;
+
+typedef struct QformerConfig {
+    int width, layers, heads, mlp, queries, cross_every, image_width;
+    float eps;
+    bool text; /* has a text branch (matching models) */
+} QformerConfig;
+
+typedef struct OptConfig {
+    int width, layers, heads, mlp, vocab, positions;
+} OptConfig;
+
+typedef enum ModelKind { MODEL_OPT, MODEL_T5, MODEL_MATCHING } ModelKind;
+
+#define MAX_EOS 8
+
+typedef struct GenConfig { /* generation_config.json; ids fall back to text_config */
+    int bos, pad, eos[MAX_EOS], n_eos;
+    /* generation defaults that a file may set; counted under --generation hf */
+    int num_beams, max_new_tokens, min_new_tokens, max_length, min_length;
+    double length_penalty, repetition_penalty;
+    int no_repeat_ngram;
+    bool sample;
+    int top_k;
+    double top_p, temperature;
+    int early; /* 0 false, 1 true, 2 never */
+} GenConfig;
+
+typedef struct ModelConfig {
+    ModelKind kind;
+    VitConfig vit;
+    QformerConfig qformer;
+    OptConfig opt;
+    GenConfig gen;
+    int image_token;          /* id of <image>; -1: none */
+    bool legacy_layout;       /* processor_config has no num_query_tokens: no placeholders (HF) */
+    int pixels;               /* preprocessor_config size; falls back to vit.image */
+    float mean[3], std[3];
+    char torch_dtype[16];     /* as written; a hint only */
+    char prompt[256];         /* the checkpoint's own caption prompt ("" when it has none) */
+    char licence[64];         /* from README.md front matter or config; "" unknown */
+} ModelConfig;
+
+/* Reads all files of `dir`. Missing optional files give the documented defaults. Every size is
+ * checked to lie in a sane range (1 .. 1e6, layers <= 1000, heads divide width, patch <= image).
+ * Errors: ERR_NO_MODEL (no directory or no config.json), ERR_BAD_MODEL (file: key: expected, got). */
+bool config_load(ModelConfig *c, const char *dir, Error *e);
+
+/* The zoo (models.md 5.7): true sizes by any accepted spelling. NULL: not a zoo name. */
+typedef struct ZooEntry {
+    const char *names[6]; /* canonical first: "opt-2.7b", then other spellings */
+    ModelConfig config;
+} ZooEntry;
+bool zoo_config(ModelConfig *c, const char *name, Error *e); /* ERR_NO_MODEL names the known ones */
+
+#endif

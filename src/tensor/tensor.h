@@ -1,0 +1,58 @@
+/* tensor/tensor.h: activations (Tensor) and weights (Param).
+ *
+ * A Tensor is a matrix of rows x cols; what the literature writes as [batch, tokens, width] is
+ * batch*tokens rows of width columns, and ops that care are told how many groups there are. It may
+ * be a view: `ld` is the distance of two rows in elements. Its memory lies in a Ctx's arena.
+ *
+ * A Param is a weight: it lives as long as the model, has a storage type and a layout of its own,
+ * and is used where it lies (mapped file, or owned memory). `linear` hides the pair
+ * (type of x, type of w). */
+#ifndef TENSOR_TENSOR_H
+#define TENSOR_TENSOR_H
+
+#include "tensor/dtype.h"
+
+enum {
+    T_GRAD = 1,   /* somebody wants the gradient of this tensor */
+    T_STREAM = 2, /* block() may overwrite it with the next layer's output */
+};
+
+typedef struct Tensor {
+    DType dtype; /* type of the activations; F32 on the CPU */
+    unsigned flags;
+    int rows, cols, ld;
+    void *data;
+    float *grad; /* same shape and ld; NULL unless T_GRAD while recording */
+} Tensor;
+
+static inline float *f32(const Tensor *t)
+{
+    return (float *)t->data;
+}
+
+static inline float *row_f32(const Tensor *t, int r)
+{
+    return (float *)t->data + (size_t)r * (size_t)t->ld;
+}
+
+static inline float *row_grad(const Tensor *t, int r)
+{
+    return t->grad + (size_t)r * (size_t)t->ld;
+}
+
+typedef enum Layout {
+    LAYOUT_ROWS,  /* row-major [out,in], as in a Hugging Face file */
+    LAYOUT_PANEL, /* panels of 32 outputs, as in a packed file (tensor/layout notes in backend.h) */
+} Layout;
+
+typedef struct Param {
+    const char *name; /* full checkpoint name; owned by the model's arena */
+    DType dtype;
+    Layout layout;
+    int rows, cols;     /* a matrix is [out,in]; a vector has rows = 1 */
+    const void *data;   /* NULL: this parameter is absent (a Linear without bias) */
+    const float *scale; /* I8: one factor per row; else NULL */
+    float *grad;        /* [rows, cols] when trained, else NULL */
+} Param;
+
+#endif

@@ -1,0 +1,55 @@
+/* text/tokenizer.h: text to ids and back. One interface; a kind per file (bpe.c now; WordPiece and
+ * Unigram dock beside it). A Tokenizer is immutable after loading and may be used by many threads. */
+#ifndef TEXT_TOKENIZER_H
+#define TEXT_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/error.h"
+#include "base/str.h"
+
+typedef struct Tokenizer Tokenizer;
+
+/* Ids in mem_alloc'd memory; {0} to start, ids_free to end. */
+typedef struct Ids {
+    int *id;
+    size_t n, cap;
+} Ids;
+
+bool ids_push(Ids *v, int id); /* false: out of memory */
+void ids_free(Ids *v);
+
+/* Opens the tokenizer of a model directory: tokenizer.json, else vocab.json + merges.txt (+
+ * added_tokens.json, special_tokens_map.json, tokenizer_config.json). Errors: ERR_BAD_MODEL naming
+ * the file; ERR_NO_MODEL "DIR: tokenizer: no tokenizer.json ..." when there is none; ERR_MEMORY.
+ * Free with tokenizer_free. */
+Tokenizer *tokenizer_load(const char *dir, Error *e);
+void tokenizer_free(Tokenizer *t);
+
+/* Appends the ids of text[0..n) to out, the single-sequence template included (OPT: 2 first) when
+ * `template` is set. text is UTF-8 and may contain U+0000; invalid UTF-8 is ERR_USAGE naming the
+ * byte offset. With `split_special` special tokens in the text are ordinary characters. */
+bool tokenizer_encode(const Tokenizer *t, const char *text, size_t n, bool template,
+                      bool split_special, Ids *out, Error *e);
+
+/* Appends the text of the ids, special tokens skipped when asked, unknown ids skipped. The output
+ * is valid UTF-8 (invalid parts become U+FFFD). false: out of memory. */
+bool tokenizer_decode(const Tokenizer *t, const int *ids, size_t n, bool skip_special, StrBuf *out);
+
+int tokenizer_size(const Tokenizer *t);                    /* number of ids, added ones included */
+const char *tokenizer_kind(const Tokenizer *t);            /* "BPE" */
+int tokenizer_id(const Tokenizer *t, const char *token);   /* of a whole token's text; -1: none */
+bool tokenizer_is_special(const Tokenizer *t, int id);
+
+/* The clean-up of decoded text (" ." becomes "." and so on), in place. transformers 4.33,
+ * PreTrainedTokenizerBase.clean_up_tokenization. Returns the new length. */
+size_t text_cleanup(char *s, size_t n);
+
+/* Removes Unicode white space at both ends, as Python's str.strip(). In place; the new length. */
+size_t text_strip(char *s, size_t n);
+
+/* Byte offset of the first invalid UTF-8 byte, or -1 when all of s[0..n) is valid. */
+long utf8_invalid(const char *s, size_t n);
+
+
+#endif
