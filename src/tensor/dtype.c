@@ -1,0 +1,93 @@
+#include "tensor/dtype.h"
+
+static const struct {
+    const char *name;
+    size_t size;
+} TYPES[DTYPE_COUNT] = {
+    [F32] = {"F32", 4}, [F16] = {"F16", 2}, [BF16] = {"BF16", 2}, [I8] = {"I8", 1},
+    [F64] = {"F64", 8}, [I64] = {"I64", 8}, [I32] = {"I32", 4},   [I16] = {"I16", 2},
+    [U8] = {"U8", 1},   [BOOL] = {"BOOL", 1},
+};
+
+size_t dtype_size(DType t)
+{
+    return TYPES[t].size;
+}
+
+const char *dtype_name(DType t)
+{
+    return TYPES[t].name;
+}
+
+bool dtype_from_name(const char *name, DType *t)
+{
+    for (int i = 0; i < DTYPE_COUNT; i++)
+        if (strcmp(TYPES[i].name, name) == 0) {
+            *t = (DType)i;
+            return true;
+        }
+    return false;
+}
+
+static uint32_t bits(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    return u;
+}
+
+static float from_bits(uint32_t u)
+{
+    float f;
+    memcpy(&f, &u, 4);
+    return f;
+}
+
+uint16_t f32_to_bf16(float f)
+{
+    uint32_t u = bits(f);
+    if ((u & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(u >> 16 | 0x40); /* keep NaN a NaN whatever bits are cut off */
+    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+float f16_to_f32(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exp = h >> 10 & 31, man = h & 0x3ff;
+    if (exp == 31)
+        return from_bits(sign | 0x7f800000 | man << 13);
+    if (exp)
+        return from_bits(sign | (exp + 112) << 23 | man << 13);
+    float small = (float)man * 0x1p-24f; /* subnormal: exact */
+    return sign ? -small : small;
+}
+
+uint16_t f32_to_f16(float f)
+{
+    uint32_t u = bits(f), sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
+    if (a > 0x7f800000)
+        return (uint16_t)(sign | 0x7e00);
+    if (a >= 0x477ff000)
+        return (uint16_t)(sign | 0x7c00);
+    if (a < 0x38800000) { /* subnormal or zero: let the FPU round at 2^-24 */
+        float scaled = from_bits(a) + 0.5f;
+        return (uint16_t)(sign | (bits(scaled) - 0x3f000000));
+    }
+    a += 0xfff + (a >> 13 & 1);
+    return (uint16_t)(sign | (a - 0x38000000) >> 13);
+}
+
+void convert_to_f32(float *dst, const void *src, DType t, size_t n)
+{
+    const unsigned char *p = src;
+    if (t == F32) {
+        memcpy(dst, src, 4 * n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint16_t h;
+        double d;
+        memcpy(t == F64 ? (void *)&d : (void *)&h, p + i * dtype_size(t), dtype_size(t));
+        dst[i] = t == F64 ? (float)d : t == F16 ? f16_to_f32(h) : bf16_to_f32(h);
+    }
+}
