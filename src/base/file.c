@@ -103,8 +103,8 @@ unsigned char *file_read(const char *path, size_t limit, size_t *size, ErrorCode
     if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
         error_set(e, code, "%s: expected a file, got a directory", path);
     else
-        buf = read_all(fd, path, st.st_size > 0 ? (size_t)st.st_size : 1 << 16, limit, size, code,
-                       e);
+        buf =
+            read_all(fd, path, st.st_size > 0 ? (size_t)st.st_size : 1 << 16, limit, size, code, e);
     close(fd);
     return buf;
 }

@@ -63,8 +63,8 @@ json_t *json_load_path(const char *path, size_t limit, ErrorCode code, Error *e)
 
 static const char *type_name(const json_t *v)
 {
-    static const char *const NAMES[] = {"an object", "a list",  "a string", "an integer",
-                                        "a number",  "true", "false",    "null"};
+    static const char *const NAMES[] = {"an object", "a list", "a string", "an integer",
+                                        "a number",  "true",   "false",    "null"};
     return NAMES[json_typeof(v)];
 }
 
@@ -81,8 +81,8 @@ static const json_t *member(const json_t *o, const char *key)
     return v && !json_is_null(v) ? v : NULL;
 }
 
-bool json_int(const json_t *o, const char *key, int64_t def, int64_t min, int64_t max,
-              int64_t *out, const char *file, Error *e)
+bool json_get_int(const json_t *o, const char *key, int64_t def, int64_t min, int64_t max,
+                  int64_t *out, const char *file, Error *e)
 {
     const json_t *v = member(o, key);
     *out = def;
@@ -92,15 +92,14 @@ bool json_int(const json_t *o, const char *key, int64_t def, int64_t min, int64_
         return wrong_type(v, key, "an integer", file, e);
     int64_t got = json_integer_value(v);
     if (got < min || got > max)
-        return error_set(e, ERR_BAD_MODEL,
-                         "%s: %s: expected an integer in [%lld, %lld], got %lld", file, key,
-                         (long long)min, (long long)max, (long long)got);
+        return error_set(e, ERR_BAD_MODEL, "%s: %s: expected an integer in [%lld, %lld], got %lld",
+                         file, key, (long long)min, (long long)max, (long long)got);
     *out = got;
     return true;
 }
 
-bool json_real(const json_t *o, const char *key, double def, double *out, const char *file,
-               Error *e)
+bool json_get_real(const json_t *o, const char *key, double def, double *out, const char *file,
+                   Error *e)
 {
     const json_t *v = member(o, key);
     *out = def;
@@ -113,7 +112,8 @@ bool json_real(const json_t *o, const char *key, double def, double *out, const 
            error_set(e, ERR_BAD_MODEL, "%s: %s: expected a finite number", file, key);
 }
 
-bool json_flag(const json_t *o, const char *key, bool def, bool *out, const char *file, Error *e)
+bool json_get_flag(const json_t *o, const char *key, bool def, bool *out, const char *file,
+                   Error *e)
 {
     const json_t *v = member(o, key);
     *out = def;
@@ -125,8 +125,8 @@ bool json_flag(const json_t *o, const char *key, bool def, bool *out, const char
     return true;
 }
 
-bool json_text(const json_t *o, const char *key, const char *def, const char **out,
-               const char *file, Error *e)
+bool json_get_text(const json_t *o, const char *key, const char *def, const char **out,
+                   const char *file, Error *e)
 {
     const json_t *v = member(o, key);
     *out = def;

@@ -19,13 +19,14 @@ json_t *json_load_path(const char *path, size_t limit, ErrorCode code, Error *e)
 
 /* Typed members of an object. A missing or null key gives the default; a wrong type or a value out
  * of [min,max] is ERR_BAD_MODEL "FILE: KEY: expected an integer in [min, max], got X". */
-bool json_int(const json_t *o, const char *key, int64_t def, int64_t min, int64_t max, int64_t *out,
-              const char *file, Error *e);
-bool json_real(const json_t *o, const char *key, double def, double *out, const char *file,
-               Error *e);
-bool json_flag(const json_t *o, const char *key, bool def, bool *out, const char *file, Error *e);
+bool json_get_int(const json_t *o, const char *key, int64_t def, int64_t min, int64_t max,
+                  int64_t *out, const char *file, Error *e);
+bool json_get_real(const json_t *o, const char *key, double def, double *out, const char *file,
+                   Error *e);
+bool json_get_flag(const json_t *o, const char *key, bool def, bool *out, const char *file,
+                   Error *e);
 /* The string stays owned by the document. */
-bool json_text(const json_t *o, const char *key, const char *def, const char **out,
-               const char *file, Error *e);
+bool json_get_text(const json_t *o, const char *key, const char *def, const char **out,
+                   const char *file, Error *e);
 
 #endif
