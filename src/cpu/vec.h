@@ -1,0 +1,281 @@
+/* cpu/vec.h: a small vocabulary of SIMD, the same for every instruction set.
+ *
+ * `vf` holds VL floats, `vi` VL 32-bit integers; + - * / and comparisons work lane by lane (GCC
+ * vector extensions; a comparison gives -1 or 0 per lane), (vi)x and (vf)x reinterpret the bits.
+ * Loads and stores need element alignment only. What rounds once says so: vf_fma is one rounding
+ * where the instruction set has it (all but portable on x86), else a product and a sum.
+ * Included by k_*.c, so everything here is compiled once per instruction set, ISA_<name> defined. */
+#ifndef CPU_VEC_H
+#define CPU_VEC_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(ISA_avx512) || defined(ISA_avx512bf16)
+#define VEC_AVX512 1
+#define VEC_AVX2   1
+#define VL         16
+#elif defined(ISA_avx2)
+#define VEC_AVX2 1
+#define VL       8
+#else
+#define VL 4
+#endif
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#define VEC_INLINE static inline __attribute__((always_inline, unused))
+
+typedef float vf __attribute__((vector_size(4 * VL)));
+typedef int32_t vi __attribute__((vector_size(4 * VL)));
+typedef float vf_any __attribute__((vector_size(4 * VL), aligned(4), may_alias));
+
+/* --- making, loading, storing ------------------------------------------------------------------ */
+
+VEC_INLINE vf vf_set1(float x)
+{
+    return x - (vf){0};
+}
+
+VEC_INLINE vi vi_set1(int32_t x)
+{
+    return x + (vi){0};
+}
+
+VEC_INLINE vf vf_zero(void)
+{
+    return (vf){0};
+}
+
+VEC_INLINE vf vf_loadu(const float *p)
+{
+    return *(const vf_any *)p;
+}
+
+VEC_INLINE void vf_storeu(float *p, vf x)
+{
+    *(vf_any *)p = x;
+}
+
+/* The first n lanes (0 <= n <= VL); the others are zero and their memory is not touched. */
+VEC_INLINE vf vf_load_n(const float *p, int n)
+{
+#ifdef VEC_AVX512
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+    float t[VL] = {0};
+    for (int i = 0; i < n; i++)
+        t[i] = p[i];
+    return vf_loadu(t);
+#endif
+}
+
+VEC_INLINE void vf_store_n(float *p, vf x, int n)
+{
+#ifdef VEC_AVX512
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
+#else
+    float t[VL];
+    vf_storeu(t, x);
+    for (int i = 0; i < n; i++)
+        p[i] = t[i];
+#endif
+}
+
+/* --- lane by lane ------------------------------------------------------------------------------ */
+
+/* a * b + c */
+VEC_INLINE vf vf_fma(vf a, vf b, vf c)
+{
+#if defined(VEC_AVX512)
+    return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(VEC_AVX2)
+    return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
+/* mask lanes are -1 (take a) or 0 (take b) */
+VEC_INLINE vf vf_select(vi mask, vf a, vf b)
+{
+#if defined(VEC_AVX2) && !defined(VEC_AVX512)
+    return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)mask);
+#else
+    return (vf)((mask & (vi)a) | (~mask & (vi)b));
+#endif
+}
+
+/* The larger one. If a or b is NaN the lane is b on x86, NaN on ARM: keep a running maximum with
+ * m = vf_max(m, x), and let the sum that follows show the NaN. */
+VEC_INLINE vf vf_max(vf a, vf b)
+{
+#if defined(VEC_AVX512)
+    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(VEC_AVX2)
+    return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__x86_64__)
+    return (vf)_mm_max_ps((__m128)a, (__m128)b);
+#elif defined(__aarch64__)
+    return (vf)vmaxq_f32((float32x4_t)a, (float32x4_t)b);
+#else
+    return vf_select(a > b, a, b);
+#endif
+}
+
+VEC_INLINE vf vf_min(vf a, vf b)
+{
+#if defined(VEC_AVX512)
+    return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(VEC_AVX2)
+    return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__x86_64__)
+    return (vf)_mm_min_ps((__m128)a, (__m128)b);
+#elif defined(__aarch64__)
+    return (vf)vminq_f32((float32x4_t)a, (float32x4_t)b);
+#else
+    return vf_select(a < b, a, b);
+#endif
+}
+
+VEC_INLINE vf vf_abs(vf x)
+{
+    return (vf)((vi)x & vi_set1(0x7fffffff));
+}
+
+/* 1 / x, correctly rounded */
+VEC_INLINE vf vf_recip(vf x)
+{
+    return vf_set1(1.0f) / x;
+}
+
+/* --- across lanes; the order is fixed: halves are added until one lane is left ------------------ */
+
+VEC_INLINE float vec_sum4(const float t[4])
+{
+    return (t[0] + t[2]) + (t[1] + t[3]);
+}
+
+VEC_INLINE float vf_hsum(vf x)
+{
+#if defined(VEC_AVX512)
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256((__m512)x),
+                             _mm512_extractf32x8_ps((__m512)x, 1));
+#elif defined(VEC_AVX2)
+    __m256 h = (__m256)x;
+#endif
+#ifdef VEC_AVX2
+    __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(q, _mm_shuffle_ps(q, q, 1)));
+#else
+    float t[4];
+    vf_storeu(t, x);
+    return vec_sum4(t);
+#endif
+}
+
+VEC_INLINE float vf_hmax(vf x)
+{
+    float t[VL];
+    vf_storeu(t, x);
+    float m = t[0];
+    for (int i = 1; i < VL; i++)
+        m = t[i] > m ? t[i] : m;
+    return m;
+}
+
+/* --- VL narrow numbers to float, exact --------------------------------------------------------- */
+
+typedef uint16_t vec_u16 __attribute__((vector_size(2 * VL), aligned(2), may_alias));
+typedef int8_t vec_s8 __attribute__((vector_size(VL), aligned(1), may_alias));
+
+VEC_INLINE vi vi_from_u16(const uint16_t *p)
+{
+#if defined(VEC_AVX512)
+    return (vi)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+#elif defined(VEC_AVX2)
+    return (vi)_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+#else
+    return __builtin_convertvector(*(const vec_u16 *)p, vi);
+#endif
+}
+
+VEC_INLINE vf vf_from_bf16(const uint16_t *p)
+{
+    return (vf)(vi_from_u16(p) << 16);
+}
+
+/* Subnormal halves are exact as well, whatever the flush-to-zero state. */
+VEC_INLINE vf vf_from_f16(const uint16_t *p)
+{
+#if defined(VEC_AVX512)
+    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+#elif defined(VEC_AVX2)
+    return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+#elif defined(__aarch64__)
+    return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+#else
+    vi h = vi_from_u16(p), sign = (h & vi_set1(0x8000)) << 16, mag = (h & vi_set1(0x7fff)) << 13;
+    vi exponent = mag & vi_set1(0x0f800000);
+    vi normal = mag + vi_set1(112 << 23);
+    vi special = mag + vi_set1(224 << 23); /* infinity and NaN keep the highest exponent */
+    vi tiny = (vi)((vf)(mag | vi_set1(0x38800000)) - vf_set1(0x1p-14f));
+    vf a = vf_select(exponent == vi_set1(0x0f800000), (vf)special, (vf)normal);
+    a = vf_select(exponent == vi_set1(0), (vf)tiny, a);
+    return (vf)((vi)a | sign);
+#endif
+}
+
+VEC_INLINE vf vf_from_i8(const int8_t *p)
+{
+#if defined(VEC_AVX512)
+    return (vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+#elif defined(VEC_AVX2)
+    return (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+#else
+    return __builtin_convertvector(*(const vec_s8 *)p, vf);
+#endif
+}
+
+/* --- functions --------------------------------------------------------------------------------- */
+
+/* e^x, error below 1.5 ulp. exp(-inf) = 0, exp(inf) = inf, NaN stays NaN; results below 2^-126 are
+ * zero. x = n ln 2 + r, |r| <= ln 2 / 2; e^r by a polynomial (own minimax fit), 2^n by the
+ * exponent bits. */
+VEC_INLINE vf vf_exp(vf x)
+{
+    const float lowest = -87.3365402f, highest = 88.7228317f;
+    const vf shift = vf_set1(0x1.8p23f); /* adding it rounds to an integer in the low bits */
+    vf c = vf_max(vf_set1(lowest), vf_min(vf_set1(highest), x));
+    vf t = vf_fma(c, vf_set1(1.44269504f), shift);
+    vf n = t - shift;
+    vf r = vf_fma(n, vf_set1(-0x1.62e4p-1f), c);
+    r = vf_fma(n, vf_set1(-0x1.7f7d1cp-20f), r);
+    vf p = vf_set1(1.38888889e-3f);
+    p = vf_fma(p, r, vf_set1(8.33333333e-3f));
+    p = vf_fma(p, r, vf_set1(4.16666667e-2f));
+    p = vf_fma(p, r, vf_set1(1.66666667e-1f));
+    p = vf_fma(p, r, vf_set1(0.5f));
+    p = vf_fma(p, r * r, r) + vf_set1(1.0f);
+    vf y = (vf)((vi)p + ((vi)t << 23));
+    y = vf_select(x < vf_set1(lowest), vf_zero(), y);
+    y = vf_select(x > vf_set1(highest), vf_set1(INFINITY), y);
+    return vf_select(x == x, y, x);
+}
+
+/* 1 / (1 + e^-x) */
+VEC_INLINE vf vf_sigmoid(vf x)
+{
+    return vf_recip(vf_set1(1.0f) + vf_exp(-x));
+}
+
+#endif
