@@ -18,8 +18,8 @@ typedef void TapFn(void *user, const char *name, const Tensor *t);
 struct Ctx {
     Device *dev;
     Arena mem;
-    Role role;    /* what the products of this pass are for */
-    bool record;  /* put ops on the tape */
+    Role role;      /* what the products of this pass are for */
+    bool record;    /* put ops on the tape */
     bool recompute; /* gradient checkpointing: block() keeps only its input */
     Node *tape;
     int n_tape, cap_tape;
