@@ -2,7 +2,10 @@
  *
  * Every k_*.c is compiled once per instruction set with ISA=<name> and ISA_<name>=1 defined. All
  * its functions are static but one, install_<family>_<isa>, which puts its entries into a Backend
- * table. cpu.c fills the table of the chosen set when a device is opened. */
+ * table. cpu.c fills the table of the chosen set when a device is opened.
+ *
+ * Every thread that computes switches subnormals off for its part (cpu/flush.h); activations come
+ * from cpu/activation.h, SIMD from cpu/vec.h. */
 #ifndef CPU_KERNELS_H
 #define CPU_KERNELS_H
 

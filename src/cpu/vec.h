@@ -167,8 +167,8 @@ VEC_INLINE float vec_sum4(const float t[4])
 VEC_INLINE float vf_hsum(vf x)
 {
 #if defined(VEC_AVX512)
-    __m256 h = _mm256_add_ps(_mm512_castps512_ps256((__m512)x),
-                             _mm512_extractf32x8_ps((__m512)x, 1));
+    __m256 h =
+        _mm256_add_ps(_mm512_castps512_ps256((__m512)x), _mm512_extractf32x8_ps((__m512)x, 1));
 #elif defined(VEC_AVX2)
     __m256 h = (__m256)x;
 #endif
@@ -248,7 +248,7 @@ VEC_INLINE vf vf_from_i8(const int8_t *p)
 
 /* --- functions --------------------------------------------------------------------------------- */
 
-/* e^x, error below 1.5 ulp. exp(-inf) = 0, exp(inf) = inf, NaN stays NaN; results below 2^-126 are
+/* e^x, error below 1 ulp. exp(-inf) = 0, exp(inf) = inf, NaN stays NaN; results below 2^-126 are
  * zero. x = n ln 2 + r, |r| <= ln 2 / 2; e^r by a polynomial (own minimax fit), 2^n by the
  * exponent bits. */
 VEC_INLINE vf vf_exp(vf x)
@@ -260,11 +260,11 @@ VEC_INLINE vf vf_exp(vf x)
     vf n = t - shift;
     vf r = vf_fma(n, vf_set1(-0x1.62e4p-1f), c);
     r = vf_fma(n, vf_set1(-0x1.7f7d1cp-20f), r);
-    vf p = vf_set1(1.38888889e-3f);
-    p = vf_fma(p, r, vf_set1(8.33333333e-3f));
-    p = vf_fma(p, r, vf_set1(4.16666667e-2f));
-    p = vf_fma(p, r, vf_set1(1.66666667e-1f));
-    p = vf_fma(p, r, vf_set1(0.5f));
+    vf p = vf_set1(1.38144536e-3f);
+    p = vf_fma(p, r, vf_set1(8.36878601e-3f));
+    p = vf_fma(p, r, vf_set1(4.16683948e-2f));
+    p = vf_fma(p, r, vf_set1(1.66665201e-1f));
+    p = vf_fma(p, r, vf_set1(4.99999934e-1f));
     p = vf_fma(p, r * r, r) + vf_set1(1.0f);
     vf y = (vf)((vi)p + ((vi)t << 23));
     y = vf_select(x < vf_set1(lowest), vf_zero(), y);
