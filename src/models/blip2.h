@@ -1,0 +1,43 @@
+/* models/blip2.h: the whole model: vision tower, Q-Former, projection, language model. LAVIS
+ * models/blip2_models/blip2_opt.py; HF Blip2ForConditionalGeneration. Pixels and ids in, tensors
+ * out; text and pictures are task/'s. */
+#ifndef MODELS_BLIP2_H
+#define MODELS_BLIP2_H
+
+#include "ckpt/ckpt.h"
+#include "models/opt.h"
+#include "models/qformer.h"
+#include "models/vit.h"
+
+typedef struct Blip2 {
+    ModelConfig config;
+    Vit vit;
+    Qformer qformer;
+    Linear project; /* Q-Former width -> language model width */
+    Opt opt;
+    Arena mem;        /* layer structs, names, widened vectors */
+    Checkpoint *ckpt; /* keeps the mapping alive; NULL for synthetic weights */
+    void *owned;      /* list of blocks that are not in the mapping */
+} Blip2;
+
+/* Loads a directory. quantise: matrices become I8 with one scale per row, in memory.
+ * Errors: ERR_NO_MODEL, ERR_BAD_MODEL (names the tensor: missing, misshapen, wrong type,
+ * superfluous), ERR_MEMORY. Free with blip2_close. */
+Blip2 *blip2_open(const char *dir, bool quantise, Error *e);
+
+/* A model of that configuration with random weights of one type (F32, F16, BF16; I8), scaled so
+ * that activations stay of order one. Memory is on small pages as a mapped file's is. */
+Blip2 *blip2_random(const ModelConfig *config, DType type, uint64_t seed, Error *e);
+
+void blip2_close(Blip2 *m);
+
+/* The walk over all parameters. */
+void blip2_visit(Visitor *v, Blip2 *m);
+
+/* Pictures [batch,3,h,w] -> the queries' output [batch*N, D_q]. */
+Tensor *blip2_image(Ctx *c, const Blip2 *m, const float *px, int batch, int h, int w);
+
+/* Queries' output -> soft tokens [batch*N, D_llm]. */
+Tensor *blip2_soft(Ctx *c, const Blip2 *m, Tensor *queries);
+
+#endif

@@ -1,0 +1,183 @@
+#include "models/vit.h"
+
+#include <math.h>
+
+bool vit_init(Vit *v, const VitConfig *config, Arena *mem)
+{
+    *v = (Vit){.config = *config};
+    v->ln.eps = config->eps;
+    v->block = arena_calloc(mem, sizeof *v->block * (size_t)config->layers);
+    for (int i = 0; v->block && i < config->layers; i++) {
+        v->block[i].heads = config->heads;
+        v->block[i].ln1.eps = v->block[i].ln2.eps = config->eps;
+    }
+    return v->block != NULL;
+}
+
+static void visit_block(Visitor *v, VitBlock *b, const VitConfig *k)
+{
+    visit_norm(v, "layer_norm1", &b->ln1, k->width);
+    visit_linear(v, "self_attn.qkv", &b->qkv, k->width, 3 * k->width, k->qkv_bias);
+    visit_linear(v, "self_attn.projection", &b->proj, k->width, k->width, true);
+    visit_norm(v, "layer_norm2", &b->ln2, k->width);
+    visit_linear(v, "mlp.fc1", &b->fc1, k->width, k->mlp, true);
+    visit_linear(v, "mlp.fc2", &b->fc2, k->mlp, k->width, true);
+}
+
+/* The file has a convolution [D,3,p,p]; with stride p it is a product of unfolded patches. */
+static void visit_patch(Visitor *v, Linear *patch, const VitConfig *k)
+{
+    visit_param(v, "patch_embedding.weight", &patch->w,
+                &(ParamSpec){.kind = PARAM_MATRIX,
+                             .rank = 4,
+                             .shape = {k->width, 3, k->patch, k->patch},
+                             .rows = k->width,
+                             .cols = 3 * k->patch * k->patch});
+    visit_param(
+        v, "patch_embedding.bias", &patch->b,
+        &(ParamSpec){
+            .kind = PARAM_VECTOR, .rank = 1, .shape = {k->width}, .rows = 1, .cols = k->width});
+}
+
+void vit_visit(Visitor *v, Vit *m)
+{
+    const VitConfig *k = &m->config;
+    int grid = k->image / k->patch;
+    size_t tower = visit_enter(v, "vision_model."), part = visit_enter(v, "embeddings.");
+    visit_table(v, "class_embedding", &m->cls, 3, 1, k->width, false);
+    visit_table(v, "position_embedding", &m->pos, 3, 1 + grid * grid, k->width, false);
+    visit_patch(v, &m->patch, k);
+    visit_leave(v, part);
+    for (int i = 0; i < k->layers; i++) {
+        part = visit_enter(v, "encoder.layers.%d.", i);
+        visit_block(v, &m->block[i], k);
+        visit_leave(v, part);
+    }
+    visit_norm(v, "post_layernorm", &m->ln, k->width);
+    visit_leave(v, tower);
+}
+
+int vit_tokens(const Vit *v, int h, int w)
+{
+    return 1 + (h / v->config.patch) * (w / v->config.patch);
+}
+
+/* --- position embedding ------------------------------------------------------------------------ */
+
+/* Four taps of Keys' cubic (a = -0.75) around the source of output i, indices clamped to the
+ * border: torch's upsample_bicubic2d with align_corners=False, no antialiasing. */
+static void cubic_taps(int i, int n, int o, int index[4], float weight[4])
+{
+    const float A = -0.75f;
+    float s = ((float)i + 0.5f) * (float)n / (float)o - 0.5f, t = s - floorf(s);
+    int base = (int)floorf(s) - 1;
+    for (int j = 0; j < 4; j++) {
+        float x = fabsf(t + 1 - (float)j);
+        int at = base + j;
+        index[j] = at < 0 ? 0 : at >= n ? n - 1 : at;
+        weight[j] = x <= 1 ? ((A + 2) * x - (A + 3)) * x * x + 1
+                           : ((A * x - 5 * A) * x + 8 * A) * x - 4 * A;
+    }
+}
+
+/* out += sum of 4x4 weighted rows of the grid table */
+static void cubic_row(Ctx *c, float *out, const Tensor *table, int grid, const int y[4],
+                      const float wy[4], const int x[4], const float wx[4])
+{
+    for (int i = 0; i < table->cols; i++)
+        out[i] = 0;
+    for (int j = 0; j < 16; j++)
+        c->dev->k->accumulate(c->dev, out, table->cols,
+                              row_f32(table, 1 + y[j / 4] * grid + x[j % 4]), table->ld, 1,
+                              table->cols, wy[j / 4] * wx[j % 4]);
+}
+
+/* The trained table [1 + grid^2, D] resized to gh x gw, as a Param that embed can read. */
+static Tensor *interpolate(Ctx *c, const Vit *v, Tensor *table, int gh, int gw)
+{
+    int grid = v->config.image / v->config.patch;
+    Tensor *out = table ? tensor_new(c, 1 + gh * gw, table->cols) : NULL;
+    if (!out)
+        return NULL;
+    Tensor first = *out;
+    first.rows = 1;
+    c->dev->k->copy(c->dev, &first, rows(c, table, 0, 1));
+    for (int i = 0; i < gh * gw; i++) {
+        int y[4], x[4];
+        float wy[4], wx[4];
+        cubic_taps(i / gw, grid, gh, y, wy);
+        cubic_taps(i % gw, grid, gw, x, wx);
+        cubic_row(c, row_f32(out, 1 + i), table, grid, y, wy, x, wx);
+    }
+    return out;
+}
+
+static int *counting(Ctx *c, int n, int period, int first)
+{
+    int *ids = arena_alloc(&c->mem, sizeof *ids * (size_t)n);
+    for (int i = 0; ids && i < n; i++)
+        ids[i] = first + i % period;
+    if (!ids)
+        error_memory(&c->err, "ids", sizeof *ids * (size_t)n);
+    return ids;
+}
+
+/* The position rows of `batch` pictures of gh x gw patches. */
+static Tensor *positions(Ctx *c, const Vit *v, int batch, int gh, int gw)
+{
+    int grid = v->config.image / v->config.patch, n = 1 + gh * gw;
+    int *ids = counting(c, batch * n, n, 0);
+    if (!ids)
+        return NULL;
+    if (gh == grid && gw == grid)
+        return embed(c, &v->pos, ids, batch * n);
+    int *all = counting(c, v->pos.rows, v->pos.rows, 0);
+    Tensor *t = all ? interpolate(c, v, embed(c, &v->pos, all, v->pos.rows), gh, gw) : NULL;
+    return splice(c, t, t, ids, batch * n);
+}
+
+/* --- forward ------------------------------------------------------------------------------------ */
+
+static Tensor *vit_block(Ctx *c, const Block *base, Tensor *x, void *aux)
+{
+    const VitBlock *b = (const VitBlock *)base;
+    const int *batch = aux;
+    int d = x->cols;
+
+    Tensor *h = linear(c, layernorm(c, x, &b->ln1), &b->qkv);
+    Tensor *q = columns(c, h, 0, d), *k = columns(c, h, d, d), *v = columns(c, h, 2 * d, d);
+    h = attention(c, q, k, v, (Attn){.heads = b->heads, .groups = *batch});
+    x = linear_add(c, h, &b->proj, x);
+
+    h = linear_act(c, layernorm(c, x, &b->ln2), &b->fc1, ACT_GELU);
+    return linear_add(c, h, &b->fc2, x);
+}
+
+/* Patches, the class token in front of each picture's, positions added. */
+static Tensor *vit_embed(Ctx *c, const Vit *v, const float *px, int batch, int h, int w)
+{
+    int p = v->config.patch, n = vit_tokens(v, h, w);
+    int *from = counting(c, batch * n, n, 0);
+    Tensor *patches = linear(c, unfold(c, px, batch, h, w, p), &v->patch);
+    if (!from || !patches)
+        return NULL;
+    for (int i = 0; i < batch * n; i++) /* row 0 is the class token, then all patches */
+        from[i] = from[i] ? (i / n) * (n - 1) + from[i] : 0;
+    Tensor *cls = embed(c, &v->cls, (const int[]){0}, 1);
+    return add(c, splice(c, cls, patches, from, batch * n), positions(c, v, batch, h / p, w / p));
+}
+
+Tensor *vit_forward(Ctx *c, const Vit *v, const float *px, int batch, int h, int w)
+{
+    int *aux = counting(c, 1, 1, batch); /* outlives the tape */
+    if (h < v->config.patch || w < v->config.patch)
+        return ctx_fail(c, ERR_FAILED, "pixels: expected at least one patch of %dx%d, got %dx%d",
+                        v->config.patch, v->config.patch, h, w);
+    Tensor *x = aux ? vit_embed(c, v, px, batch, h, w) : NULL;
+    tap(c, x, "vision.embeddings");
+    for (int i = 0; i < v->config.layers; i++) {
+        x = block(c, vit_block, &v->block[i].base, x, aux);
+        tap(c, x, "vision.layer%d", i);
+    }
+    return tap(c, layernorm(c, x, &v->ln), "vision.out");
+}

@@ -1,0 +1,34 @@
+/* models/vit.h: the vision tower, ViT-g of EVA-CLIP (LAVIS models/eva_vit.py, HF
+ * Blip2VisionModel): pre-norm blocks, exact GELU, all tokens of the last block, a final norm. */
+#ifndef MODELS_VIT_H
+#define MODELS_VIT_H
+
+#include "models/config.h"
+#include "nn/visitor.h"
+
+typedef struct VitBlock {
+    Block base;
+    Norm ln1, ln2;
+    Linear qkv, proj, fc1, fc2;
+    int heads;
+} VitBlock;
+
+typedef struct Vit {
+    VitConfig config;
+    Param cls, pos; /* [1, D]; [1 + grid^2, D], the class token's row first */
+    Linear patch;   /* [D, 3*p*p] */
+    VitBlock *block;
+    Norm ln; /* LAVIS' ln_vision, HF's post_layernorm */
+} Vit;
+
+bool vit_init(Vit *v, const VitConfig *config, Arena *mem); /* false: out of memory */
+void vit_visit(Visitor *visitor, Vit *v);
+
+/* px [batch, 3, h, w] normalised -> [batch * (1 + h/p * w/p), D]. Sizes other than the trained one
+ * interpolate the position embedding (bicubic, as HF's interpolate_pos_encoding). */
+Tensor *vit_forward(Ctx *c, const Vit *v, const float *px, int batch, int h, int w);
+
+/* Rows of one picture of that size. */
+int vit_tokens(const Vit *v, int h, int w);
+
+#endif

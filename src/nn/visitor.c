@@ -1,0 +1,71 @@
+#include "nn/visitor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+size_t visit_enter(Visitor *v, const char *fmt, ...)
+{
+    size_t mark = v->len;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(v->name + v->len, sizeof v->name - v->len, fmt, ap);
+    va_end(ap);
+    if (n < 0 || (size_t)n >= sizeof v->name - v->len)
+        BUG("a parameter's name is too long");
+    v->len += (size_t)n;
+    return mark;
+}
+
+void visit_leave(Visitor *v, size_t mark)
+{
+    v->len = mark;
+    v->name[mark] = 0;
+}
+
+void visit_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
+{
+    if (v->stopped)
+        return;
+    size_t mark = visit_enter(v, "%s", name);
+    v->stopped = !v->param(v, v->name, p, spec);
+    visit_leave(v, mark);
+}
+
+static void visit_vector(Visitor *v, const char *name, Param *p, int n)
+{
+    visit_param(v, name, p,
+                &(ParamSpec){.kind = PARAM_VECTOR, .rank = 1, .shape = {n}, .rows = 1, .cols = n});
+}
+
+void visit_linear(Visitor *v, const char *name, Linear *l, int in, int out, bool bias)
+{
+    size_t mark = visit_enter(v, "%s.", name);
+    visit_param(
+        v, "weight", &l->w,
+        &(ParamSpec){.kind = PARAM_MATRIX, .rank = 2, .shape = {out, in}, .rows = out, .cols = in});
+    if (bias)
+        visit_vector(v, "bias", &l->b, out);
+    visit_leave(v, mark);
+}
+
+void visit_norm(Visitor *v, const char *name, Norm *n, int width)
+{
+    size_t mark = visit_enter(v, "%s.", name);
+    visit_vector(v, "weight", &n->w, width);
+    visit_vector(v, "bias", &n->b, width);
+    visit_leave(v, mark);
+}
+
+void visit_table(Visitor *v, const char *name, Param *p, int rank, int rows, int cols,
+                 bool optional)
+{
+    ParamSpec s = {.kind = PARAM_TABLE,
+                   .optional = optional,
+                   .rank = rank,
+                   .shape = {1, 1, 1, 1},
+                   .rows = rows,
+                   .cols = cols};
+    s.shape[rank - 1] = cols;
+    s.shape[rank - 2] = rows;
+    visit_param(v, name, p, &s);
+}

@@ -1,0 +1,52 @@
+/* nn/visitor.h: one walk that names every parameter of a model once.
+ *
+ * Each network has one function `NET_visit(v, net)` that names its parameters with shape and kind
+ * in the order of the layers. Load, count, random initialisation, freezing, saving and `show` are
+ * all visitors over it: no second list of parameters exists anywhere. Names are those of Hugging
+ * Face checkpoints; other layouts are name maps applied by the loader. */
+#ifndef NN_VISITOR_H
+#define NN_VISITOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "ops/ops.h"
+
+typedef enum ParamKind {
+    PARAM_MATRIX, /* weight of a product: used in place, may be quantised */
+    PARAM_TABLE,  /* rows are looked up: used in place, never quantised */
+    PARAM_VECTOR, /* bias or norm: kept in f32 */
+} ParamKind;
+
+typedef struct ParamSpec {
+    ParamKind kind;
+    bool optional; /* may be absent: data stays NULL */
+    int rank;
+    int64_t shape[4]; /* as in the checkpoint */
+    int rows, cols;   /* as a Param */
+} ParamSpec;
+
+typedef struct Visitor Visitor;
+struct Visitor {
+    /* Called with the full name. false ends the walk; the visitor keeps the reason. */
+    bool (*param)(Visitor *v, const char *name, Param *p, const ParamSpec *spec);
+    bool stopped;
+    char name[256]; /* the prefix now in force, then the whole name */
+    size_t len;
+};
+
+/* Enter a part ("encoder.layers.%d."); leave with the value it returned. */
+size_t visit_enter(Visitor *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void visit_leave(Visitor *v, size_t mark);
+
+/* A matrix [out,in] and, with bias, a vector [out], at NAME.weight and NAME.bias. */
+void visit_linear(Visitor *v, const char *name, Linear *l, int in, int out, bool bias);
+/* gamma and beta [width] at NAME.weight and NAME.bias. */
+void visit_norm(Visitor *v, const char *name, Norm *n, int width);
+/* A table [rows, cols] that the file keeps with `rank` dimensions, ones in front. */
+void visit_table(Visitor *v, const char *name, Param *p, int rank, int rows, int cols,
+                 bool optional);
+/* Anything else: shape as in the file. */
+void visit_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec);
+
+#endif
