@@ -1,0 +1,280 @@
+/* cpu/k_attention.c: attention over packed keys and values, and over a cache of token slots.
+ *
+ * `attention` takes one head of one group at a time: it packs the head's keys as columns of panels
+ * and its values as rows of panels, and then takes MR queries at once: scores, softmax, values, all
+ * in a few tens of KB (the formula: Vaswani et al. 2017, section 3.2.1; the softmax is not divided
+ * by its sum, the output row is). A row's bits depend on its query and the keys that it sees. */
+#include "cpu/kernels.h"
+#include "cpu/softmax.h"
+
+#include <omp.h>
+
+/* --- attention --------------------------------------------------------------------------------- */
+
+/* One thread's memory. */
+typedef struct Work {
+    float *keys;                 /* per W keys: a panel of hd rows */
+    float *values;               /* per W columns of the head: a panel of nk rows */
+    float *query, *scores, *out; /* tiles */
+} Work;
+
+/* The sizes of one call. */
+typedef struct Shape {
+    int nq, nk, hd;
+    int chunks, chunk_rows;                  /* queries of a head are split into chunks of work */
+    size_t keys, values, query, scores, all; /* floats in Work */
+} Shape;
+
+static Shape shape_of(const AttentionArgs *a, int threads)
+{
+    Shape s = {
+        .nq = a->q->rows / a->groups, .nk = a->k->rows / a->groups, .hd = a->q->cols / a->heads};
+    /* Chunks pack the same keys again, so there are none where the heads alone fill the threads,
+     * and none of less than 4 blocks. */
+    int heads = a->groups * a->heads, blocks = (s.nq + MR - 1) / MR;
+    int want = heads >= 4 * threads || heads % threads == 0 ? 1 : (4 * threads + heads - 1) / heads;
+    int most = (blocks + 3) / 4;
+    want = want < most ? want : most;
+    s.chunk_rows = (blocks + want - 1) / (want > 0 ? want : 1) * MR;
+    s.chunks = s.chunk_rows > 0 ? (s.nq + s.chunk_rows - 1) / s.chunk_rows : 0;
+    s.keys = (size_t)panels(s.nk) * (size_t)s.hd * W;
+    s.values = (size_t)panels(s.hd) * (size_t)s.nk * W;
+    s.query = (size_t)panels(s.hd) * TILE;
+    s.scores = (size_t)panels(s.nk) * TILE;
+    s.all = s.keys + s.values + s.query + s.scores + TILE;
+    return s;
+}
+
+static Work work_of(float *memory, const Shape *s)
+{
+    Work w = {.keys = memory};
+    w.values = w.keys + s->keys;
+    w.query = w.values + s->values;
+    w.scores = w.query + s->query;
+    w.out = w.scores + s->scores;
+    return w;
+}
+
+static void pack_head(const Work *w, const Shape *s, const AttentionArgs *a, int group, int head)
+{
+    const float *k = row_f32(a->k, group * s->nk) + head * s->hd;
+    const float *v = row_f32(a->v, group * s->nk) + head * s->hd;
+    size_t ldk = (size_t)a->k->ld, ldv = (size_t)a->v->ld;
+    for (int j = 0; j < s->nk; j += W)
+        panel_pack_t(w->keys + (size_t)j * (size_t)s->hd, k + (size_t)j * ldk, ldk,
+                     s->nk - j < W ? s->nk - j : W, s->hd);
+    for (int j = 0; j < s->hd; j += W)
+        panel_pack(w->values + (size_t)j * (size_t)s->nk, v + j, ldv, s->nk,
+                   s->hd - j < W ? s->hd - j : W);
+}
+
+/* Number of keys that query `row` of a group sees. */
+static int keys_seen(const Shape *s, bool causal, int row)
+{
+    return causal ? row + 1 + s->nk - s->nq : s->nk;
+}
+
+/* w->out = columns c.. of softmax numerators times values. The keys that all mr rows see go through
+ * one product; what lower rows see beyond that is added row by row, so that no row touches a value
+ * that it must not see (0 * NaN is NaN). */
+static void weigh_values(const Work *w, const Shape *s, int mr, int c, int least, bool causal)
+{
+    const float *panel = w->values + (size_t)c * (size_t)s->nk;
+    tile_product(mr, s->hd - c, w->scores, 0, least, panel, W, w->out, TILE_SET);
+    for (int i = 1; causal && i < mr; i++)
+        tile_product(1, s->hd - c, w->scores + i * W, least, least + i, panel, W, w->out + i * W,
+                     TILE_ADD);
+}
+
+/* Queries row..row+mr of a packed head. */
+static void attend_block(const Work *w, const Shape *s, const AttentionArgs *a, int group, int head,
+                         int row, int mr)
+{
+    const float *q = row_f32(a->q, group * s->nq + row) + head * s->hd;
+    float *out = row_f32(a->out, group * s->nq + row) + head * s->hd;
+    int least = keys_seen(s, a->causal, row), most = keys_seen(s, a->causal, row + mr - 1);
+    tile_pack(w->query, q, (size_t)a->q->ld, mr, s->hd, a->scale);
+    for (int j = 0; j < most; j += W)
+        tile_product(mr, most - j, w->query, 0, s->hd, w->keys + (size_t)j * (size_t)s->hd, W,
+                     w->scores + (j / W) * TILE, TILE_SET);
+    float sum[MR];
+    for (int i = 0; i < mr; i++)
+        sum[i] = softmax_exp(w->scores + i * W, keys_seen(s, a->causal, row + i), TILE).sum;
+    for (int c = 0; c < s->hd; c += W) {
+        weigh_values(w, s, mr, c, least, a->causal);
+        for (int i = 0; i < mr; i++)
+            tile_row_set(out + (size_t)i * (size_t)a->out->ld + c, w->out + i * W,
+                         s->hd - c < W ? s->hd - c : W, 1.0f / sum[i]);
+    }
+}
+
+/* One chunk of queries, in blocks of at most MR rows that differ by one row at most. */
+static void attend_chunk(const Work *w, const Shape *s, const AttentionArgs *a, int group, int head,
+                         int chunk)
+{
+    int from = chunk * s->chunk_rows;
+    int n = s->nq - from < s->chunk_rows ? s->nq - from : s->chunk_rows;
+    int blocks = (n + MR - 1) / MR;
+    for (int b = 0; b < blocks; b++) {
+        int first = n * b / blocks, end = n * (b + 1) / blocks;
+        attend_block(w, s, a, group, head, from + first, end - first);
+    }
+}
+
+static bool attention(Device *d, const AttentionArgs *a)
+{
+    if (a->q->rows == 0)
+        return true;
+    Shape s = shape_of(a, d->threads);
+    int heads = a->heads, jobs = a->groups * heads * s.chunks;
+    int threads = jobs < d->threads ? jobs : d->threads;
+    float *memory = cpu_scratch(d, SCRATCH_ATTENTION, (size_t)threads * s.all * sizeof(float));
+    if (!memory)
+        return false;
+#pragma omp parallel num_threads(threads)
+    {
+        Work w = work_of(memory + (size_t)omp_get_thread_num() * s.all, &s);
+        int packed = -1;
+#pragma omp for schedule(dynamic, 1)
+        for (int job = 0; job < jobs; job++) {
+            int head = job / s.chunks;
+            if (head != packed)
+                pack_head(&w, &s, a, head / heads, head % heads);
+            packed = head;
+            attend_chunk(&w, &s, a, head / heads, head % heads, job % s.chunks);
+        }
+    }
+    return true;
+}
+
+/* --- attention over slots ---------------------------------------------------------------------- */
+
+#define AHEAD 8 /* slots that are asked for before their turn: a slot's memory is nowhere near */
+
+typedef struct SlotJob {
+    const float *q;     /* one head of one row, scaled */
+    const float *k, *v; /* that head's columns of slot 0 */
+    const int *slots;
+    size_t ld;
+    int n, hd;
+} SlotJob;
+
+VEC_INLINE void prefetch_slot(const float *p, int hd)
+{
+    for (int i = 0; i < hd; i += 16)
+        __builtin_prefetch(p + i);
+}
+
+/* x . y over n, in vectors of VL with one running sum, lanes last. */
+VEC_INLINE float dot(const float *x, const float *y, int n)
+{
+    vf sum = vf_zero();
+    int i = 0;
+    for (; i + VL <= n; i += VL)
+        sum = vf_fma(vf_loadu(x + i), vf_loadu(y + i), sum);
+    if (i < n)
+        sum = vf_fma(vf_load_n(x + i, n - i), vf_load_n(y + i, n - i), sum);
+    return vf_hsum(sum);
+}
+
+static void slot_scores(const SlotJob *j, float *scores)
+{
+    for (int i = 0; i < j->n; i++) {
+        if (i + AHEAD < j->n)
+            prefetch_slot(j->k + (size_t)j->slots[i + AHEAD] * j->ld, j->hd);
+        scores[i] = dot(j->q, j->k + (size_t)j->slots[i] * j->ld, j->hd);
+    }
+}
+
+/* out = sum of p[i] * v[slot i] over nv vectors of columns from c on; `tail` lanes in the last. */
+VEC_INLINE void slot_values_body(const SlotJob *j, const float *p, float *out, int c, const int nv,
+                                 int tail, float factor)
+{
+    vf sum[8];
+    UNROLL for (int x = 0; x < nv; x++) sum[x] = vf_zero();
+    for (int i = 0; i < j->n; i++) {
+        const float *v = j->v + (size_t)j->slots[i] * j->ld + c;
+        if (i + AHEAD < j->n)
+            prefetch_slot(j->v + (size_t)j->slots[i + AHEAD] * j->ld + c, (nv - 1) * VL + tail);
+        vf weight = vf_set1(p[i]);
+        UNROLL for (int x = 0; x < nv; x++)
+        {
+            bool whole = x < nv - 1 || tail == VL;
+            sum[x] =
+                vf_fma(weight, whole ? vf_loadu(v + x * VL) : vf_load_n(v + x * VL, tail), sum[x]);
+        }
+    }
+    UNROLL for (int x = 0; x < nv; x++)
+    {
+        vf y = sum[x] * vf_set1(factor);
+        if (x < nv - 1 || tail == VL)
+            vf_storeu(out + c + x * VL, y);
+        else
+            vf_store_n(out + c + x * VL, y, tail);
+    }
+}
+
+static void slot_values(const SlotJob *j, const float *p, float *out, float factor)
+{
+    for (int c = 0; c < j->hd; c += 8 * VL) {
+        int n = j->hd - c < 8 * VL ? j->hd - c : 8 * VL;
+        int nv = (n + VL - 1) / VL, tail = n - (nv - 1) * VL;
+        switch (nv) {
+        case 1: slot_values_body(j, p, out, c, 1, tail, factor); break;
+        case 2: slot_values_body(j, p, out, c, 2, tail, factor); break;
+        case 3: slot_values_body(j, p, out, c, 3, tail, factor); break;
+        case 4: slot_values_body(j, p, out, c, 4, tail, factor); break;
+        case 5: slot_values_body(j, p, out, c, 5, tail, factor); break;
+        case 6: slot_values_body(j, p, out, c, 6, tail, factor); break;
+        case 7: slot_values_body(j, p, out, c, 7, tail, factor); break;
+        default: slot_values_body(j, p, out, c, 8, tail, factor); break;
+        }
+    }
+}
+
+/* Head `head` of row `r`. scores: n floats, up to a multiple of W, then the scaled query. */
+static void attend_slots(const SlotAttentionArgs *a, int r, int head, float *scores)
+{
+    int hd = a->q->cols / a->heads, n = a->n[r];
+    float *query = scores + (size_t)panels(n) * W;
+    const float *q = row_f32(a->q, r) + head * hd;
+    for (int i = 0; i < hd; i++)
+        query[i] = q[i] * a->scale;
+    SlotJob j = {.q = query,
+                 .k = a->k + head * hd,
+                 .v = a->v + head * hd,
+                 .slots = a->slots[r],
+                 .ld = (size_t)a->q->cols,
+                 .n = n,
+                 .hd = hd};
+    slot_scores(&j, scores);
+    float sum = softmax_exp(scores, n, W).sum;
+    slot_values(&j, scores, row_f32(a->out, r) + head * hd, 1.0f / sum);
+}
+
+/* A thread takes a head through all rows, since rows often share slots (beams of one picture), and
+ * then the next head, which lies beside it in memory. */
+static bool attention_slots(Device *d, const SlotAttentionArgs *a)
+{
+    int rows = a->q->rows, heads = a->heads, longest = 0;
+    for (int r = 0; r < rows; r++)
+        longest = a->n[r] > longest ? a->n[r] : longest;
+    size_t each = ((size_t)panels(longest) + (size_t)panels(a->q->cols / heads)) * W;
+    float *memory = cpu_scratch(d, SCRATCH_ATTENTION, (size_t)d->threads * each * sizeof(float));
+    if (!memory)
+        return false;
+#pragma omp parallel num_threads(d->threads)
+    {
+        float *scores = memory + (size_t)omp_get_thread_num() * each;
+#pragma omp for schedule(static)
+        for (int job = 0; job < heads * rows; job++)
+            attend_slots(a, job % rows, job / rows, scores);
+    }
+    return true;
+}
+
+void ISA_SYM(install_attention)(Backend *b)
+{
+    b->attention = attention;
+    b->attention_slots = attention_slots;
+}

@@ -1,0 +1,321 @@
+/* Attention kernels of every set that runs here, against softmax(q k^T * scale) v in double. */
+#include "cpu_bench.h"
+
+typedef struct Case {
+    int heads, hd, groups, nq, nk;
+    bool causal;
+    int pad; /* columns between the rows of all four matrices */
+} Case;
+
+static const Case cases[] = {
+    {16, 88, 1, 257, 257, false, 0},                                 /* ViT-g */
+    {16, 88, 2, 30, 30, false, 176}, {12, 64, 1, 32, 257, false, 0}, /* Q-Former */
+    {12, 64, 3, 33, 41, false, 5},   {32, 80, 1, 41, 41, true, 160}, /* OPT prompt */
+    {2, 128, 1, 20, 700, false, 1},  {2, 8, 3, 5, 7, false, 3},      {3, 10, 2, 9, 9, true, 0},
+    {2, 12, 2, 3, 40, true, 7},      {4, 32, 2, 60, 65, true, 1},    {1, 1, 1, 1, 1, true, 0},
+    {1, 100, 2, 1, 33, false, 0},    {5, 17, 1, 64, 31, false, 2},
+};
+enum { CASES = sizeof(cases) / sizeof(cases[0]) };
+
+typedef struct Setup {
+    Tensor q, k, v, out;
+    AttentionArgs args;
+} Setup;
+
+static void setup(Setup *s, const Case *c)
+{
+    int width = c->heads * c->hd;
+    s->q = matrix(c->groups * c->nq, width, c->pad, false);
+    s->k = matrix(c->groups * c->nk, width, c->pad, false);
+    s->v = matrix(c->groups * c->nk, width, c->pad, false);
+    s->out = matrix(c->groups * c->nq, width, c->pad, false);
+    s->args = (AttentionArgs){
+        &s->q, &s->k, &s->v, &s->out, c->heads, c->groups, 1 / sqrtf((float)c->hd), c->causal};
+}
+
+static void setup_free(Setup *s)
+{
+    matrix_free(&s->q);
+    matrix_free(&s->k);
+    matrix_free(&s->v);
+    matrix_free(&s->out);
+}
+
+static double dot64(const float *a, const float *b, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)a[i] * b[i];
+    return sum;
+}
+
+/* One row of one head: the keys k[j], values v[j], j < n, given by their rows. */
+static void attend64(double *out, const float *q, const float **k, const float **v, int n, int hd,
+                     double scale)
+{
+    double *p = malloc((size_t)n * sizeof(double)), max = -INFINITY, sum = 0;
+    for (int j = 0; j < n; j++) {
+        p[j] = scale * dot64(q, k[j], hd);
+        max = fmax(max, p[j]);
+    }
+    for (int j = 0; j < n; j++)
+        sum += p[j] = exp(p[j] - max);
+    for (int i = 0; i < hd; i++) {
+        out[i] = 0;
+        for (int j = 0; j < n; j++)
+            out[i] += p[j] / sum * v[j][i];
+    }
+    free(p);
+}
+
+static double *reference(const AttentionArgs *a)
+{
+    int hd = a->q->cols / a->heads, nq = a->q->rows / a->groups, nk = a->k->rows / a->groups;
+    double *out = malloc((size_t)a->q->rows * (size_t)a->q->cols * sizeof(double));
+    const float **k = malloc((size_t)nk * sizeof(*k)), **v = malloc((size_t)nk * sizeof(*v));
+    for (int r = 0; r < a->q->rows; r++)
+        for (int h = 0; h < a->heads; h++) {
+            int g = r / nq, n = a->causal ? r % nq + 1 + nk - nq : nk;
+            for (int j = 0; j < n; j++) {
+                k[j] = row_f32(a->k, g * nk + j) + h * hd;
+                v[j] = row_f32(a->v, g * nk + j) + h * hd;
+            }
+            attend64(out + (size_t)r * (size_t)a->q->cols + h * hd, row_f32(a->q, r) + h * hd, k, v,
+                     n, hd, (double)a->scale);
+        }
+    free(k);
+    free(v);
+    return out;
+}
+
+static void right_values(Device *d)
+{
+    for (int i = 0; i < CASES; i++) {
+        const Case *c = &cases[i];
+        Setup s;
+        setup(&s, c);
+        double *ref = reference(&s.args);
+        assert_true(d->k->attention(d, &s.args));
+        char what[80];
+        snprintf(what, sizeof(what), "%dx%d %d groups %dx%d%s ld +%d", c->heads, c->hd, c->groups,
+                 c->nq, c->nk, c->causal ? " causal" : "", c->pad);
+        /* values are of size 1, scores of size 1..5 */
+        check_error(d, what, worst_error(f32(&s.out), s.out.ld, ref, s.out.rows, s.out.cols, 1),
+                    2e-6);
+        check_guards(&s.out);
+        free(ref);
+        setup_free(&s);
+    }
+}
+
+/* A row's bits do not depend on threads, groups, heads or rows that are computed with it. */
+static void bits_alone(Device *d, const Setup *s, const Case *c, const float *all)
+{
+    int width = c->heads * c->hd;
+    for (int t = 0; t < 6; t++) {
+        int g = draw_below(c->groups), h = draw_below(c->heads);
+        int r = c->causal ? 0 : draw_below(c->nq), n = c->causal ? c->nq : 1;
+        Tensor q = part(&s->q, g * c->nq + r, n, h * c->hd, c->hd);
+        Tensor k = part(&s->k, g * c->nk, c->nk, h * c->hd, c->hd);
+        Tensor v = part(&s->v, g * c->nk, c->nk, h * c->hd, c->hd);
+        Tensor out = part(&s->out, g * c->nq + r, n, h * c->hd, c->hd);
+        AttentionArgs a = {&q, &k, &v, &out, 1, 1, s->args.scale, c->causal};
+        for (int i = 0; i < n; i++)
+            memset(row_f32(&out, i), 0, (size_t)c->hd * 4);
+        assert_true(d->k->attention(d, &a));
+        assert_true(same_bits(f32(&s->out), s->out.ld, all, s->out.ld, s->out.rows, width));
+    }
+}
+
+static void same_for_any_company(Device *d)
+{
+    for (int i = 0; i < CASES; i++) {
+        const Case *c = &cases[i];
+        Setup s;
+        setup(&s, c);
+        d->threads = 1;
+        assert_true(d->k->attention(d, &s.args));
+        float *all = copy_of(f32(&s.out), &s.out);
+        for (int threads = 2; threads <= 7; threads += d->threads > 2 ? 4 : 1) {
+            memset(s.out.data, 0, (size_t)s.out.rows * (size_t)s.out.ld * 4);
+            d->threads = threads;
+            assert_true(d->k->attention(d, &s.args));
+            assert_true(same_bits(f32(&s.out), s.out.ld, all, s.out.ld, s.out.rows, s.out.cols));
+        }
+        d->threads = 2;
+        bits_alone(d, &s, c, all);
+        free(all);
+        setup_free(&s);
+    }
+}
+
+/* A NaN key reaches the rows that see it, and no other. */
+static void nan_is_seen(Device *d)
+{
+    const Case c = {3, 10, 2, 40, 45, true, 3};
+    for (int in_values = 0; in_values < 2; in_values++) {
+        Setup s;
+        setup(&s, &c);
+        assert_true(d->k->attention(d, &s.args));
+        float *clean = copy_of(f32(&s.out), &s.out);
+        int key = 25; /* of group 1, head 2: seen by the queries 20.. */
+        row_f32(in_values ? &s.v : &s.k, c.nk + key)[2 * c.hd + 4] = NAN;
+        assert_true(d->k->attention(d, &s.args));
+        for (int r = 0; r < s.out.rows; r++)
+            for (int col = 0; col < s.out.cols; col++) {
+                bool sees = r >= c.nq + key - 5 && col / c.hd == 2;
+                float y = row_f32(&s.out, r)[col];
+                if (sees && (!in_values || col % c.hd == 4))
+                    assert_true(isnan(y));
+                else
+                    assert_memory_equal(&y, clean + r * s.out.ld + col, 4);
+            }
+        free(clean);
+        setup_free(&s);
+    }
+}
+
+/* Scores of many hundreds: no overflow, the largest wins. */
+static void large_scores(Device *d)
+{
+    const Case c = {2, 16, 1, 20, 50, false, 0};
+    Setup s;
+    setup(&s, &c);
+    s.args.scale = 300;
+    double *ref = reference(&s.args);
+    assert_true(d->k->attention(d, &s.args));
+    check_error(d, "scores of size 1000", worst_error(f32(&s.out), s.out.ld, ref, 20, 32, 1), 2e-3);
+    free(ref);
+    setup_free(&s);
+}
+
+/* --- slots -------------------------------------------------------------------------------------- */
+
+enum { CAPACITY = 700, MAX_ROWS = 45 };
+
+typedef struct Slots {
+    Tensor q, out, k, v;
+    int *lists[MAX_ROWS], n[MAX_ROWS];
+    SlotAttentionArgs args;
+} Slots;
+
+/* Lists of random slots up to `longest`, or (prefill) one list of which row r sees r + 1. */
+static void slots_setup(Slots *s, int rows, int heads, int hd, int longest, int pad)
+{
+    s->q = matrix(rows, heads * hd, pad, false);
+    s->out = matrix(rows, heads * hd, pad, false);
+    s->k = matrix(CAPACITY, heads * hd, 0, false);
+    s->v = matrix(CAPACITY, heads * hd, 0, false);
+    for (int r = 0; r < rows; r++) {
+        s->n[r] = longest ? 1 + draw_below(longest) : r + 1;
+        s->lists[r] = malloc((size_t)s->n[r] * sizeof(int));
+        for (int i = 0; i < s->n[r]; i++)
+            s->lists[r][i] = longest ? draw_below(CAPACITY) : 3 * i + 7;
+    }
+    s->args = (SlotAttentionArgs){
+        &s->q, &s->out, f32(&s->k),          f32(&s->v), (const int *const *)s->lists,
+        s->n,  heads,   1 / sqrtf((float)hd)};
+}
+
+static void slots_free(Slots *s)
+{
+    for (int r = 0; r < s->q.rows; r++)
+        free(s->lists[r]);
+    matrix_free(&s->q);
+    matrix_free(&s->out);
+    matrix_free(&s->k);
+    matrix_free(&s->v);
+}
+
+static double *slots_reference(const Slots *s)
+{
+    int width = s->q.cols, hd = width / s->args.heads;
+    double *out = malloc((size_t)s->q.rows * (size_t)width * sizeof(double));
+    const float *k[CAPACITY], *v[CAPACITY];
+    for (int r = 0; r < s->q.rows; r++)
+        for (int h = 0; h < s->args.heads; h++) {
+            for (int j = 0; j < s->n[r]; j++) {
+                k[j] = row_f32(&s->k, s->lists[r][j]) + h * hd;
+                v[j] = row_f32(&s->v, s->lists[r][j]) + h * hd;
+            }
+            attend64(out + r * width + h * hd, row_f32(&s->q, r) + h * hd, k, v, s->n[r], hd,
+                     (double)s->args.scale);
+        }
+    return out;
+}
+
+static void slots_one(Device *d, int rows, int heads, int hd, int longest, int pad)
+{
+    Slots s;
+    slots_setup(&s, rows, heads, hd, longest, pad);
+    double *ref = slots_reference(&s);
+    d->threads = 2;
+    assert_true(d->k->attention_slots(d, &s.args));
+    char what[80];
+    snprintf(what, sizeof(what), "slots: %d rows, %dx%d, up to %d", rows, heads, hd,
+             longest ? longest : rows);
+    check_error(d, what, worst_error(f32(&s.out), s.out.ld, ref, rows, s.out.cols, 1), 2e-6);
+    check_guards(&s.out);
+    float *all = copy_of(f32(&s.out), &s.out);
+    d->threads = 1;
+    for (int r = 0; r < rows; r++) { /* alone, on one thread */
+        Tensor q = part(&s.q, r, 1, 0, s.q.cols), out = part(&s.out, r, 1, 0, s.out.cols);
+        SlotAttentionArgs a = s.args;
+        a.q = &q;
+        a.out = &out;
+        a.slots += r;
+        a.n += r;
+        memset(out.data, 0, (size_t)out.cols * 4);
+        assert_true(d->k->attention_slots(d, &a));
+    }
+    assert_true(same_bits(f32(&s.out), s.out.ld, all, s.out.ld, rows, s.out.cols));
+    free(all);
+    free(ref);
+    slots_free(&s);
+}
+
+static void slots(Device *d)
+{
+    slots_one(d, 1, 32, 80, 600, 0);
+    slots_one(d, 5, 32, 80, 100, 160);
+    slots_one(d, 41, 12, 64, 0, 0);
+    slots_one(d, 3, 2, 8, 30, 1);
+    slots_one(d, 4, 3, 10, 33, 0);
+    slots_one(d, 2, 2, 300, 20, 3);
+    slots_one(d, 7, 5, 1, 9, 0);
+    slots_one(d, 40, 4, 12, 64, 0);
+}
+
+static void test_values(void **state)
+{
+    each_isa(right_values);
+}
+
+static void test_bits(void **state)
+{
+    each_isa(same_for_any_company);
+}
+
+static void test_nan(void **state)
+{
+    each_isa(nan_is_seen);
+}
+
+static void test_large(void **state)
+{
+    each_isa(large_scores);
+}
+
+static void test_slots(void **state)
+{
+    each_isa(slots);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values), cmocka_unit_test(test_bits),  cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_large),  cmocka_unit_test(test_slots),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
