@@ -1,0 +1,172 @@
+#include "ckpt/checkpoint.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "ckpt/names.h"
+
+static Checkpoint *ckpt_new(const char *path, Error *e)
+{
+    Checkpoint *c = mem_calloc(1, sizeof *c);
+    if (c && (c->path = mem_strdup(path)))
+        return c;
+    error_memory(e, path, sizeof *c);
+    mem_free(c);
+    return NULL;
+}
+
+void ckpt_close(Checkpoint *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n_files; i++) {
+        file_unmap(&c->files[i].map);
+        mem_free(c->files[i].path);
+    }
+    mem_free(c->files);
+    tensors_free(&c->list);
+    mem_free(c->path);
+    mem_free(c);
+}
+
+bool ckpt_add_file(Checkpoint *c, char *path, Error *e)
+{
+    if (!path)
+        return error_memory(e, c->path, 0);
+    CkptFile *f = &c->files[c->n_files++];
+    *f = (CkptFile){.path = path, .first = c->list.n};
+    if (!file_map(&f->map, path, ERR_BAD_MODEL, e) ||
+        !safetensors_parse(&c->list, f->map.data, f->map.size, path, e))
+        return false;
+    f->n = c->list.n - f->first;
+    return true;
+}
+
+/* One file that holds everything. */
+static bool open_single(Checkpoint *c, const char *path, Error *e)
+{
+    c->files = mem_calloc(1, sizeof *c->files);
+    if (!c->files)
+        return error_memory(e, path, sizeof *c->files);
+    return ckpt_add_file(c, mem_strdup(path), e);
+}
+
+Checkpoint *ckpt_open_file(const char *path, Error *e)
+{
+    Checkpoint *c = ckpt_new(path, e);
+    if (c && open_single(c, path, e))
+        return c;
+    ckpt_close(c);
+    return NULL;
+}
+
+static const char SINGLE[] = "model.safetensors", INDEX[] = "model.safetensors.index.json";
+
+/* 1: there, 0: not there, -1: out of memory. */
+static int has_file(const char *dir, const char *name)
+{
+    char *path = path_join(dir, name);
+    int there = path ? file_exists(path) : -1;
+    mem_free(path);
+    return there;
+}
+
+/* Why a directory without safetensors cannot be opened. */
+static bool no_weights(const char *dir, Error *e)
+{
+    static const char *const TORCH[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
+    for (int i = 0; i < 2; i++)
+        if (has_file(dir, TORCH[i]) == 1)
+            return error_set(e, ERR_BAD_MODEL,
+                             "%s: %s: PyTorch .bin weights are not supported yet, expected %s (or "
+                             "%s and its shards)",
+                             dir, TORCH[i], SINGLE, INDEX);
+    return error_set(e, ERR_NO_MODEL, "%s: weights: expected %s (or %s and its shards), got none",
+                     dir, SINGLE, INDEX);
+}
+
+static bool open_dir(Checkpoint *c, const char *dir, Error *e)
+{
+    int single = has_file(dir, SINGLE), index = has_file(dir, INDEX);
+    if (single == 0 && index == 0)
+        return no_weights(dir, e);
+    char *path = single < 0 || index < 0 ? NULL : path_join(dir, single ? SINGLE : INDEX);
+    if (!path)
+        return error_memory(e, dir, strlen(dir));
+    bool ok = single ? open_single(c, path, e) : index_open(c, dir, path, e);
+    mem_free(path);
+    return ok;
+}
+
+Checkpoint *ckpt_open(const char *dir, Error *e)
+{
+    if (!file_is_dir(dir)) {
+        error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got %s", dir,
+                  file_exists(dir) ? "something else" : "nothing of that name");
+        return NULL;
+    }
+    Checkpoint *c = ckpt_new(dir, e);
+    if (c && open_dir(c, dir, e))
+        return c;
+    ckpt_close(c);
+    return NULL;
+}
+
+/* --- looking up -------------------------------------------------------------------------------- */
+
+const char *ckpt_path(const Checkpoint *c)
+{
+    return c->path;
+}
+
+size_t ckpt_count(const Checkpoint *c)
+{
+    return c->list.n;
+}
+
+CkptTensor *ckpt_at(Checkpoint *c, size_t i)
+{
+    return &c->list.t[i];
+}
+
+static CkptTensor *find_exact(Checkpoint *c, const char *name)
+{
+    size_t low = 0, high = c->list.n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        int order = strcmp(name, c->list.t[mid].name);
+        if (order == 0)
+            return &c->list.t[mid];
+        if (order < 0)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return NULL;
+}
+
+CkptTensor *ckpt_find(Checkpoint *c, const char *name)
+{
+    char other[SAFETENSORS_NAME_MAX + 1];
+    CkptTensor *t = find_exact(c, name);
+    for (int i = 0; !t && i < NAME_MAPS; i++)
+        if (name_map(i, name, other, sizeof other))
+            t = find_exact(c, other);
+    return t;
+}
+
+CkptTensor *ckpt_take(Checkpoint *c, const char *name)
+{
+    CkptTensor *t = ckpt_find(c, name);
+    if (t)
+        t->used = true;
+    return t;
+}
+
+void ckpt_prefetch(Checkpoint *c)
+{
+    for (size_t i = 0; i < c->n_files; i++)
+        if (c->files[i].map.data)
+            madvise((void *)(uintptr_t)c->files[i].map.data, c->files[i].map.size, MADV_WILLNEED);
+}

@@ -1,0 +1,151 @@
+/* ckpt/find.c: from a name on the command line to a directory. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "ckpt/ckpt.h"
+#include "ckpt/hub.h"
+
+static const char DEFAULT[] = "scenes";
+
+typedef struct Search {
+    const char *name; /* a plain name: one folder below a root */
+    char *found;
+    bool failed; /* out of memory */
+} Search;
+
+/* root[0..n) / s->name */
+static void try_root(Search *s, const char *root, size_t n)
+{
+    if (s->found || s->failed || n == 0)
+        return;
+    StrBuf path = {0};
+    strbuf_printf(&path, "%.*s/%s", (int)n, root, s->name);
+    s->failed = path.failed;
+    if (!s->failed && file_is_dir(path.data)) {
+        s->found = mem_strdup(path.data);
+        s->failed = !s->found;
+    }
+    strbuf_free(&path);
+}
+
+/* share/blip2/models beside the bin/ that the program was started from. */
+static void try_program(Search *s)
+{
+    static const char BESIDE[] = "/../share/blip2/models";
+    char exe[PATH_MAX + sizeof BESIDE];
+    ssize_t n = readlink("/proc/self/exe", exe, PATH_MAX - 1);
+    if (n <= 0)
+        return;
+    exe[n] = 0;
+    char *slash = strrchr(exe, '/');
+    if (slash) {
+        strcpy(slash, BESIDE);
+        try_root(s, exe, strlen(exe));
+    }
+}
+
+static void try_roots(Search *s)
+{
+    const char *list = getenv("BLIP2_MODELS");
+    for (const char *at = list; at; at = strchr(at, ':')) {
+        at += *at == ':';
+        try_root(s, at, strcspn(at, ":"));
+    }
+    try_root(s, BLIP2_SOURCE_MODELS, strlen(BLIP2_SOURCE_MODELS));
+    try_root(s, BLIP2_INSTALL_MODELS, strlen(BLIP2_INSTALL_MODELS));
+    try_program(s);
+}
+
+static bool is_plain(const char *name)
+{
+    return *name && *name != '.' && !strchr(name, '/');
+}
+
+/* One "/", and only what a repository's name may hold. */
+static bool is_repo(const char *name)
+{
+    static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789-_.";
+    size_t owner = strspn(name, ALLOWED);
+    if (owner == 0 || name[owner] != '/' || *name == '.')
+        return false;
+    const char *rest = name + owner + 1;
+    return *rest && *rest != '.' && rest[strspn(rest, ALLOWED)] == 0;
+}
+
+static void search(Search *s, const HubModel *m)
+{
+    const char *given = s->name;
+    const char *names[] = {given, m ? m->name : NULL,
+                           m && m->repo ? strchr(m->repo, '/') + 1 : NULL};
+    for (int i = 0; i < 3; i++) {
+        s->name = names[i];
+        if (s->name && is_plain(s->name))
+            try_roots(s);
+    }
+    s->name = given;
+    const char *repo = m ? m->repo : is_repo(given) ? given : NULL;
+    if (!s->found && !s->failed && repo)
+        s->failed = !hub_cached(repo, &s->found);
+}
+
+/* The known name that is nearest to a mistyped one; NULL: none is near. */
+static const char *nearest(const char *name)
+{
+    const char *best = NULL;
+    int least = 3;
+    for (int i = -1; i < 0 || hub_at(i); i++) {
+        const char *known = i < 0 ? DEFAULT : hub_at(i)->name;
+        int d = str_distance(name, known);
+        if (d < least) {
+            least = d;
+            best = known;
+        }
+    }
+    return best;
+}
+
+static bool not_here(const char *name, const HubModel *m, Error *e)
+{
+    if (m && m->repo)
+        return error_set(e, ERR_NO_MODEL,
+                         "%s: model: not on this machine: download the Hugging Face repository %s "
+                         "and pass its directory",
+                         name, m->repo);
+    if (m)
+        return error_set(e, ERR_NO_MODEL,
+                         "%s: model: published only as LAVIS .pth files, which are not supported "
+                         "yet",
+                         name);
+    const char *near = nearest(name);
+    return error_set(e, ERR_NO_MODEL,
+                     "%s: model: expected a directory or a known name (%s, %s, %s, ...), got "
+                     "neither%s%s%s",
+                     name, DEFAULT, hub_at(0)->name, hub_at(1)->name, near ? ": did you mean " : "",
+                     near ? near : "", near ? "?" : "");
+}
+
+char *model_find(const char *name, Error *e)
+{
+    Search s = {.name = name ? name : DEFAULT};
+    const HubModel *m = hub_find(s.name);
+    if (name && file_is_dir(name)) {
+        s.found = mem_strdup(name);
+        s.failed = !s.found;
+    } else if (name && file_exists(name)) {
+        error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got a file", name);
+        return NULL;
+    } else {
+        search(&s, m);
+    }
+    if (s.failed)
+        error_memory(e, s.name, strlen(s.name));
+    else if (!s.found)
+        not_here(s.name, m, e);
+    return s.found;
+}

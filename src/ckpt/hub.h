@@ -1,0 +1,23 @@
+/* ckpt/hub.h: the published models by name, and Hugging Face's cache on this machine. */
+#ifndef CKPT_HUB_H
+#define CKPT_HUB_H
+
+#include <stdbool.h>
+
+typedef struct HubModel {
+    const char *name;     /* ours, e.g. "opt-2.7b" */
+    const char *repo;     /* "Salesforce/blip2-opt-2.7b"; NULL: only as LAVIS' .pth files */
+    const char *lavis[3]; /* LAVIS' spellings, "blip2_opt/pretrain_opt2.7b" */
+} HubModel;
+
+/* By our name, the repository's with or without "Salesforce/", or one of LAVIS'. NULL: unknown. */
+const HubModel *hub_find(const char *name);
+const HubModel *hub_at(int i); /* NULL behind the last one */
+
+/* The directory that holds the newest downloaded version of a repository: the snapshot named by
+ * refs/main under $HF_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub or
+ * ~/.cache/huggingface/hub, the first that is set. *out is mem_alloc'd, NULL when there is none.
+ * false: out of memory. Source: huggingface_hub/constants.py and file_download.py. */
+bool hub_cached(const char *repo, char **out);
+
+#endif

@@ -1,0 +1,173 @@
+#include "ckpt/scan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool scan_fail(const Scan *s, const char *expected)
+{
+    char got[16] = "the end";
+    if (s->p < s->end)
+        snprintf(got, sizeof got, *s->p < 0x7f && *s->p >= 0x20 ? "'%c'" : "byte 0x%02x", *s->p);
+    size_t at = (size_t)(s->p - s->start);
+    if (s->tensor)
+        return error_set(s->e, ERR_BAD_MODEL,
+                         "%s: tensor \"%.200s\": header byte %zu: expected %s, got %s", s->file,
+                         s->tensor, at, expected, got);
+    return error_set(s->e, ERR_BAD_MODEL, "%s: header: byte %zu: expected %s, got %s", s->file, at,
+                     expected, got);
+}
+
+static void skip_space(Scan *s)
+{
+    while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' || *s->p == '\t' || *s->p == '\r'))
+        s->p++;
+}
+
+bool scan_accept(Scan *s, char c)
+{
+    skip_space(s);
+    if (s->p == s->end || *s->p != (unsigned char)c)
+        return false;
+    s->p++;
+    return true;
+}
+
+bool scan_token(Scan *s, char c)
+{
+    char expected[] = {'\'', c, '\'', 0};
+    return scan_accept(s, c) || scan_fail(s, expected);
+}
+
+bool scan_end(Scan *s)
+{
+    skip_space(s);
+    return s->p == s->end || scan_fail(s, "nothing after the object");
+}
+
+bool scan_count(Scan *s, uint64_t *v)
+{
+    static const char WANT[] = "an unsigned integer below 2^63";
+    skip_space(s);
+    const unsigned char *first = s->p;
+    uint64_t n = 0;
+    for (; s->p < s->end && *s->p >= '0' && *s->p <= '9'; s->p++) {
+        unsigned digit = *s->p - '0';
+        if (n > ((uint64_t)INT64_MAX - digit) / 10)
+            return scan_fail(s, WANT);
+        n = n * 10 + digit;
+    }
+    bool leading_zero = s->p - first > 1 && *first == '0';
+    if (s->p == first || leading_zero)
+        return scan_fail(s, WANT);
+    if (s->p < s->end && strchr(".eE+-", *s->p) && *s->p)
+        return scan_fail(s, WANT);
+    *v = n;
+    return true;
+}
+
+/* --- strings --------------------------------------------------------------------------------- */
+
+/* Four hexadecimal digits. */
+static bool read_hex(Scan *s, uint32_t *v)
+{
+    *v = 0;
+    for (int i = 0; i < 4; i++, s->p++) {
+        unsigned c = s->p < s->end ? *s->p : 0, digit;
+        if (c >= '0' && c <= '9')
+            digit = c - '0';
+        else if ((c | 32) >= 'a' && (c | 32) <= 'f')
+            digit = (c | 32) - 'a' + 10;
+        else
+            return scan_fail(s, "a hexadecimal digit");
+        *v = *v << 4 | digit;
+    }
+    return true;
+}
+
+/* What follows backslash-u, a surrogate pair included. */
+static bool read_unicode(Scan *s, uint32_t *cp)
+{
+    uint32_t low;
+    if (!read_hex(s, cp))
+        return false;
+    if (*cp < 0xd800 || *cp > 0xdfff)
+        return true;
+    bool pair = *cp < 0xdc00 && s->end - s->p >= 2 && s->p[0] == '\\' && s->p[1] == 'u';
+    if (!pair)
+        return scan_fail(s, "a surrogate pair");
+    s->p += 2;
+    if (!read_hex(s, &low))
+        return false;
+    if (low < 0xdc00 || low > 0xdfff)
+        return scan_fail(s, "the second half of a surrogate pair");
+    *cp = 0x10000 + ((*cp - 0xd800) << 10) + (low - 0xdc00);
+    return true;
+}
+
+static bool read_escape(Scan *s, uint32_t *cp)
+{
+    static const char FROM[] = "\"\\/bfnrt", TO[] = "\"\\/\b\f\n\r\t";
+    if (s->p < s->end && *s->p == 'u') {
+        s->p++;
+        return read_unicode(s, cp);
+    }
+    const char *at = s->p < s->end && *s->p ? strchr(FROM, *s->p) : NULL;
+    if (!at)
+        return scan_fail(s, "an escape");
+    s->p++;
+    *cp = (unsigned char)TO[at - FROM];
+    return true;
+}
+
+/* One UTF-8 sequence: shortest form, no surrogates, at most U+10FFFF (Unicode table 3-7). */
+static bool read_utf8(Scan *s, uint32_t *cp)
+{
+    static const uint32_t LEAST[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned c = *s->p;
+    int n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : 4;
+    if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || s->end - s->p < n)
+        return scan_fail(s, "valid UTF-8");
+    uint32_t v = n == 1 ? c : c & (0x7fu >> n);
+    for (int i = 1; i < n; i++) {
+        if ((s->p[i] & 0xc0) != 0x80)
+            return scan_fail(s, "valid UTF-8");
+        v = v << 6 | (s->p[i] & 0x3f);
+    }
+    if (v < LEAST[n] || v > 0x10ffff || (v >= 0xd800 && v < 0xe000))
+        return scan_fail(s, "valid UTF-8");
+    s->p += n;
+    *cp = v;
+    return true;
+}
+
+static int put_utf8(char *out, uint32_t cp)
+{
+    static const unsigned char LEAD[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    int n = cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
+    for (int i = n - 1; i > 0; i--, cp >>= 6)
+        out[i] = (char)(0x80 | (cp & 0x3f));
+    out[0] = (char)(LEAD[n] | cp);
+    return n;
+}
+
+bool scan_string(Scan *s, char *buf, size_t cap)
+{
+    if (!scan_accept(s, '"'))
+        return scan_fail(s, "a string");
+    size_t n = 0;
+    while (s->p < s->end && *s->p != '"') {
+        uint32_t cp;
+        if (*s->p < 0x20)
+            return scan_fail(s, "no control character in a string");
+        if (*s->p == '\\' ? (s->p++, !read_escape(s, &cp)) : !read_utf8(s, &cp))
+            return false;
+        if (!buf)
+            continue;
+        if (cp == 0 || n + 5 > cap)
+            return scan_fail(s, cp ? "a shorter string" : "no U+0000 in a string");
+        n += (size_t)put_utf8(buf + n, cp);
+    }
+    if (buf)
+        buf[n] = 0;
+    return scan_token(s, '"');
+}
