@@ -4,6 +4,7 @@
 #define MODELS_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include "base/error.h"
 
 typedef struct VitConfig {
@@ -22,13 +23,17 @@ typedef struct OptConfig {
     int width, layers, heads, mlp, vocab, positions;
 } OptConfig;
 
+/* T5 and matching models are recognised here; whether they can run is for the caller to say. Their
+ * `opt` is all zero. */
 typedef enum ModelKind { MODEL_OPT, MODEL_T5, MODEL_MATCHING } ModelKind;
 
 #define MAX_EOS 8
 
 typedef struct GenConfig { /* generation_config.json; ids fall back to text_config */
     int bos, pad, eos[MAX_EOS], n_eos;
-    /* generation defaults that a file may set; counted under --generation hf */
+    /* Generation defaults that a file may set; counted under --generation hf. Lengths are 0 where
+     * the file sets none; the others are then the library's defaults (1 beam, penalties 1, top_k
+     * 50, top_p 1, temperature 1). */
     int num_beams, max_new_tokens, min_new_tokens, max_length, min_length;
     double length_penalty, repetition_penalty;
     int no_repeat_ngram;
@@ -44,25 +49,41 @@ typedef struct ModelConfig {
     QformerConfig qformer;
     OptConfig opt;
     GenConfig gen;
-    int image_token;          /* id of <image>; -1: none */
-    bool legacy_layout;       /* processor_config has no num_query_tokens: no placeholders (HF) */
-    int pixels;               /* preprocessor_config size; falls back to vit.image */
+    int image_token;    /* id of <image>; -1: none */
+    bool legacy_layout; /* processor_config has no num_query_tokens: no placeholders (HF) */
+    int pixels;         /* preprocessor_config size; falls back to vit.image */
     float mean[3], std[3];
-    char torch_dtype[16];     /* as written; a hint only */
-    char prompt[256];         /* the checkpoint's own caption prompt ("" when it has none) */
-    char licence[64];         /* from README.md front matter or config; "" unknown */
+    char torch_dtype[16]; /* as written; a hint only */
+    char prompt[256];     /* the checkpoint's own caption prompt ("" when it has none) */
+    char licence[64];     /* from README.md front matter or config; "" unknown */
 } ModelConfig;
 
 /* Reads all files of `dir`. Missing optional files give the documented defaults. Every size is
- * checked to lie in a sane range (1 .. 1e6, layers <= 1000, heads divide width, patch <= image).
- * Errors: ERR_NO_MODEL (no directory or no config.json), ERR_BAD_MODEL (file: key: expected, got). */
+ * checked to lie in a sane range (1 .. 1e6, layers <= 1000, pictures <= 4096 pixels, heads divide
+ * width, patch <= image). Errors: ERR_NO_MODEL (no directory or no config.json), ERR_BAD_MODEL
+ * (file: key: expected, got), ERR_MEMORY. */
 bool config_load(ModelConfig *c, const char *dir, Error *e);
 
-/* The zoo (models.md 5.7): true sizes by any accepted spelling. NULL: not a zoo name. */
-typedef struct ZooEntry {
-    const char *names[6]; /* canonical first: "opt-2.7b", then other spellings */
-    ModelConfig config;
-} ZooEntry;
-bool zoo_config(ModelConfig *c, const char *name, Error *e); /* ERR_NO_MODEL names the known ones */
+/* The same from texts in memory, one per file, NULL where there is none. dir is used in messages. */
+typedef enum ConfigFile {
+    CONFIG_MODEL,        /* config.json; must be there */
+    CONFIG_GENERATION,   /* generation_config.json */
+    CONFIG_PREPROCESSOR, /* preprocessor_config.json */
+    CONFIG_PROCESSOR,    /* processor_config.json */
+    CONFIG_FILES
+} ConfigFile;
+
+typedef struct ConfigText {
+    const char *text;
+    size_t size;
+} ConfigText;
+
+bool config_parse(ModelConfig *c, const ConfigText text[CONFIG_FILES], const char *dir, Error *e);
+
+/* True sizes of the published models (models.md 5.7) by any accepted spelling: "opt-2.7b",
+ * "blip2-opt-2.7b", "Salesforce/blip2-opt-2.7b", "blip2_opt/pretrain_opt2.7b",
+ * "pretrain_opt2.7b". ERR_NO_MODEL names the known ones. */
+bool zoo_config(ModelConfig *c, const char *name, Error *e);
+const char *zoo_name(int i); /* the short names, NULL behind the last one */
 
 #endif

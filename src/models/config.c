@@ -1,0 +1,103 @@
+#include "models/config.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+enum { FILE_MAX = 1 << 20 }; /* bytes; config.json has some thousand */
+
+static const char *const NAMES[CONFIG_FILES] = {
+    "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"};
+
+/* A file that is not there leaves *t empty. */
+static bool read_text(ConfigText *t, const char *dir, const char *name, Error *e)
+{
+    char *path = path_join(dir, name);
+    if (!path)
+        return error_memory(e, dir, strlen(dir));
+    bool ok = true;
+    if (file_exists(path)) {
+        t->text = (char *)file_read(path, FILE_MAX, &t->size, ERR_BAD_MODEL, e);
+        ok = t->text != NULL;
+    }
+    mem_free(path);
+    return ok;
+}
+
+/* --- licence: "license: mit" between the first two lines "---" of README.md ------------------------ */
+
+static bool is_line(const char *line, size_t n, const char *text)
+{
+    return n == strlen(text) && memcmp(line, text, n) == 0;
+}
+
+/* Takes the value of a line "license: x" if it is short and plain. */
+static void take_licence(char out[64], const char *line, size_t n)
+{
+    static const char KEY[] = "license:";
+    size_t at = sizeof KEY - 1;
+    if (n < at || memcmp(line, KEY, at) != 0)
+        return;
+    while (at < n && strchr(" \"'", line[at]) && line[at])
+        at++;
+    while (n > at && strchr(" \"'", line[n - 1]) && line[n - 1])
+        n--;
+    for (size_t i = at; i < n; i++)
+        if ((unsigned char)line[i] < 0x20 || (unsigned char)line[i] > 0x7e)
+            return;
+    if (n - at >= 64)
+        return;
+    memcpy(out, line + at, n - at);
+    out[n - at] = 0;
+}
+
+static void scan_front_matter(char out[64], const char *p, size_t size)
+{
+    for (int line = 0; size > 0; line++) {
+        const char *nl = memchr(p, '\n', size);
+        size_t n = nl ? (size_t)(nl - p) : size, step = n + (nl != NULL);
+        size_t shown = n && p[n - 1] == '\r' ? n - 1 : n;
+        if (is_line(p, shown, "---") != (line == 0))
+            return;
+        take_licence(out, p, shown);
+        p += step;
+        size -= step;
+    }
+}
+
+/* A README that cannot be read is no reason to refuse a model. */
+static bool read_licence(ModelConfig *c, const char *dir, Error *e)
+{
+    MappedFile f = {0};
+    Error ignored = {0};
+    char *path = path_join(dir, "README.md");
+    if (!path)
+        return error_memory(e, dir, strlen(dir));
+    if (file_map(&f, path, ERR_FAILED, &ignored)) {
+        scan_front_matter(c->licence, (const char *)f.data, f.size < 4096 ? f.size : 4096);
+        file_unmap(&f);
+    }
+    mem_free(path);
+    return true;
+}
+
+bool config_load(ModelConfig *c, const char *dir, Error *e)
+{
+    ConfigText texts[CONFIG_FILES] = {0};
+    bool ok = true;
+    *c = (ModelConfig){0};
+    if (!file_is_dir(dir))
+        return error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got %s", dir,
+                         file_exists(dir) ? "something else" : "nothing of that name");
+    for (int i = 0; i < CONFIG_FILES && ok; i++)
+        ok = read_text(&texts[i], dir, NAMES[i], e);
+    if (ok && !texts[CONFIG_MODEL].text)
+        ok = error_set(e, ERR_NO_MODEL,
+                       "%s: config.json: expected a Hugging Face model directory, got no such file",
+                       dir);
+    ok = ok && config_parse(c, texts, dir, e) && read_licence(c, dir, e);
+    for (int i = 0; i < CONFIG_FILES; i++)
+        mem_free((void *)(uintptr_t)texts[i].text);
+    return ok;
+}

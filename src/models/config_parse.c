@@ -1,0 +1,437 @@
+/* models/config_parse.c: from the JSON files of a model directory to a ModelConfig.
+ *
+ * Names and defaults are those of transformers' Blip2Config, Blip2VisionConfig,
+ * Blip2QFormerConfig, OPTConfig, T5Config and BlipImageProcessor (checkpoints.md 3). A setting that
+ * would change the numbers and that is not implemented is refused by name. */
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "models/config.h"
+
+enum { DIM_MAX = 1000 * 1000, LAYERS_MAX = 1000, PICTURE_MAX = 4096, GRID_MAX = 1024 };
+
+/* One object of a file. After the first error all readers return their default at once, so that
+ * the reading functions below can be plain lists. */
+typedef struct Part {
+    const json_t *o; /* NULL: absent, every key has its default */
+    char where[768]; /* "DIR/config.json: vision_config" */
+    Error *e;
+} Part;
+
+static int whole(const Part *p, const char *key, int def, int min, int max)
+{
+    int64_t v = def;
+    if (!p->e->code)
+        json_get_int(p->o, key, def, min, max, &v, p->where, p->e);
+    return p->e->code ? def : (int)v;
+}
+
+static int size(const Part *p, const char *key, int def)
+{
+    return whole(p, key, def, 1, DIM_MAX);
+}
+
+static double real(const Part *p, const char *key, double def, double min, double max)
+{
+    double v = def;
+    if (!p->e->code && json_get_real(p->o, key, def, &v, p->where, p->e) && (v < min || v > max))
+        error_set(p->e, ERR_BAD_MODEL, "%s: %s: expected a number in [%g, %g], got %g", p->where,
+                  key, min, max, v);
+    return v;
+}
+
+static bool flag(const Part *p, const char *key, bool def)
+{
+    bool v = def;
+    if (!p->e->code)
+        json_get_flag(p->o, key, def, &v, p->where, p->e);
+    return v;
+}
+
+static const char *text(const Part *p, const char *key, const char *def)
+{
+    const char *v = def;
+    if (!p->e->code)
+        json_get_text(p->o, key, def, &v, p->where, p->e);
+    return v;
+}
+
+static void must_be(const Part *p, const char *key, const char *want)
+{
+    const char *got = text(p, key, want);
+    if (strcmp(got, want) != 0)
+        error_set(p->e, ERR_BAD_MODEL, "%s: %s: expected \"%s\", got \"%.100s\" (not supported)",
+                  p->where, key, want, got);
+}
+
+static void must_flag(const Part *p, const char *key, bool want)
+{
+    if (flag(p, key, want) != want)
+        error_set(p->e, ERR_BAD_MODEL, "%s: %s: expected %s, got %s (not supported)", p->where, key,
+                  want ? "true" : "false", want ? "false" : "true");
+}
+
+static void heads_divide(const Part *p, int width, int heads)
+{
+    if (!p->e->code && width % heads != 0)
+        error_set(p->e, ERR_BAD_MODEL,
+                  "%s: num_attention_heads: expected a divisor of hidden_size %d, got %d", p->where,
+                  width, heads);
+}
+
+static const json_t *member(const Part *p, const char *key)
+{
+    const json_t *v = p->e->code ? NULL : json_object_get(p->o, key);
+    return v && !json_is_null(v) ? v : NULL;
+}
+
+static void child(Part *out, const Part *p, const char *key)
+{
+    *out = (Part){.o = member(p, key), .e = p->e};
+    snprintf(out->where, sizeof out->where, "%.600s: %s", p->where, key);
+    if (out->o && !json_is_object(out->o))
+        error_set(p->e, ERR_BAD_MODEL, "%s: expected an object, got something else", out->where);
+}
+
+/* Copies a short text of a file if it is harmless to print, else leaves "". */
+static void copy_label(char *to, size_t cap, const char *from)
+{
+    size_t n = strlen(from);
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)from[i] < 0x20 || (unsigned char)from[i] > 0x7e)
+            n = 0;
+    if (n >= cap)
+        n = 0;
+    memcpy(to, from, n);
+    to[n] = 0;
+}
+
+/* --- config.json --------------------------------------------------------------------------------- */
+
+static void read_vision(const Part *p, VitConfig *v)
+{
+    v->width = size(p, "hidden_size", 1408);
+    v->mlp = size(p, "intermediate_size", 6144);
+    v->layers = whole(p, "num_hidden_layers", 39, 1, LAYERS_MAX);
+    v->heads = size(p, "num_attention_heads", 16);
+    v->image = whole(p, "image_size", 224, 1, PICTURE_MAX);
+    v->patch = whole(p, "patch_size", 14, 1, PICTURE_MAX);
+    v->eps = (float)real(p, "layer_norm_eps", 1e-6, 0, 1);
+    v->qkv_bias = flag(p, "qkv_bias", true);
+    must_be(p, "hidden_act", "gelu");
+    heads_divide(p, v->width, v->heads);
+    if (!p->e->code && (v->patch > v->image || v->image / v->patch > GRID_MAX))
+        error_set(p->e, ERR_BAD_MODEL,
+                  "%s: patch_size: expected 1 to %d patches along image_size %d, got patches of %d",
+                  p->where, GRID_MAX, v->image, v->patch);
+}
+
+static void read_qformer(const Part *p, const VitConfig *vit, QformerConfig *q)
+{
+    q->width = size(p, "hidden_size", 768);
+    q->mlp = size(p, "intermediate_size", 3072);
+    q->layers = whole(p, "num_hidden_layers", 12, 1, LAYERS_MAX);
+    q->heads = size(p, "num_attention_heads", 12);
+    q->cross_every = whole(p, "cross_attention_frequency", 2, 1, LAYERS_MAX);
+    q->eps = (float)real(p, "layer_norm_eps", 1e-12, 0, 1);
+    q->text = flag(p, "use_qformer_text_input", false);
+    q->image_width = size(p, "encoder_hidden_size", vit->width);
+    must_be(p, "hidden_act", "gelu");
+    must_be(p, "position_embedding_type", "absolute");
+    heads_divide(p, q->width, q->heads);
+    if (!p->e->code && q->image_width != vit->width)
+        error_set(p->e, ERR_BAD_MODEL,
+                  "%s: encoder_hidden_size: expected %d as vision_config: hidden_size, got %d",
+                  p->where, vit->width, q->image_width);
+}
+
+static void read_opt(const Part *p, OptConfig *o)
+{
+    o->width = size(p, "hidden_size", 768);
+    o->layers = whole(p, "num_hidden_layers", 12, 1, LAYERS_MAX);
+    o->heads = size(p, "num_attention_heads", 12);
+    o->mlp = size(p, "ffn_dim", 3072);
+    o->vocab = size(p, "vocab_size", 50272);
+    o->positions = size(p, "max_position_embeddings", 2048);
+    int proj = size(p, "word_embed_proj_dim", o->width);
+    must_be(p, "activation_function", "relu");
+    must_flag(p, "do_layer_norm_before", true);
+    must_flag(p, "enable_bias", true);
+    must_flag(p, "layer_norm_elementwise_affine", true);
+    must_flag(p, "_remove_final_layer_norm", false);
+    heads_divide(p, o->width, o->heads);
+    if (!p->e->code && proj != o->width)
+        error_set(p->e, ERR_BAD_MODEL,
+                  "%s: word_embed_proj_dim: expected %d as hidden_size, got %d (projected "
+                  "embeddings are not supported)",
+                  p->where, o->width, proj);
+}
+
+/* The class decides; a file without one is a matching model when its Q-Former reads text. */
+static bool is_matching(const Part *p, const QformerConfig *q)
+{
+    const json_t *list = member(p, "architectures"), *v;
+    size_t i;
+    if (!json_is_array(list) || json_array_size(list) == 0)
+        return q->text;
+    json_array_foreach(list, i, v)
+    {
+        const char *s = json_is_string(v) ? json_string_value(v) : "";
+        if (strcmp(s, "Blip2ForImageTextRetrieval") == 0 ||
+            strcmp(s, "Blip2TextModelWithProjection") == 0 ||
+            strcmp(s, "Blip2VisionModelWithProjection") == 0)
+            return true;
+    }
+    return false;
+}
+
+static ModelKind read_kind(const Part *p, const Part *lm, const QformerConfig *q)
+{
+    if (is_matching(p, q))
+        return MODEL_MATCHING;
+    const char *type = text(lm, "model_type", "opt");
+    if (strcmp(type, "t5") == 0)
+        return MODEL_T5;
+    must_be(lm, "model_type", "opt");
+    return MODEL_OPT;
+}
+
+/* Ids lie in the vocabulary; where another network's vocabulary counts, any id will do. */
+static int id_max(const ModelConfig *c)
+{
+    return c->kind == MODEL_OPT ? c->opt.vocab - 1 : INT_MAX;
+}
+
+static void read_eos(const Part *p, const ModelConfig *c, GenConfig *g)
+{
+    const json_t *v = member(p, "eos_token_id");
+    if (!json_is_array(v)) {
+        g->eos[0] = whole(p, "eos_token_id", g->eos[0], 0, id_max(c));
+        g->n_eos = v ? 1 : g->n_eos;
+        return;
+    }
+    g->n_eos = 0;
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        const json_t *id = json_array_get(v, i);
+        bool ok = i < MAX_EOS && json_is_integer(id) && json_integer_value(id) >= 0 &&
+                  json_integer_value(id) <= id_max(c);
+        if (!ok) {
+            error_set(p->e, ERR_BAD_MODEL,
+                      "%s: eos_token_id: expected 1 to %d ids in [0, %d], got something else",
+                      p->where, MAX_EOS, id_max(c));
+            return;
+        }
+        g->eos[g->n_eos++] = (int)json_integer_value(id);
+    }
+    if (g->n_eos == 0)
+        error_set(p->e, ERR_BAD_MODEL, "%s: eos_token_id: expected 1 to %d ids, got none", p->where,
+                  MAX_EOS);
+}
+
+static void read_ids(const Part *p, const ModelConfig *c, GenConfig *g)
+{
+    g->bos = whole(p, "bos_token_id", g->bos, 0, id_max(c));
+    g->pad = whole(p, "pad_token_id", g->pad, 0, id_max(c));
+    read_eos(p, c, g);
+}
+
+/* image_token_id is the newer spelling of image_token_index. Matching models drop these ids before
+ * any embedding. */
+static int read_image_token(const Part *p, const ModelConfig *c)
+{
+    int max = c->kind == MODEL_OPT ? id_max(c) : INT_MAX;
+    int id = whole(p, "image_token_id", -1, 0, max);
+    return whole(p, "image_token_index", id, 0, max);
+}
+
+static void read_model(const Part *p, ModelConfig *c)
+{
+    Part vision, qformer, lm;
+    must_be(p, "model_type", "blip-2");
+    child(&vision, p, "vision_config");
+    child(&qformer, p, "qformer_config");
+    child(&lm, p, "text_config");
+    read_vision(&vision, &c->vit);
+    read_qformer(&qformer, &c->vit, &c->qformer);
+    c->qformer.queries = whole(p, "num_query_tokens", 32, 1, PICTURE_MAX);
+    c->kind = read_kind(p, &lm, &c->qformer);
+    if (c->kind == MODEL_OPT)
+        read_opt(&lm, &c->opt);
+    bool t5 = c->kind == MODEL_T5;
+    c->gen = (GenConfig){.bos = t5 ? 1 : 2, .pad = t5 ? 0 : 1, .eos = {t5 ? 1 : 2}, .n_eos = 1};
+    if (c->kind != MODEL_MATCHING)
+        read_ids(&lm, c, &c->gen);
+    c->image_token = read_image_token(p, c);
+    copy_label(c->torch_dtype, sizeof c->torch_dtype, text(p, "dtype", text(p, "torch_dtype", "")));
+    copy_label(c->licence, sizeof c->licence, text(p, "license", ""));
+}
+
+/* --- generation_config.json ---------------------------------------------------------------------- */
+
+static int read_early(const Part *p)
+{
+    const json_t *v = member(p, "early_stopping");
+    if (json_is_string(v) && strcmp(json_string_value(v), "never") == 0)
+        return 2;
+    if (v && !json_is_boolean(v))
+        error_set(p->e, ERR_BAD_MODEL,
+                  "%s: early_stopping: expected true, false or \"never\", got something else",
+                  p->where);
+    return json_is_true(v);
+}
+
+static void read_generation(const Part *p, const ModelConfig *c, GenConfig *g)
+{
+    read_ids(p, c, g);
+    g->num_beams = whole(p, "num_beams", 1, 1, 1000);
+    g->max_new_tokens = whole(p, "max_new_tokens", 0, 0, DIM_MAX);
+    g->min_new_tokens = whole(p, "min_new_tokens", 0, 0, DIM_MAX);
+    g->max_length = whole(p, "max_length", 0, 0, DIM_MAX);
+    g->min_length = whole(p, "min_length", 0, 0, DIM_MAX);
+    g->length_penalty = real(p, "length_penalty", 1, -100, 100);
+    g->repetition_penalty = real(p, "repetition_penalty", 1, 1e-3, 1e3);
+    g->no_repeat_ngram = whole(p, "no_repeat_ngram_size", 0, 0, DIM_MAX);
+    g->sample = flag(p, "do_sample", false);
+    g->top_k = whole(p, "top_k", 50, 0, DIM_MAX);
+    g->top_p = real(p, "top_p", 1, 0, 1);
+    g->temperature = real(p, "temperature", 1, 0, 1e6);
+    g->early = read_early(p);
+}
+
+/* --- preprocessor_config.json, processor_config.json --------------------------------------------- */
+
+static int read_pixels(const Part *p, int def)
+{
+    Part size_part;
+    const json_t *v = member(p, "size");
+    if (!json_is_object(v))
+        return whole(p, "size", def, 1, PICTURE_MAX);
+    child(&size_part, p, "size");
+    int height = whole(&size_part, "height", 0, 1, PICTURE_MAX);
+    int width = whole(&size_part, "width", 0, 1, PICTURE_MAX);
+    if (height == 0 || width != height)
+        error_set(p->e, ERR_BAD_MODEL,
+                  "%s: size: expected equal height and width, got height %d and width %d", p->where,
+                  height, width);
+    return p->e->code ? def : height;
+}
+
+static void read_triple(const Part *p, const char *key, bool positive, float out[3])
+{
+    const json_t *v = member(p, key);
+    if (!v)
+        return;
+    bool ok = json_is_array(v) && json_array_size(v) == 3;
+    for (size_t i = 0; ok && i < 3; i++) {
+        const json_t *x = json_array_get(v, i);
+        double d = json_is_number(x) ? json_number_value(x) : NAN;
+        ok = fabs(d) <= 1000 && (!positive || d >= 1e-6); /* false for NaN, too */
+        out[i] = ok ? (float)d : 0;
+    }
+    if (!ok)
+        error_set(p->e, ERR_BAD_MODEL, "%s: %s: expected 3 numbers%s, got something else", p->where,
+                  key, positive ? " above 0" : "");
+}
+
+static void read_image_processor(const Part *p, ModelConfig *c)
+{
+    c->pixels = read_pixels(p, c->pixels);
+    read_triple(p, "image_mean", false, c->mean);
+    read_triple(p, "image_std", true, c->std);
+    must_flag(p, "do_resize", true);
+    must_flag(p, "do_rescale", true);
+    must_flag(p, "do_normalize", true);
+    must_flag(p, "do_center_crop", false);
+    int resample = whole(p, "resample", 3, 0, 100);
+    if (resample != 3)
+        error_set(p->e, ERR_BAD_MODEL, "%s: resample: expected 3 (bicubic), got %d (not supported)",
+                  p->where, resample);
+    double factor = real(p, "rescale_factor", 1.0 / 255, 0, 1);
+    if (fabs(factor * 255 - 1) > 1e-6)
+        error_set(p->e, ERR_BAD_MODEL, "%s: rescale_factor: expected 1/255, got %g (not supported)",
+                  p->where, factor);
+}
+
+/* Newer files nest the picture settings here, where they win. */
+static void read_processor(const Part *p, ModelConfig *c)
+{
+    Part image;
+    child(&image, p, "image_processor");
+    read_image_processor(&image, c);
+    int queries = whole(p, "num_query_tokens", 0, 1, DIM_MAX);
+    c->legacy_layout = queries == 0;
+    if (queries && queries != c->qformer.queries)
+        error_set(p->e, ERR_BAD_MODEL,
+                  "%s: num_query_tokens: expected %d as in config.json, got %d", p->where,
+                  c->qformer.queries, queries);
+}
+
+/* --- all together -------------------------------------------------------------------------------- */
+
+static void finish(ModelConfig *c, const char *dir, Error *e)
+{
+    int grid = e->code ? 1 : c->pixels / c->vit.patch;
+    if (grid < 1 || grid > GRID_MAX)
+        error_set(
+            e, ERR_BAD_MODEL,
+            "%s/preprocessor_config.json: size: expected 1 to %d patches of %d, got %d pixels", dir,
+            GRID_MAX, c->vit.patch, c->pixels);
+    for (int i = -2; i < c->gen.n_eos && !e->code; i++) {
+        int id = i == -2 ? c->gen.bos : i == -1 ? c->gen.pad : c->gen.eos[i];
+        if (id > id_max(c)) /* a default that a tiny vocabulary does not reach */
+            error_set(e, ERR_BAD_MODEL,
+                      "%s/config.json: text_config: vocab_size: expected more "
+                      "than the id %d, got %d",
+                      dir, id, c->opt.vocab);
+    }
+    /* LAVIS' caption checkpoints, which alone see 364 pixels, were tuned with this prompt
+     * (lavis/projects/blip2/train/caption_coco_ft.yaml); the HF files do not say so. */
+    if (c->kind != MODEL_MATCHING && (c->vit.image == 364 || c->pixels == 364))
+        strcpy(c->prompt, "a photo of");
+}
+
+static json_t *open_part(Part *p, const ConfigText *t, const char *dir, const char *name, Error *e)
+{
+    *p = (Part){.e = e};
+    snprintf(p->where, sizeof p->where, "%.600s/%s", dir, name);
+    json_t *doc =
+        !t->text || e->code ? NULL : json_parse(t->text, t->size, p->where, ERR_BAD_MODEL, e);
+    if (doc && !json_is_object(doc))
+        error_set(e, ERR_BAD_MODEL, "%s: file: expected an object, got something else", p->where);
+    p->o = doc;
+    return doc;
+}
+
+static void read_file(ModelConfig *c, ConfigFile file, const Part *p)
+{
+    switch (file) {
+    case CONFIG_MODEL:
+        read_model(p, c);
+        c->pixels = c->vit.image;
+        break;
+    case CONFIG_GENERATION: read_generation(p, c, &c->gen); break;
+    case CONFIG_PREPROCESSOR: read_image_processor(p, c); break;
+    default: read_processor(p, c);
+    }
+}
+
+bool config_parse(ModelConfig *c, const ConfigText texts[CONFIG_FILES], const char *dir, Error *e)
+{
+    static const char *const NAMES[CONFIG_FILES] = {"config.json", "generation_config.json",
+                                                    "preprocessor_config.json",
+                                                    "processor_config.json"};
+    Error first = {0};
+    *c = (ModelConfig){.mean = {0.48145466f, 0.4578275f, 0.40821073f},
+                       .std = {0.26862954f, 0.26130258f, 0.27577711f}};
+    for (int i = 0; i < CONFIG_FILES && !first.code; i++) {
+        Part p;
+        json_t *doc = open_part(&p, &texts[i], dir, NAMES[i], &first);
+        read_file(c, (ConfigFile)i, &p);
+        json_decref(doc);
+    }
+    finish(c, dir, &first);
+    return !first.code || error_set(e, first.code, "%s", first.message);
+}
