@@ -1,0 +1,49 @@
+/* task/beam.h: the state of one item's beam search, and the two libraries' rules for it. */
+#ifndef TASK_BEAM_H
+#define TASK_BEAM_H
+
+#include "task/decode.h"
+
+#define BEAM_NEVER (-1e9f) /* the reference's score of what must not win */
+
+typedef struct Beam {
+    float score; /* sum of processed log-probabilities */
+    int node;    /* its ids; -1: none yet */
+    int row;     /* its logits in the last pass */
+} Beam;
+
+typedef struct Hyp {
+    double score;
+    int node, n;   /* its new ids */
+    bool finished; /* hf: not just a filler of an empty place */
+} Hyp;
+
+/* A candidate continuation, best first as the step has ranked them. */
+typedef struct Next {
+    float score;
+    int node, row; /* its ids, and the row of the beam it continues */
+    bool end;      /* its last id is an end id */
+} Next;
+
+typedef struct BeamItem {
+    int item, prompt, room;
+    int n;     /* new ids of every running beam */
+    Beam *run; /* best first, at most num_beams */
+    int n_run;
+    Hyp *pool; /* the finished sequences: num_beams + 1 places */
+    int n_pool;
+    double worst; /* lavis: the pool's lowest score */
+    bool done;
+} BeamItem;
+
+/* A library's rules (models.md 6.3 and 6.4). step takes the ranked candidates of one step, of which
+ * there are `want` unless too few ids are allowed: updates pool, running beams, n and done. */
+typedef struct BeamRules {
+    void (*start)(const GenOptions *o, BeamItem *b);
+    void (*step)(const GenOptions *o, BeamItem *b, const Next *next, int n, int want);
+    void (*finish)(const GenOptions *o, BeamItem *b); /* brings the pool into order, best first */
+} BeamRules;
+
+extern const BeamRules beam_rules_hf, beam_rules_lavis;
+
+#endif

@@ -1,0 +1,101 @@
+/* task/beam_hf.c: scoring and stopping of beam search in transformers 5.x, in float like there.
+ * Source: generation/utils.py: _get_running_beams_for_next_iteration, _update_finished_beams,
+ * _check_early_stop_heuristic, _beam_search_has_unfinished_sequences. */
+#include <math.h>
+#include "task/beam.h"
+
+static void hf_start(const GenOptions *o, BeamItem *b)
+{
+    b->n_pool = o->num_beams;
+    for (int i = 0; i < b->n_pool; i++)
+        b->pool[i] = (Hyp){.score = BEAM_NEVER, .node = -1};
+}
+
+static bool stops(const BeamItem *b, const Next *c)
+{
+    return c->end || b->n + 1 >= b->room;
+}
+
+static bool pool_full(const BeamItem *b)
+{
+    for (int i = 0; i < b->n_pool; i++)
+        if (!b->pool[i].finished)
+            return false;
+    return true;
+}
+
+/* Into the sorted pool, behind its equals; the last one falls out. */
+static void pool_insert(BeamItem *b, Hyp h)
+{
+    int at = b->n_pool;
+    while (at > 0 && h.score > b->pool[at - 1].score)
+        at--;
+    for (int i = b->n_pool - 1; i > at; i--)
+        b->pool[i] = b->pool[i - 1];
+    if (at < b->n_pool)
+        b->pool[at] = h;
+}
+
+static void pool_merge(const GenOptions *o, BeamItem *b, const Next *next, int n)
+{
+    float length = (float)pow(b->n + 1, o->length_penalty);
+    bool full = o->early_stopping == EARLY_TRUE && pool_full(b);
+    for (int i = 0; i < n; i++) {
+        bool finished = i < o->num_beams && stops(b, &next[i]);
+        float score = next[i].score / length;
+        if (full)
+            score += BEAM_NEVER;
+        if (!finished)
+            score += BEAM_NEVER;
+        pool_insert(b, (Hyp){(double)score, next[i].node, b->n + 1, finished});
+    }
+}
+
+/* The best ones that do not stop; where these are too few, stopped ones fill in with a score that
+ * never wins. */
+static void next_run(const GenOptions *o, BeamItem *b, const Next *next, int n)
+{
+    b->n_run = 0;
+    for (int i = 0; i < n; i++) {
+        float score = stops(b, &next[i]) ? next[i].score + BEAM_NEVER : next[i].score;
+        int at = b->n_run < o->num_beams ? b->n_run++ : o->num_beams;
+        for (; at > 0 && score > b->run[at - 1].score; at--)
+            if (at < b->n_run)
+                b->run[at] = b->run[at - 1];
+        if (at < b->n_run)
+            b->run[at] = (Beam){score, next[i].node, next[i].row};
+    }
+}
+
+/* Can a running beam still displace something? The best one, over the length it has or may reach. */
+static bool can_improve(const GenOptions *o, const BeamItem *b)
+{
+    bool longest = o->early_stopping == EARLY_NEVER && o->length_penalty > 0;
+    float length = (float)pow(longest ? b->room : b->n, o->length_penalty);
+    float best = b->n_run ? b->run[0].score / length : -INFINITY;
+    float lowest = (float)b->pool[b->n_pool - 1].score;
+    for (int i = 0; i < b->n_pool; i++)
+        if (best > (b->pool[i].finished ? lowest : BEAM_NEVER))
+            return true;
+    return false;
+}
+
+static void hf_step(const GenOptions *o, BeamItem *b, const Next *next, int n, int want)
+{
+    bool all_stop = n == want || b->n + 1 >= b->room;
+    for (int i = 0; i < n; i++)
+        all_stop = all_stop && stops(b, &next[i]);
+    pool_merge(o, b, next, n);
+    next_run(o, b, next, n);
+    b->n++;
+    b->done = !can_improve(o, b) || (o->early_stopping == EARLY_TRUE && pool_full(b)) || all_stop;
+}
+
+static void hf_finish(const GenOptions *o, BeamItem *b)
+{
+    for (int i = 0; i < b->n_pool; i++)
+        if (!b->pool[i].finished)
+            b->pool[i] = (Hyp){.score = BEAM_NEVER, .node = -1};
+}
+
+const BeamRules beam_rules_hf = {hf_start, hf_step, hf_finish};

@@ -1,0 +1,124 @@
+/* task/select.c: the best n of many, the warpers of sampling, and drawing. */
+#include "task/decode.h"
+
+#include <math.h>
+#include "base/rng.h"
+
+static bool better(const Cand *a, const Cand *b)
+{
+    return a->key > b->key || (a->key == b->key && a->index < b->index);
+}
+
+static void swap(Cand *a, Cand *b)
+{
+    Cand t = *a;
+    *a = *b;
+    *b = t;
+}
+
+/* Restores the heap below i: no child may be worse than its parent. */
+static void sift_down(Cand *c, int n, int i)
+{
+    for (;;) {
+        int worst = i;
+        for (int child = 2 * i + 1; child <= 2 * i + 2 && child < n; child++)
+            if (better(&c[worst], &c[child]))
+                worst = child;
+        if (worst == i)
+            return;
+        swap(&c[i], &c[worst]);
+        i = worst;
+    }
+}
+
+static void sift_up(Cand *c, int i)
+{
+    while (i > 0 && better(&c[(i - 1) / 2], &c[i])) {
+        swap(&c[i], &c[(i - 1) / 2]);
+        i = (i - 1) / 2;
+    }
+}
+
+void top_push(Top *t, Cand c)
+{
+    if (t->n < t->room) {
+        t->cand[t->n] = c;
+        sift_up(t->cand, t->n++);
+    } else if (better(&c, &t->cand[0])) {
+        t->cand[0] = c;
+        sift_down(t->cand, t->n, 0);
+    }
+}
+
+void top_sort(Top *t)
+{
+    for (int n = t->n - 1; n > 0; n--) {
+        swap(&t->cand[0], &t->cand[n]);
+        sift_down(t->cand, n, 0);
+    }
+}
+
+/* The k-th largest score of the row; -inf when fewer are allowed. scratch has room for k. */
+static float kth_score(const float *row, int vocab, int k, Cand *scratch)
+{
+    Top top = {scratch, 0, k};
+    for (int i = 0; i < vocab; i++)
+        if (top.n < k || row[i] > top.cand[0].score)
+            top_push(&top, (Cand){(double)row[i], row[i], i});
+    return top.cand[0].score;
+}
+
+/* Best first, cut where the mass above reaches p. Equal to the reference's cut from below: an id is
+ * dropped when it and everything less likely have at most 1 - p together. */
+static int cut_nucleus(Cand *cand, int n, double p, int min_keep)
+{
+    Top all = {cand, n, n};
+    for (int i = n / 2; i-- > 0;)
+        sift_down(cand, n, i);
+    top_sort(&all);
+    double total = 0, above = 0;
+    for (int i = 0; i < n; i++)
+        total += exp(cand[i].key - cand[0].key);
+    for (int i = 0; i < n; i++) {
+        if (i >= min_keep && above >= p * total)
+            return i;
+        above += exp(cand[i].key - cand[0].key);
+    }
+    return n;
+}
+
+int warp_row(const Decoder *d, int min_keep, Cand *cand)
+{
+    const GenOptions *o = d->o;
+    int vocab = d->lm->vocab, n = 0;
+    float t = (float)o->temperature, least = -INFINITY;
+    for (int i = 0; t != 1 && i < vocab; i++)
+        d->row[i] /= t;
+    int k = o->top_k > min_keep ? o->top_k : min_keep;
+    if (o->top_k > 0 && k < vocab)
+        least = kth_score(d->row, vocab, k, cand);
+    for (int i = 0; i < vocab; i++)
+        if (d->row[i] >= least && d->row[i] > -INFINITY)
+            cand[n++] = (Cand){(double)d->row[i], d->row[i], i};
+    return o->top_p < 1 ? cut_nucleus(cand, n, o->top_p, min_keep) : n;
+}
+
+/* The largest of score + Gumbel noise is a draw from softmax(score), the next largest the draw from
+ * what is left, and so on. Each candidate's noise belongs to its index, whatever else remains. */
+int draw(Cand *cand, int n, int want, uint64_t stream, Cand *out)
+{
+    Top top = {out, 0, want};
+    for (int i = 0; i < n; i++) {
+        double u = rng_unit(stream, (uint64_t)cand[i].index);
+        cand[i].key = (double)cand[i].score - log(-log(u));
+        top_push(&top, cand[i]);
+    }
+    top_sort(&top);
+    return top.n;
+}
+
+uint64_t draw_stream(const Decoder *d, int item, int sequence, int step)
+{
+    uint64_t s = rng_u64(d->o->seed, d->item[item].key);
+    return rng_u64(rng_u64(s, (uint64_t)sequence), (uint64_t)step);
+}
