@@ -26,6 +26,10 @@ void ids_free(Ids *v);
 Tokenizer *tokenizer_load(const char *dir, Error *e);
 void tokenizer_free(Tokenizer *t);
 
+/* The same from the text of a tokenizer.json (need not be zero-terminated); name is used in
+ * messages. */
+Tokenizer *tokenizer_parse(const char *json, size_t n, const char *name, Error *e);
+
 /* Appends the ids of text[0..n) to out, the single-sequence template included (OPT: 2 first) when
  * `template` is set. text is UTF-8 and may contain U+0000; invalid UTF-8 is ERR_USAGE naming the
  * byte offset. With `split_special` special tokens in the text are ordinary characters. */
@@ -36,9 +40,13 @@ bool tokenizer_encode(const Tokenizer *t, const char *text, size_t n, bool templ
  * is valid UTF-8 (invalid parts become U+FFFD). false: out of memory. */
 bool tokenizer_decode(const Tokenizer *t, const int *ids, size_t n, bool skip_special, StrBuf *out);
 
-int tokenizer_size(const Tokenizer *t);                    /* number of ids, added ones included */
-const char *tokenizer_kind(const Tokenizer *t);            /* "BPE" */
-int tokenizer_id(const Tokenizer *t, const char *token);   /* of a whole token's text; -1: none */
+/* Cuts ids that were encoded with the template to `max`: text ids go at the end, or at the start with
+ * keep_tail (HF's truncation_side "left"); the ids of the template always stay. */
+void tokenizer_truncate(const Tokenizer *t, Ids *ids, size_t max, bool keep_tail);
+
+int tokenizer_size(const Tokenizer *t);                  /* highest id + 1, added tokens included */
+const char *tokenizer_kind(const Tokenizer *t);          /* "BPE" */
+int tokenizer_id(const Tokenizer *t, const char *token); /* of a whole token's text; -1: none */
 bool tokenizer_is_special(const Tokenizer *t, int id);
 
 /* The clean-up of decoded text (" ." becomes "." and so on), in place. transformers 4.33,
@@ -50,6 +58,5 @@ size_t text_strip(char *s, size_t n);
 
 /* Byte offset of the first invalid UTF-8 byte, or -1 when all of s[0..n) is valid. */
 long utf8_invalid(const char *s, size_t n);
-
 
 #endif

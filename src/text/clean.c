@@ -1,0 +1,56 @@
+#include "text/tokenizer.h"
+
+#include <string.h>
+
+#include "text/unicode.h"
+#include "text/utf8.h"
+
+/* Python's str.replace(from, to) where `to` is not longer than `from`; in place, the new length. */
+static size_t replace(char *s, size_t n, const char *from, const char *to)
+{
+    size_t k = strlen(from), j = strlen(to), out = 0;
+    for (size_t i = 0; i < n;) {
+        if (s[i] == from[0] && n - i >= k && memcmp(s + i, from, k) == 0) {
+            memcpy(s + out, to, j);
+            out += j;
+            i += k;
+        } else {
+            s[out++] = s[i++];
+        }
+    }
+    return out;
+}
+
+size_t text_cleanup(char *s, size_t n)
+{
+    static const char *const RULES[][2] = {
+        {" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
+        {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+    };
+    for (size_t i = 0; i < sizeof RULES / sizeof *RULES; i++)
+        n = replace(s, n, RULES[i][0], RULES[i][1]);
+    return n;
+}
+
+/* Python's str.isspace: the white space of the splitter and the four separators U+001C..U+001F. */
+static bool is_space(const char *s, size_t n, size_t *length)
+{
+    uint32_t cp;
+    bool valid;
+    *length = (size_t)utf8_next(s, n, &cp, &valid);
+    return valid && ((cp >= 0x1c && cp <= 0x1f) || unicode_class(cp) == CLASS_SPACE);
+}
+
+size_t text_strip(char *s, size_t n)
+{
+    size_t start = 0, end = 0, k;
+    while (start < n && is_space(s + start, n - start, &k))
+        start += k;
+    for (size_t i = start; i < n; i += k)
+        if (!is_space(s + i, n - i, &k))
+            end = i + k;
+    if (end <= start)
+        return 0;
+    memmove(s, s + start, end - start);
+    return end - start;
+}

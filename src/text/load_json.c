@@ -1,0 +1,248 @@
+/* tokenizer.json (huggingface/tokenizers). What changes ids and is not implemented is refused with
+ * a message, never ignored. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "text/kind.h"
+
+/* The "type" of a part of the file: "" when the part is absent or null. */
+static const char *part_type(const json_t *part)
+{
+    const char *type = json_string_value(json_object_get(part, "type"));
+    return type ? type : !part || json_is_null(part) ? "" : "?";
+}
+
+static bool expect_type(const json_t *doc, const char *key, const char *want, const char *file,
+                        Error *e)
+{
+    const char *got = part_type(json_object_get(doc, key));
+    return strcmp(got, want) == 0 ||
+           error_set(e, ERR_BAD_MODEL, "%s: %s: expected %s, got %.40s", file, key,
+                     *want ? want : "none", *got ? got : "none");
+}
+
+/* An option that this program knows in its off state only. */
+static bool expect_off(const json_t *o, const char *key, const char *file, Error *e)
+{
+    const json_t *v = json_object_get(o, key);
+    bool off = !v || json_is_null(v) || json_is_false(v) ||
+               (json_is_string(v) && json_string_length(v) == 0) ||
+               (json_is_number(v) && json_number_value(v) == 0);
+    return off || error_set(e, ERR_BAD_MODEL, "%s: %s: not supported", file, key);
+}
+
+bool load_vocab(Tokenizer *t, const json_t *vocab, const char *where, Error *e)
+{
+    if (json_object_size(vocab) == 0)
+        return error_set(e, ERR_BAD_MODEL, "%s: vocab: expected an object {token: id}", where);
+    const char *text;
+    json_t *id;
+    json_object_foreach((json_t *)(uintptr_t)vocab, text, id)
+    {
+        if (!json_is_integer(id))
+            return error_set(e, ERR_BAD_MODEL, "%s: \"%.40s\": expected an integer id", where,
+                             text);
+        if (!vocab_add(&t->vocab, text, strlen(text), json_integer_value(id), where, e))
+            return false;
+    }
+    return true;
+}
+
+/* --- merges ------------------------------------------------------------------------------------- */
+
+static bool load_merge(Tokenizer *t, const json_t *m, size_t index, const char *where, Error *e)
+{
+    const json_t *a = json_array_get(m, 0), *b = json_array_get(m, 1);
+    if (json_is_string(a) && json_is_string(b) && json_array_size(m) == 2)
+        return bpe_add_merge(&t->bpe, &t->vocab, json_string_value(a), json_string_length(a),
+                             json_string_value(b), json_string_length(b), where, e);
+    const char *text = json_is_string(m) ? json_string_value(m) : "";
+    size_t n = json_is_string(m) ? json_string_length(m) : 0;
+    const char *gap = memchr(text, ' ', n);
+    size_t left = gap ? (size_t)(gap - text) : 0;
+    if (!gap || memchr(gap + 1, ' ', n - left - 1))
+        return error_set(e, ERR_BAD_MODEL, "%s: merges[%zu]: expected \"a b\" or [\"a\", \"b\"]",
+                         where, index);
+    return bpe_add_merge(&t->bpe, &t->vocab, text, left, gap + 1, n - left - 1, where, e);
+}
+
+static bool load_merges(Tokenizer *t, const json_t *merges, const char *where, Error *e)
+{
+    if (!json_is_array(merges))
+        return error_set(e, ERR_BAD_MODEL, "%s: merges: expected a list", where);
+    size_t n = json_array_size(merges);
+    if (!bpe_init(&t->bpe, &t->vocab, n))
+        return error_memory(e, where, n * sizeof(BpeMerge));
+    t->kind = &KIND_BPE;
+    for (size_t i = 0; i < n; i++)
+        if (!load_merge(t, json_array_get(merges, i), i, where, e))
+            return false;
+    return true;
+}
+
+/* --- BPE ---------------------------------------------------------------------------------------- */
+
+static bool load_unknown(Tokenizer *t, const json_t *model, const char *where, Error *e)
+{
+    const char *unknown;
+    if (!json_get_text(model, "unk_token", NULL, &unknown, where, e) ||
+        !json_get_flag(model, "fuse_unk", false, &t->bpe.fuse_unknown, where, e))
+        return false;
+    if (unknown)
+        t->bpe.unknown = tokenizer_id(t, unknown);
+    return true;
+}
+
+static bool load_pre_tokenizer(Tokenizer *t, const json_t *doc, const char *file, Error *e)
+{
+    const json_t *p = json_object_get(doc, "pre_tokenizer");
+    bool split;
+    if (!expect_type(doc, "pre_tokenizer", "ByteLevel", file, e) ||
+        !json_get_flag(p, "add_prefix_space", true, &t->bpe.prefix_space, file, e) ||
+        !json_get_flag(p, "use_regex", true, &split, file, e))
+        return false;
+    t->bpe.whole_piece = !split;
+    return true;
+}
+
+static bool load_bpe(Tokenizer *t, const json_t *doc, const char *file, Error *e)
+{
+    static const char *const OFF[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix",
+                                      "byte_fallback", "ignore_merges"};
+    const json_t *model = json_object_get(doc, "model");
+    for (size_t i = 0; i < sizeof OFF / sizeof *OFF; i++)
+        if (!expect_off(model, OFF[i], file, e))
+            return false;
+    return expect_type(doc, "normalizer", "", file, e) &&
+           expect_type(doc, "decoder", "ByteLevel", file, e) &&
+           load_vocab(t, json_object_get(model, "vocab"), file, e) &&
+           load_merges(t, json_object_get(model, "merges"), file, e) &&
+           load_unknown(t, model, file, e) && load_pre_tokenizer(t, doc, file, e);
+}
+
+/* --- what all kinds share: added tokens, template ----------------------------------------------- */
+
+bool load_added_flags(const json_t *o, AddedToken *flags, const char *where, Error *e)
+{
+    return json_get_flag(o, "special", false, &flags->special, where, e) &&
+           json_get_flag(o, "lstrip", false, &flags->lstrip, where, e) &&
+           json_get_flag(o, "rstrip", false, &flags->rstrip, where, e) &&
+           json_get_flag(o, "normalized", true, &flags->normalized, where, e) &&
+           expect_off(o, "single_word", where, e);
+}
+
+static bool load_added(Tokenizer *t, const json_t *doc, const char *file, Error *e)
+{
+    const json_t *list = json_object_get(doc, "added_tokens");
+    if (list && !json_is_null(list) && !json_is_array(list))
+        return error_set(e, ERR_BAD_MODEL, "%s: added_tokens: expected a list", file);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *o = json_array_get(list, i), *text = json_object_get(o, "content");
+        const json_t *id = json_object_get(o, "id");
+        AddedToken flags = {0};
+        if (!json_is_string(text) || !json_is_integer(id))
+            return error_set(e, ERR_BAD_MODEL,
+                             "%s: added_tokens[%zu]: expected \"content\" and an integer \"id\"",
+                             file, i);
+        if (!load_added_flags(o, &flags, file, e) ||
+            !tokenizer_add(t, json_string_value(text), json_string_length(text),
+                           json_integer_value(id), flags, file, e))
+            return false;
+    }
+    return true;
+}
+
+static bool bad_template(const char *file, const char *what, Error *e)
+{
+    return error_set(e, ERR_BAD_MODEL, "%s: post_processor: %s", file, what);
+}
+
+static bool template_push(Tokenizer *t, bool behind, const json_t *id, const char *file, Error *e)
+{
+    int *n = behind ? &t->suffix_n : &t->prefix_n;
+    json_int_t k = json_is_integer(id) ? json_integer_value(id) : -1;
+    size_t bytes;
+    if (k < 0 || k >= t->vocab.size || !vocab_text(&t->vocab, (int)k, &bytes))
+        return bad_template(file, "expected ids of tokens", e);
+    if (*n == TEMPLATE_MAX)
+        return bad_template(file, "expected at most 16 ids on each side", e);
+    (behind ? t->suffix : t->prefix)[(*n)++] = (int)k;
+    return true;
+}
+
+/* {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": name}}, {"Sequence": ...}],
+ * "special_tokens": {name: {"ids": [...]}}} */
+static bool load_template(Tokenizer *t, const json_t *p, const char *file, Error *e)
+{
+    const json_t *single = json_object_get(p, "single");
+    int texts = 0;
+    for (size_t i = 0; i < json_array_size(single); i++) {
+        const json_t *item = json_array_get(single, i);
+        const json_t *special = json_object_get(item, "SpecialToken");
+        const char *name = json_string_value(json_object_get(special, "id"));
+        const json_t *entry = json_object_get(json_object_get(p, "special_tokens"), name);
+        const json_t *ids = json_object_get(entry, "ids");
+        texts += json_object_get(item, "Sequence") != NULL;
+        if (special && !json_is_array(ids))
+            return bad_template(file, "special token without ids", e);
+        for (size_t k = 0; special && k < json_array_size(ids); k++)
+            if (!template_push(t, texts > 0, json_array_get(ids, k), file, e))
+                return false;
+    }
+    return texts == 1 || bad_template(file, "expected one text in \"single\"", e);
+}
+
+/* {"type": "RobertaProcessing", "cls": [text, id], "sep": [text, id]} */
+static bool load_cls_sep(Tokenizer *t, const json_t *p, const char *file, Error *e)
+{
+    return template_push(t, false, json_array_get(json_object_get(p, "cls"), 1), file, e) &&
+           template_push(t, true, json_array_get(json_object_get(p, "sep"), 1), file, e);
+}
+
+static bool load_post_processor(Tokenizer *t, const json_t *p, const char *file, Error *e)
+{
+    const char *type = part_type(p);
+    if (!*type || strcmp(type, "ByteLevel") == 0) /* ByteLevel here only moves offsets */
+        return true;
+    if (t->prefix_n + t->suffix_n > 0)
+        return bad_template(file, "expected one template, got more", e);
+    if (strcmp(type, "TemplateProcessing") == 0)
+        return load_template(t, p, file, e);
+    if (strcmp(type, "RobertaProcessing") == 0 || strcmp(type, "BertProcessing") == 0)
+        return load_cls_sep(t, p, file, e);
+    const json_t *list = json_object_get(p, "processors");
+    if (strcmp(type, "Sequence") != 0 || !json_is_array(list))
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s: post_processor: expected TemplateProcessing, got %.40s", file, type);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!load_post_processor(t, json_array_get(list, i), file, e))
+            return false;
+    return true;
+}
+
+/* --- the file ----------------------------------------------------------------------------------- */
+
+static bool load_document(Tokenizer *t, const json_t *doc, const char *file, Error *e)
+{
+    const json_t *model = json_object_get(doc, "model");
+    const char *type = part_type(model);
+    if (!json_is_object(model))
+        return error_set(e, ERR_BAD_MODEL, "%s: model: expected an object", file);
+    /* Files older than tokenizers 0.10 do not name the type. */
+    if (!json_object_get(model, "type") && json_object_get(model, "merges"))
+        type = "BPE";
+    if (strcmp(type, "BPE") != 0)
+        return error_set(e, ERR_BAD_MODEL, "%s: model.type: expected \"BPE\", got \"%.40s\"", file,
+                         type);
+    return load_bpe(t, doc, file, e) && load_added(t, doc, file, e) &&
+           load_post_processor(t, json_object_get(doc, "post_processor"), file, e);
+}
+
+bool load_tokenizer_json(Tokenizer *t, const char *text, size_t n, const char *name, Error *e)
+{
+    json_t *doc = json_parse(text, n, name, ERR_BAD_MODEL, e);
+    bool ok = doc && load_document(t, doc, name, e);
+    json_decref(doc);
+    return ok;
+}

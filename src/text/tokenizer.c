@@ -1,0 +1,260 @@
+#include "text/tokenizer.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "text/kind.h"
+#include "text/unicode.h"
+#include "text/utf8.h"
+
+enum { FILE_LIMIT = 16 << 20, TEXT_LIMIT = INT_MAX / 4, SHOWN_BYTES = 40 };
+
+/* --- ids ---------------------------------------------------------------------------------------- */
+
+bool ids_push(Ids *v, int id)
+{
+    if (v->n == v->cap) {
+        size_t cap = v->cap * 2 + 16;
+        int *p = mem_realloc(v->id, cap * sizeof *p);
+        if (!p)
+            return false;
+        v->id = p;
+        v->cap = cap;
+    }
+    v->id[v->n++] = id;
+    return true;
+}
+
+void ids_free(Ids *v)
+{
+    mem_free(v->id);
+    *v = (Ids){0};
+}
+
+static bool push_all(Ids *out, const int *id, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!ids_push(out, id[i]))
+            return false;
+    return true;
+}
+
+/* --- loading ------------------------------------------------------------------------------------ */
+
+static bool load_file(Tokenizer *t, const char *path, Error *e)
+{
+    size_t n;
+    unsigned char *text = file_read(path, FILE_LIMIT, &n, ERR_BAD_MODEL, e);
+    bool ok = text && load_tokenizer_json(t, (const char *)text, n, path, e);
+    mem_free(text);
+    return ok;
+}
+
+static bool load_dir(Tokenizer *t, const char *dir, Error *e)
+{
+    char *json = path_join(dir, "tokenizer.json"), *vocab = path_join(dir, "vocab.json");
+    bool ok = false;
+    if (!json || !vocab)
+        error_memory(e, dir, strlen(dir));
+    else if (file_exists(json))
+        ok = load_file(t, json, e);
+    else if (file_exists(vocab))
+        ok = load_vocab_and_merges(t, dir, e);
+    else
+        error_set(e, ERR_NO_MODEL,
+                  "%s: tokenizer: no tokenizer.json and no vocab.json with merges.txt", dir);
+    mem_free(json);
+    mem_free(vocab);
+    return ok;
+}
+
+/* Ends both ways of loading. */
+static Tokenizer *finish(Tokenizer *t, bool ok)
+{
+    if (!ok) {
+        tokenizer_free(t);
+        return NULL;
+    }
+    for (int pass = 0; pass < 2; pass++)
+        added_sort(&t->added[pass], &t->vocab);
+    return t;
+}
+
+Tokenizer *tokenizer_load(const char *dir, Error *e)
+{
+    Tokenizer *t = mem_calloc(1, sizeof *t);
+    if (!t) {
+        error_memory(e, dir, sizeof *t);
+        return NULL;
+    }
+    return finish(t, load_dir(t, dir, e));
+}
+
+Tokenizer *tokenizer_parse(const char *json, size_t n, const char *name, Error *e)
+{
+    Tokenizer *t = mem_calloc(1, sizeof *t);
+    if (!t) {
+        error_memory(e, name, sizeof *t);
+        return NULL;
+    }
+    return finish(t, load_tokenizer_json(t, json, n, name, e));
+}
+
+void tokenizer_free(Tokenizer *t)
+{
+    if (!t)
+        return;
+    if (t->kind)
+        t->kind->free(t);
+    vocab_free(&t->vocab);
+    added_free(&t->added[0]);
+    added_free(&t->added[1]);
+    mem_free(t);
+}
+
+bool tokenizer_add(Tokenizer *t, const char *text, size_t n, int64_t id, AddedToken flags,
+                   const char *where, Error *e)
+{
+    if (n == 0) /* can match nowhere; the reference drops it as well */
+        return true;
+    if (n > ADDED_BYTES_MAX)
+        return error_set(e, ERR_BAD_MODEL, "%s: \"%.*s\": expected at most %d bytes, got %zu",
+                         where, (int)utf8_cut(text, n, SHOWN_BYTES), text, ADDED_BYTES_MAX, n);
+    int known = vocab_find(&t->vocab, text, n);
+    if ((known < 0 || known != id) && !vocab_add(&t->vocab, text, n, id, where, e))
+        return false;
+    VocabToken *token = &t->vocab.token[id];
+    bool again = token->added;
+    token->special |= flags.special;
+    token->added = true;
+    flags.id = (int)id;
+    return again || added_push(&t->added[flags.normalized], flags) || error_memory(e, where, n);
+}
+
+/* --- encoding ----------------------------------------------------------------------------------- */
+
+typedef struct Encoder {
+    const Tokenizer *t;
+    bool split_special;
+    Ids *out;
+} Encoder;
+
+/* Start of the white space that s[0..n) ends with; not before `from`. */
+static size_t space_before(const char *s, size_t from, size_t n)
+{
+    uint32_t cp;
+    bool valid;
+    size_t start = from;
+    for (size_t at = from, k; at < n; at += k) {
+        k = (size_t)utf8_next(s + at, n - at, &cp, &valid);
+        if (unicode_class(cp) != CLASS_SPACE)
+            start = at + k;
+    }
+    return start;
+}
+
+static size_t space_after(const char *s, size_t at, size_t n)
+{
+    uint32_t cp;
+    bool valid;
+    while (at < n) {
+        size_t k = (size_t)utf8_next(s + at, n - at, &cp, &valid);
+        if (unicode_class(cp) != CLASS_SPACE)
+            break;
+        at += k;
+    }
+    return at;
+}
+
+/* Cuts a piece at the added tokens of this pass and hands what is left to the next one, at last to
+ * the kind. As huggingface/tokenizers, added_vocabulary.rs, find_matches. */
+static bool encode_piece(const Encoder *c, int pass, const char *s, size_t n)
+{
+    if (n == 0)
+        return true;
+    if (pass == 2)
+        return c->t->kind->encode(c->t, s, n, c->out);
+    size_t done = 0;
+    for (size_t at = 0; at < n;) {
+        const AddedToken *a = added_match(&c->t->added[pass], s + at, n - at);
+        size_t start = at, end = at + (a ? a->n : 1);
+        at = end;
+        if (!a || (c->split_special && tokenizer_is_special(c->t, a->id)))
+            continue;
+        if (a->lstrip)
+            start = space_before(s, done, start);
+        if (a->rstrip)
+            at = end = space_after(s, end, n);
+        if (!encode_piece(c, pass + 1, s + done, start - done) || !ids_push(c->out, a->id))
+            return false;
+        done = end;
+    }
+    return encode_piece(c, pass + 1, s + done, n - done);
+}
+
+bool tokenizer_encode(const Tokenizer *t, const char *text, size_t n, bool template,
+                      bool split_special, Ids *out, Error *e)
+{
+    long bad = utf8_invalid(text, n);
+    if (bad >= 0)
+        return error_set(e, ERR_USAGE, "text: invalid UTF-8 at byte %ld", bad);
+    if (n > TEXT_LIMIT)
+        return error_set(e, ERR_USAGE, "text: expected at most %d bytes, got %zu", TEXT_LIMIT, n);
+    size_t before = out->n;
+    Encoder c = {t, split_special, out};
+    bool ok = (!template || push_all(out, t->prefix, t->prefix_n)) &&
+              encode_piece(&c, 0, text, n) && (!template || push_all(out, t->suffix, t->suffix_n));
+    if (ok)
+        return true;
+    out->n = before;
+    return error_memory(e, "text", n);
+}
+
+void tokenizer_truncate(const Tokenizer *t, Ids *ids, size_t max, bool keep_tail)
+{
+    size_t prefix = (size_t)t->prefix_n, suffix = (size_t)t->suffix_n;
+    if (ids->n <= max || ids->n <= prefix + suffix)
+        return;
+    size_t text = ids->n - prefix - suffix,
+           room = max > prefix + suffix ? max - prefix - suffix : 0;
+    size_t from = keep_tail ? prefix + text - room : prefix;
+    memmove(ids->id + prefix, ids->id + from, room * sizeof *ids->id);
+    memmove(ids->id + prefix + room, ids->id + prefix + text, suffix * sizeof *ids->id);
+    ids->n = prefix + room + suffix;
+}
+
+/* --- decoding and looking up -------------------------------------------------------------------- */
+
+bool tokenizer_decode(const Tokenizer *t, const int *ids, size_t n, bool skip_special, StrBuf *out)
+{
+    Ids kept = {0};
+    bool ok = true;
+    for (size_t i = 0, k; ok && i < n; i++)
+        if (vocab_text(&t->vocab, ids[i], &k) && !(skip_special && tokenizer_is_special(t, ids[i])))
+            ok = ids_push(&kept, ids[i]);
+    ok = ok && (kept.n == 0 || t->kind->decode(t, kept.id, kept.n, out));
+    ids_free(&kept);
+    return ok;
+}
+
+int tokenizer_size(const Tokenizer *t)
+{
+    return t->vocab.size;
+}
+
+const char *tokenizer_kind(const Tokenizer *t)
+{
+    return t->kind->name;
+}
+
+int tokenizer_id(const Tokenizer *t, const char *token)
+{
+    return vocab_find(&t->vocab, token, strlen(token));
+}
+
+bool tokenizer_is_special(const Tokenizer *t, int id)
+{
+    return id >= 0 && id < t->vocab.size && t->vocab.token[id].special;
+}

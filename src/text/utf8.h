@@ -1,0 +1,24 @@
+/* text/utf8.h: UTF-8, strict (no overlong forms, no surrogates, nothing above U+10FFFF). */
+#ifndef TEXT_UTF8_H
+#define TEXT_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/str.h"
+
+/* The length (1..4) of the code point that starts at s[0..n), n >= 1, and the code point in *cp.
+ * Where none starts: the length of the maximal invalid subpart, and U+FFFD. */
+int utf8_next(const char *s, size_t n, uint32_t *cp, bool *valid);
+
+/* Writes cp (at most U+10FFFF) to out; returns the length. */
+int utf8_put(uint32_t cp, char out[4]);
+
+/* Appends s[0..n), each maximal invalid subpart replaced by U+FFFD (Unicode 16, table 3-8; what
+ * Rust's String::from_utf8_lossy does). */
+void utf8_add_lossy(StrBuf *out, const char *s, size_t n);
+
+/* The largest k <= min(n, limit) at which s can be cut without splitting a code point. */
+size_t utf8_cut(const char *s, size_t n, size_t limit);
+
+#endif

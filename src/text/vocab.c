@@ -1,0 +1,162 @@
+#include "text/vocab.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "text/utf8.h"
+
+/* At most half of the slots are taken, so probes are short unless someone has chosen the texts to
+ * collide; this bounds the time such a file can cost. */
+enum { PROBES_MAX = 4096, SHOWN_BYTES = 40 };
+
+uint64_t hash_mix(uint64_t x)
+{
+    x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93u;
+    x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93u;
+    return x ^ (x >> 32);
+}
+
+static uint64_t hash_bytes(uint64_t h, const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (unsigned char)s[i]) * 0x100000001b3u; /* FNV-1a */
+    return h;
+}
+
+static uint64_t hash_joined(const char *a, size_t na, const char *b, size_t nb)
+{
+    return hash_mix(hash_bytes(hash_bytes(0xcbf29ce484222325u, a, na), b, nb));
+}
+
+/* The slot that holds the text, or the free one where it belongs; slot_n when there is neither
+ * within PROBES_MAX steps. */
+static size_t slot_of(const Vocab *v, const char *a, size_t na, const char *b, size_t nb)
+{
+    size_t mask = v->slot_n - 1, at = hash_joined(a, na, b, nb) & mask;
+    for (int probe = 0; probe < PROBES_MAX && v->slot_n; probe++, at = (at + 1) & mask) {
+        if (v->slot[at] < 0)
+            return at;
+        const VocabToken *t = &v->token[v->slot[at]];
+        const char *text = v->text + t->at;
+        if (t->n == na + nb && !memcmp(text, a, na) && !memcmp(text + na, b, nb))
+            return at;
+    }
+    return v->slot_n;
+}
+
+int vocab_find_joined(const Vocab *v, const char *a, size_t na, const char *b, size_t nb)
+{
+    size_t at = slot_of(v, a, na, b, nb);
+    return at < v->slot_n ? v->slot[at] : -1;
+}
+
+int vocab_find(const Vocab *v, const char *text, size_t n)
+{
+    return vocab_find_joined(v, text, n, "", 0);
+}
+
+/* Makes the hash table larger and puts all tokens in again. */
+static bool rehash(Vocab *v)
+{
+    size_t n = v->slot_n ? 2 * v->slot_n : 1024;
+    int *slot = mem_alloc(n * sizeof *slot);
+    if (!slot)
+        return false;
+    memset(slot, 0xff, n * sizeof *slot);
+    mem_free(v->slot);
+    v->slot = slot;
+    v->slot_n = n;
+    for (int id = 0; id < v->size; id++) {
+        const VocabToken *t = &v->token[id];
+        size_t at = t->present ? slot_of(v, v->text + t->at, t->n, "", 0) : n;
+        if (at < n)
+            slot[at] = id;
+    }
+    return true;
+}
+
+static bool grow_tokens(Vocab *v, size_t n)
+{
+    size_t cap = n > 2 * v->token_cap ? n + 64 : 2 * v->token_cap;
+    VocabToken *p = mem_realloc(v->token, cap * sizeof *p);
+    if (!p)
+        return false;
+    memset(p + v->token_cap, 0, (cap - v->token_cap) * sizeof *p);
+    v->token = p;
+    v->token_cap = cap;
+    return true;
+}
+
+static bool grow_text(Vocab *v, size_t n)
+{
+    size_t cap = n > 2 * v->text_cap ? n + 4096 : 2 * v->text_cap;
+    char *p = mem_realloc(v->text, cap);
+    if (!p)
+        return false;
+    v->text = p;
+    v->text_cap = cap;
+    return true;
+}
+
+/* Room for one more token of n bytes with this id. */
+static bool make_room(Vocab *v, size_t n, int id)
+{
+    return (2 * ((size_t)v->count + 1) <= v->slot_n || rehash(v)) &&
+           ((size_t)id < v->token_cap || grow_tokens(v, (size_t)id + 1)) &&
+           (v->text_n + n < v->text_cap || grow_text(v, v->text_n + n + 1));
+}
+
+static bool check_free(const Vocab *v, const char *text, size_t n, int64_t id, const char *where,
+                       Error *e)
+{
+    int shown = (int)utf8_cut(text, n, SHOWN_BYTES);
+    if (id < 0 || id > TOKEN_ID_MAX)
+        return error_set(e, ERR_BAD_MODEL, "%s: \"%.*s\": expected an id in [0, %d], got %lld",
+                         where, shown, text, TOKEN_ID_MAX, (long long)id);
+    int other = vocab_find(v, text, n);
+    if (other >= 0)
+        return error_set(e, ERR_BAD_MODEL, "%s: \"%.*s\": expected one id, got %d and %lld", where,
+                         shown, text, other, (long long)id);
+    size_t k;
+    const char *taken = vocab_text(v, (int)id, &k);
+    if (!taken)
+        return true;
+    return error_set(e, ERR_BAD_MODEL, "%s: id %lld: expected one token, got \"%.*s\" and \"%.*s\"",
+                     where, (long long)id, (int)utf8_cut(taken, k, SHOWN_BYTES), taken, shown,
+                     text);
+}
+
+bool vocab_add(Vocab *v, const char *text, size_t n, int64_t id, const char *where, Error *e)
+{
+    if (!check_free(v, text, n, id, where, e))
+        return false;
+    if (n > UINT32_MAX - v->text_n || !make_room(v, n, (int)id))
+        return error_memory(e, where, v->text_n + n);
+    size_t at = slot_of(v, text, n, "", 0);
+    if (at == v->slot_n)
+        return error_set(e, ERR_BAD_MODEL, "%s: too many tokens with the same hash", where);
+    memcpy(v->text + v->text_n, text, n);
+    v->token[id] = (VocabToken){.at = (uint32_t)v->text_n, .n = (uint32_t)n, .present = true};
+    v->text_n += n;
+    v->slot[at] = (int)id;
+    v->count++;
+    if (id >= v->size)
+        v->size = (int)id + 1;
+    return true;
+}
+
+const char *vocab_text(const Vocab *v, int id, size_t *n)
+{
+    if (id < 0 || id >= v->size || !v->token[id].present)
+        return NULL;
+    *n = v->token[id].n;
+    return v->text + v->token[id].at;
+}
+
+void vocab_free(Vocab *v)
+{
+    mem_free(v->token);
+    mem_free(v->text);
+    mem_free(v->slot);
+    *v = (Vocab){0};
+}

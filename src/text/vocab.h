@@ -1,0 +1,43 @@
+/* text/vocab.h: tokens by id and by text; shared by all kinds of tokenizers. */
+#ifndef TEXT_VOCAB_H
+#define TEXT_VOCAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+
+/* Ids come from files and index arrays: above any real vocabulary, below what hurts. */
+enum { TOKEN_ID_MAX = (1 << 20) - 1 };
+
+typedef struct VocabToken {
+    uint32_t at, n; /* in Vocab.text */
+    bool present, added, special;
+} VocabToken;
+
+typedef struct Vocab {
+    VocabToken *token; /* by id, [0, size) */
+    int size;          /* highest id + 1 */
+    int count;         /* tokens present */
+    char *text;        /* of all tokens */
+    int *slot;         /* hash table: ids, -1 where free */
+    size_t token_cap, text_n, text_cap, slot_n;
+} Vocab;
+
+/* Adds a token. `where` begins the message. ERR_BAD_MODEL when the id is out of [0, TOKEN_ID_MAX],
+ * or the id or the text is there already. */
+bool vocab_add(Vocab *v, const char *text, size_t n, int64_t id, const char *where, Error *e);
+
+int vocab_find(const Vocab *v, const char *text, size_t n); /* the id, or -1 */
+/* Of the token whose text is a[0..na) followed by b[0..nb). */
+int vocab_find_joined(const Vocab *v, const char *a, size_t na, const char *b, size_t nb);
+
+/* The text of a token (not zero-terminated), or NULL when there is no such id. The pointer holds
+ * until the next vocab_add. */
+const char *vocab_text(const Vocab *v, int id, size_t *n);
+void vocab_free(Vocab *v);
+
+/* Mixes a 64-bit key to a hash whose low bits are good. */
+uint64_t hash_mix(uint64_t x);
+
+#endif
