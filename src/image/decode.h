@@ -1,0 +1,70 @@
+/* image/decode.h: what the decoders share. Internal to image/ (and its tests and fuzzer). */
+#ifndef IMAGE_DECODE_H
+#define IMAGE_DECODE_H
+
+#include "image/image.h"
+
+/* The bytes of one file. name is for messages. */
+typedef struct Source {
+    const uint8_t *data;
+    size_t size;
+    const char *name;
+    uint64_t max_pixels;
+} Source;
+
+/* "NAME: picture: WHAT", ERR_FAILED. Always false. */
+bool decode_fail(const Source *s, Error *e, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Refuses empty and too large sizes before it allocates width * height * channels bytes, not
+ * zeroed. On failure p->data is NULL. */
+bool picture_new(Picture *p, const Source *s, uint64_t width, uint64_t height, int channels,
+                 Error *e);
+
+/* One decoder per format. p is zeroed with orientation 1 before the call; after a failure the
+ * caller frees p->data. */
+bool decode_jpeg(Picture *p, const Source *s, Error *e);
+bool decode_png(Picture *p, const Source *s, Error *e);
+bool decode_webp(Picture *p, const Source *s, Error *e);
+bool decode_gif(Picture *p, const Source *s, Error *e);
+bool decode_bmp(Picture *p, const Source *s, Error *e);
+bool decode_pnm(Picture *p, const Source *s, Error *e);
+
+/* picture_decode with another limit of pixels than PICTURE_MAX_PIXELS. */
+bool picture_decode_capped(Picture *p, const void *bytes, size_t n, const char *name,
+                           uint64_t max_pixels, Error *e);
+
+/* Orientation 1..8 from an EXIF block (TIFF header, with or without "Exif\0\0" before it); 1 when
+ * it is damaged or says nothing. */
+int exif_orientation(const uint8_t *block, size_t n);
+/* The same from the first EXIF segment of a JPEG file. */
+int exif_orientation_jpeg(const uint8_t *file, size_t n);
+
+/* A colour table: index to RGBA. */
+typedef struct Palette {
+    uint8_t rgba[256][4];
+} Palette;
+
+void palette_black(Palette *p); /* all entries opaque black */
+void palette_grey(Palette *p);  /* entry v is (v, v, v), opaque */
+
+/* n table look-ups; channels (3 or 4) bytes are written per pixel. dst may end where index ends
+ * (in-place expansion of a right-aligned row). */
+void palette_map(uint8_t *dst, int channels, const uint8_t *index, size_t n, const Palette *p);
+
+static inline uint32_t get_u16le(const uint8_t *b)
+{
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8;
+}
+
+static inline uint32_t get_u32le(const uint8_t *b)
+{
+    return get_u16le(b) | get_u16le(b + 2) << 16;
+}
+
+static inline uint32_t get_u16be(const uint8_t *b)
+{
+    return (uint32_t)b[0] << 8 | (uint32_t)b[1];
+}
+
+#endif
