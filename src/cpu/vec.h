@@ -2,7 +2,7 @@
  *
  * `vf` holds VL floats, `vi` VL 32-bit integers; + - * / and comparisons work lane by lane (GCC
  * vector extensions; a comparison gives -1 or 0 per lane), (vi)x and (vf)x reinterpret the bits.
- * Loads and stores need element alignment only. What rounds once says so: vf_fma is one rounding
+ * Loads and stores need no alignment at all. What rounds once says so: vf_fma is one rounding
  * where the instruction set has it (all but portable on x86), else a product and a sum.
  * Included by k_*.c, so everything here is compiled once per instruction set, ISA_<name> defined. */
 #ifndef CPU_VEC_H
@@ -34,7 +34,7 @@
 
 typedef float vf __attribute__((vector_size(4 * VL)));
 typedef int32_t vi __attribute__((vector_size(4 * VL)));
-typedef float vf_any __attribute__((vector_size(4 * VL), aligned(4), may_alias));
+typedef float vf_any __attribute__((vector_size(4 * VL), aligned(1), may_alias));
 
 /* --- making, loading, storing ------------------------------------------------------------------ */
 
@@ -70,8 +70,7 @@ VEC_INLINE vf vf_load_n(const float *p, int n)
     return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
 #else
     float t[VL] = {0};
-    for (int i = 0; i < n; i++)
-        t[i] = p[i];
+    memcpy(t, p, (size_t)n * sizeof *t);
     return vf_loadu(t);
 #endif
 }
@@ -83,8 +82,7 @@ VEC_INLINE void vf_store_n(float *p, vf x, int n)
 #else
     float t[VL];
     vf_storeu(t, x);
-    for (int i = 0; i < n; i++)
-        p[i] = t[i];
+    memcpy(p, t, (size_t)n * sizeof *t);
 #endif
 }
 
@@ -195,7 +193,7 @@ VEC_INLINE float vf_hmax(vf x)
 
 /* --- VL narrow numbers to float, exact --------------------------------------------------------- */
 
-typedef uint16_t vec_u16 __attribute__((vector_size(2 * VL), aligned(2), may_alias));
+typedef uint16_t vec_u16 __attribute__((vector_size(2 * VL), aligned(1), may_alias));
 typedef int8_t vec_s8 __attribute__((vector_size(VL), aligned(1), may_alias));
 
 VEC_INLINE vi vi_from_u16(const uint16_t *p)

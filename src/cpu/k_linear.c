@@ -1,0 +1,18 @@
+/* cpu/k_linear.c: y = act(x W^T + b) + residual. See cpu/linear.h for the parts. */
+#include "cpu/linear.h"
+
+static bool linear_forward(Device *d, const LinearArgs *a)
+{
+    if (a->w->layout != LAYOUT_ROWS)
+        BUG("linear: panel layout is not supported yet");
+    if (a->w->dtype != F32 && a->w->dtype != F16 && a->w->dtype != BF16 && a->w->dtype != I8)
+        BUG("linear: weight type");
+    if (a->x->rows == 0 || a->w->rows == 0)
+        return true;
+    return a->role == ROLE_THIN ? ISA_SYM(linear_thin)(d, a) : ISA_SYM(linear_wide)(d, a);
+}
+
+void ISA_SYM(install_linear)(Backend *b)
+{
+    b->linear = linear_forward;
+}

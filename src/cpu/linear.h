@@ -1,0 +1,85 @@
+/* cpu/linear.h: what the files of `linear` share.
+ *
+ *   k_linear.c       the entry: roles, weight types
+ *   k_linear_wide.c  many rows: register-blocked product over weight panels packed on the fly
+ *   k_linear_thin.c  few rows: dot products at memory speed
+ *
+ * Weights are row-major [out, in] and may start at any byte. */
+#ifndef CPU_LINEAR_H
+#define CPU_LINEAR_H
+
+#include "cpu/activation.h"
+#include "cpu/kernels.h"
+#include "cpu/vec.h"
+
+bool ISA_SYM(linear_wide)(Device *d, const LinearArgs *a);
+bool ISA_SYM(linear_thin)(Device *d, const LinearArgs *a);
+
+/* Below this many multiplications one thread does the work: waking others takes longer. */
+#define LINEAR_SERIAL 100000.0
+
+static inline __attribute__((unused)) int linear_threads(const Device *d, const LinearArgs *a)
+{
+    double work = (double)a->x->rows * a->w->rows * a->w->cols;
+    return work < LINEAR_SERIAL || d->threads < 1 ? 1 : d->threads;
+}
+
+VEC_INLINE size_t weight_size(DType t)
+{
+    return t == F32 ? 4 : t == I8 ? 1 : 2;
+}
+
+/* VL weights at p, widened. I8 comes without its scale, which linear_finish applies to the sum. */
+VEC_INLINE vf weight_load(DType t, const void *p)
+{
+    switch (t) {
+    case BF16: return vf_from_bf16(p);
+    case F16: return vf_from_f16(p);
+    case I8: return vf_from_i8(p);
+    default: return vf_loadu(p);
+    }
+}
+
+/* The first n < VL weights at p, then zeros; reads no byte beyond them. */
+VEC_INLINE vf weight_load_n(DType t, const void *p, int n)
+{
+    char copy[4 * VL] = {0};
+    memcpy(copy, p, (size_t)n * weight_size(t));
+    return weight_load(t, copy);
+}
+
+VEC_INLINE vf linear_finish_vec(const LinearArgs *a, vf sum, const float *scale, const float *bias,
+                                const float *residual, int n)
+{
+    bool whole = n == VL;
+    if (scale)
+        sum = sum * (whole ? vf_loadu(scale) : vf_load_n(scale, n));
+    if (bias)
+        sum = sum + (whole ? vf_loadu(bias) : vf_load_n(bias, n));
+    sum = act_apply(sum, a->act);
+    if (residual)
+        sum = sum + (whole ? vf_loadu(residual) : vf_load_n(residual, n));
+    return sum;
+}
+
+/* y[row][col .. col+n) = act(sums * scale + bias) + residual */
+static inline __attribute__((unused)) void linear_finish(const LinearArgs *a, int row, int col,
+                                                         const float *sums, int n)
+{
+    const float *scale = a->w->dtype == I8 ? a->w->scale + col : NULL;
+    const float *bias = a->b ? (const float *)a->b->data + col : NULL;
+    const float *residual = a->residual ? row_f32(a->residual, row) + col : NULL;
+    float *y = row_f32(a->y, row) + col;
+    for (int j = 0; j < n; j += VL) {
+        int left = n - j < VL ? n - j : VL;
+        vf sum = left == VL ? vf_loadu(sums + j) : vf_load_n(sums + j, left);
+        sum = linear_finish_vec(a, sum, scale ? scale + j : NULL, bias ? bias + j : NULL,
+                                residual ? residual + j : NULL, left);
+        if (left == VL)
+            vf_storeu(y + j, sum);
+        else
+            vf_store_n(y + j, sum, left);
+    }
+}
+
+#endif
