@@ -1,0 +1,74 @@
+/* One result as text or JSON. */
+#include "answer.h"
+
+#include "output.h"
+#include "text.h"
+
+#include <math.h>
+#include <string.h>
+
+void complain_picture(const char *path, const char *message)
+{
+    if (strncmp(message, path, strlen(path)) == 0 || strcmp(path, "-") == 0)
+        complain("%s", message);
+    else
+        complain("%s: %s", path, message);
+}
+
+static json_t *ids_json(const blip2_candidate *c)
+{
+    json_t *ids = json_array();
+    for (size_t i = 0; i < c->id_count; i++)
+        json_add(ids, json_integer(c->ids[i]));
+    return ids;
+}
+
+/* Microseconds are as fine as anybody can use. */
+static json_t *milliseconds(double ms)
+{
+    return json_number(round(ms * 1000) / 1000);
+}
+
+static json_t *timings_json(const blip2_timings *t)
+{
+    json_t *o = json_object();
+    json_put(o, "decode_image", milliseconds(t->decode_image));
+    json_put(o, "preprocess", milliseconds(t->preprocess));
+    json_put(o, "encode", milliseconds(t->encode));
+    json_put(o, "qformer", milliseconds(t->qformer));
+    json_put(o, "prefill", milliseconds(t->prefill));
+    json_put(o, "decode", milliseconds(t->decode));
+    json_put(o, "total", milliseconds(t->total));
+    return o;
+}
+
+json_t *failure_json(const char *path, const char *message)
+{
+    json_t *o = json_object();
+    json_put(o, "image", json_text(path));
+    json_put(o, "error", json_text(message));
+    return o;
+}
+
+json_t *answer_json(const char *path, const char *question, const blip2_result *result,
+                    size_t index)
+{
+    json_t *o = json_object();
+    blip2_candidate best = blip2_result_candidate(result, index, 0);
+    blip2_timings timings = blip2_result_timings(result, index);
+    size_t count = blip2_result_count(result, index);
+    json_put(o, "image", json_text(path));
+    if (question)
+        json_put(o, "question", json_text(question));
+    json_put(o, "text", json_text(best.text));
+    if (count > 1) {
+        json_t *texts = json_array();
+        for (size_t i = 0; i < count; i++)
+            json_add(texts, json_text(blip2_result_candidate(result, index, i).text));
+        json_put(o, "texts", texts);
+    }
+    json_put(o, "score", json_number(best.score));
+    json_put(o, "token_ids", ids_json(&best));
+    json_put(o, "timings_ms", timings_json(&timings));
+    return o;
+}

@@ -1,0 +1,160 @@
+/* blip2 bench: how fast a model runs here, against what the machine can do. */
+#include "machine.h"
+#include "output.h"
+#include "session.h"
+#include "text.h"
+#include "verbs.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { REPEAT = 5 };
+
+typedef struct Measurement {
+    blip2_machine machine;
+    blip2_bench bench;
+    const char *model;
+    double load_ms;
+    uint64_t peak_rss;
+} Measurement;
+
+static json_t *rounded(double value, double unit)
+{
+    return json_number(round(value / unit) * unit);
+}
+
+static json_t *stage_json(const blip2_stage *s)
+{
+    json_t *o = json_object();
+    json_put(o, "ms", rounded(s->ms, 1e-4));
+    if (s->kernel)
+        json_put(o, "kernel", json_text(s->kernel));
+    if (s->gops > 0)
+        json_put(o, "gops", rounded(s->gops, 1e-3));
+    if (s->of_peak > 0)
+        json_put(o, "of_peak", rounded(s->of_peak, 1e-4));
+    if (s->gbs > 0)
+        json_put(o, "gbs", rounded(s->gbs, 1e-4));
+    if (s->of_bandwidth > 0)
+        json_put(o, "of_bandwidth", rounded(s->of_bandwidth, 1e-4));
+    return o;
+}
+
+static json_t *bench_json(const Measurement *m)
+{
+    json_t *o = json_object(), *stages = json_object();
+    for (size_t i = 0; i < m->bench.stage_count; i++)
+        json_put(stages, m->bench.stages[i].name, stage_json(&m->bench.stages[i]));
+    json_put(o, "machine", machine_json(&m->machine));
+    json_put(o, "model", json_text(m->model));
+    json_put(o, "dtype", json_text(m->bench.dtype));
+    json_put(o, "weights_bytes", json_integer((json_int_t)m->bench.weights_bytes));
+    json_put(o, "peak_rss_bytes", json_integer((json_int_t)m->peak_rss));
+    json_put(o, "load_ms", rounded(m->load_ms, 1e-3));
+    json_put(o, "stages", stages);
+    return o;
+}
+
+/* A number with three digits or more, or a dash for what does not apply. */
+static const char *cell(char buffer[32], double value)
+{
+    if (value > 0)
+        snprintf(buffer, 32, "%.*f", value < 10 ? 2 : value < 100 ? 1 : 0, value);
+    else
+        strcpy(buffer, "-");
+    return buffer;
+}
+
+static const char *percent(char buffer[32], double fraction)
+{
+    if (fraction > 0)
+        snprintf(buffer, 32, "%.0f %%", fraction * 100);
+    else
+        strcpy(buffer, "-");
+    return buffer;
+}
+
+static void stage_line(const blip2_stage *s)
+{
+    char ms[32], gops[32], peak[32], gbs[32], bandwidth[32];
+    out_print("  %-14s%11s  %-9s%9s %8s %8s %8s\n", s->name, cell(ms, s->ms),
+              s->kernel ? s->kernel : "-", cell(gops, s->gops), percent(peak, s->of_peak),
+              cell(gbs, s->gbs), percent(bandwidth, s->of_bandwidth));
+}
+
+static void bench_text(const Measurement *m)
+{
+    char weights[32], peak[32], isas[128], machine[320];
+    out_print("%s%s%s, %s, %s of weights, loaded in %.0f ms\n", out_bold(), m->model, out_normal(),
+              m->bench.dtype, size_text(weights, m->bench.weights_bytes), m->load_ms);
+    snprintf(machine, sizeof machine, "%s, %d threads, kernel set %s", m->machine.cpu,
+             m->machine.threads, isas_text(isas, &m->machine));
+    wrap(stdout, machine, 0, 0, 79);
+    out_text("\n");
+    out_print("  %s%-14s%11s  %-9s%9s %8s %8s %8s%s\n", out_bold(), "stage", "ms", "kernel",
+              "Gop/s", "of peak", "GB/s", "of read", out_normal());
+    for (size_t i = 0; i < m->bench.stage_count; i++)
+        stage_line(&m->bench.stages[i]);
+    out_print("\n  ms is the median; decode is one step, decode_beam5 one step of 5 beams;\n"
+              "  caption is a whole picture. Largest memory in use: %s.\n",
+              size_text(peak, m->peak_rss));
+}
+
+static void show_stage(void *user, const char *name)
+{
+    (void)user;
+    progress("measuring %s", name);
+}
+
+static blip2_model *load(const Args *args, double *ms, blip2_error *err)
+{
+    const char *type = args_text(args, OPT_SYNTHETIC, NULL);
+    blip2_load_options lo = {.dtype = chosen_dtype(args)};
+    double start = now_ms();
+    blip2_model *model;
+    progress(type ? "making random weights" : "loading");
+    blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
+    model = type ? blip2_synthetic(type, lo.dtype, err)
+                 : blip2_model_load(args_text(args, OPT_MODEL, NULL), &lo, err);
+    *ms = now_ms() - start;
+    return model;
+}
+
+static bool measure(const Args *args, const Workplace *place, Measurement *m, blip2_error *err)
+{
+    struct rusage usage;
+    progress("measuring the machine");
+    if (!blip2_debug_machine(&m->machine, (int)args_whole(args, OPT_THREADS, 0), true, err) ||
+        !blip2_debug_bench(place->session, &m->machine, (int)args_whole(args, OPT_REPEAT, REPEAT),
+                           show_stage, NULL, &m->bench, err))
+        return false;
+    getrusage(RUSAGE_SELF, &usage);
+    m->peak_rss = (uint64_t)usage.ru_maxrss * 1024;
+    m->model = args_text(args, OPT_SYNTHETIC, blip2_model_info(place->model)->path);
+    progress(NULL);
+    return true;
+}
+
+int run_bench(const Args *args)
+{
+    Workplace place = {0};
+    Measurement m = {0};
+    blip2_error err = {0};
+    if (args->has[OPT_SYNTHETIC] && args->has[OPT_MODEL])
+        return usage_error("bench: --synthetic and --model exclude each other");
+    blip2_model *model = load(args, &m.load_ms, &err);
+    if (!model)
+        return report(&err);
+    int code = workplace_open_with(&place, args, model);
+    if (!code && !measure(args, &place, &m, &err))
+        code = report(&err);
+    if (!code) {
+        if (args->has[OPT_JSON])
+            out_json(bench_json(&m));
+        else
+            bench_text(&m);
+    }
+    workplace_close(&place);
+    return code;
+}

@@ -1,0 +1,226 @@
+/* blip2 chat IMAGE: a dialogue about a picture. Each round is kept and goes to the model with the
+ * next question; the library drops the oldest when the model's positions run out. */
+#define _GNU_SOURCE
+#include "answer.h"
+#include "editor.h"
+#include "memory.h"
+#include "output.h"
+#include "session.h"
+#include "stream.h"
+#include "verbs.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct Chat {
+    const Args *args;
+    Workplace place;
+    blip2_options generation;
+    blip2_request request;
+    blip2_image *image;
+    char *path; /* of image */
+    blip2_turn *turns;
+    size_t turn_count, turn_capacity;
+    Stream stream;
+    bool interactive, streaming, json;
+    size_t answered, failed;
+    int first_code;
+} Chat;
+
+static volatile sig_atomic_t interrupted;
+
+/* The first Control-C asks the answer to stop at its next token, the second ends the program. */
+static void on_interrupt(int signal_number)
+{
+    if (interrupted)
+        _exit(128 + signal_number);
+    interrupted = 1;
+}
+
+static void forget(Chat *c)
+{
+    for (size_t i = 0; i < c->turn_count; i++) {
+        free((char *)c->turns[i].question);
+        free((char *)c->turns[i].answer);
+    }
+    c->turn_count = 0;
+}
+
+static void remember(Chat *c, const char *question, const char *answer)
+{
+    c->turns = need_room(c->turns, &c->turn_capacity, c->turn_count + 1, sizeof *c->turns);
+    c->turns[c->turn_count++] = (blip2_turn){need_copy(question), need_copy(answer)};
+}
+
+static void failure(Chat *c, const blip2_error *err)
+{
+    if (c->json)
+        out_json(failure_json(c->path ? c->path : "", err->message));
+    complain("%s", err->message);
+    if (c->failed++ == 0)
+        c->first_code = exit_code(err);
+}
+
+/* The picture before stays when the new one cannot be read. */
+static bool take_picture(Chat *c, const char *path)
+{
+    blip2_error err = {0};
+    blip2_image *image = blip2_image_from_file(path, &err);
+    if (!image) {
+        failure(c, &err);
+        return false;
+    }
+    blip2_image_free(c->image);
+    free(c->path);
+    c->image = image;
+    c->path = need_copy(path);
+    forget(c);
+    if (c->interactive)
+        out_print("%s%s, %d x %d pixels%s\n", out_dim(), path, blip2_image_width(image),
+                  blip2_image_height(image), out_normal());
+    return true;
+}
+
+static bool show_token(void *user, size_t image, int id, const char *text)
+{
+    Chat *c = user;
+    (void)image;
+    (void)id;
+    if (c->streaming)
+        stream_add(&c->stream, text);
+    return !interrupted;
+}
+
+static void write_answer(Chat *c, const char *question, const blip2_result *result)
+{
+    const char *text = blip2_result_text(result, 0), *notice = blip2_result_notice(result, 0);
+    if (c->json) {
+        out_json(answer_json(c->path, question, result, 0));
+    } else if (c->streaming) {
+        stream_end(&c->stream, text);
+    } else {
+        out_plain(text);
+        out_text("\n");
+    }
+    if (notice)
+        complain("%s", notice);
+    remember(c, question, text);
+    c->answered++;
+}
+
+/* A stopped answer stands on the terminal as far as it came and is not remembered. */
+static void write_stopped(Chat *c)
+{
+    out_print("%s [stopped]%s\n", out_dim(), out_normal());
+    stream_free(&c->stream);
+}
+
+static void ask_model(Chat *c, const char *question)
+{
+    blip2_error err = {0};
+    const blip2_error *own;
+    c->request.text = question;
+    c->request.turns = c->turns;
+    c->request.turn_count = c->turn_count;
+    interrupted = 0;
+    signal(SIGINT, on_interrupt);
+    blip2_result *result = blip2_generate(c->place.session, &c->image, 1, &c->request, &err);
+    signal(SIGINT, SIG_DFL);
+    own = result ? blip2_result_error(result, 0) : &err;
+    if ((own && own->code == BLIP2_STOPPED) || (interrupted && !result))
+        write_stopped(c);
+    else if (own && own->code != BLIP2_OK)
+        failure(c, own);
+    else
+        write_answer(c, question, result);
+    stream_free(&c->stream);
+    blip2_result_free(result);
+}
+
+static void help(void)
+{
+    out_text("Type a question about the picture.\n"
+             "  /image PATH   another picture, and a new dialogue\n"
+             "  /reset        forget the dialogue\n"
+             "  /quit         end (so does Control-D)\n"
+             "Control-C stops an answer; a stopped answer is not remembered.\n");
+}
+
+/* Whether line is the command `name`; *rest is what follows it. */
+static bool is_command(const char *line, const char *name, const char **rest)
+{
+    size_t n = strlen(name);
+    if (strncmp(line, name, n) != 0 || (line[n] && line[n] != ' '))
+        return false;
+    *rest = line + n + strspn(line + n, " ");
+    return true;
+}
+
+/* false: the dialogue ends. */
+static bool do_line(Chat *c, const char *line)
+{
+    static const char *const commands[] = {"image", "reset", "help", "quit", NULL};
+    const char *rest, *near;
+    line += strspn(line, " \t\r");
+    if (!*line)
+        return true;
+    if (is_command(line, "/quit", &rest) || is_command(line, "/exit", &rest))
+        return false;
+    if (is_command(line, "/reset", &rest)) {
+        forget(c);
+    } else if (is_command(line, "/help", &rest)) {
+        help();
+    } else if (is_command(line, "/image", &rest)) {
+        if (*rest)
+            take_picture(c, rest);
+        else
+            complain("/image: the path is missing");
+    } else if (*line == '/') {
+        near = nearest(line + 1, commands);
+        complain("unknown command %s; %s%s", line, near ? "did you mean /" : "see /help",
+                 near ? near : "");
+    } else {
+        ask_model(c, line);
+    }
+    return true;
+}
+
+static int talk(Chat *c)
+{
+    Editor *editor = editor_open("> ");
+    const char *line;
+    bool good = true;
+    c->interactive = editor_is_interactive(editor);
+    c->json = c->args->has[OPT_JSON];
+    c->streaming = out_is_terminal() && !c->json && c->generation.num_captions <= 1;
+    c->request.on_token = show_token;
+    c->request.user = c;
+    if (take_picture(c, c->args->operands[0])) {
+        if (c->interactive)
+            out_print("%s/help tells the commands%s\n", out_dim(), out_normal());
+        while (good && out_flush() && (line = editor_line(editor)))
+            good = do_line(c, line);
+        if (c->interactive && good)
+            out_text("\n");
+    }
+    editor_close(editor);
+    return c->failed == 0 ? EXIT_OK : c->answered ? EXIT_SOME : c->first_code;
+}
+
+int run_chat(const Args *args)
+{
+    Chat c = {.args = args};
+    int code = workplace_open(&c.place, args);
+    if (!code)
+        code = make_request(args, c.place.model, BLIP2_CHAT, &c.generation, &c.request);
+    if (!code)
+        code = talk(&c);
+    forget(&c);
+    free(c.turns);
+    free(c.path);
+    blip2_image_free(c.image);
+    workplace_close(&c.place);
+    return code;
+}

@@ -1,0 +1,64 @@
+/* blip2 debug preprocess: what the network sees of a picture. */
+#define _GNU_SOURCE
+#include "memory.h"
+#include "output.h"
+#include "session.h"
+#include "verbs.h"
+
+#include <blip2_debug.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIZE = 224 };
+
+/* A binary PPM of size x size. */
+static int write_ppm(const char *path, const uint8_t *rgb, int size)
+{
+    size_t n = (size_t)size * (size_t)size * 3;
+    FILE *f = fopen(path, "wb");
+    bool good = f && fprintf(f, "P6\n%d %d\n255\n", size, size) > 0 && fwrite(rgb, 1, n, f) == n;
+    int error = errno;
+    if (f && fclose(f) != 0 && good) {
+        error = errno;
+        good = false;
+    }
+    if (!good)
+        complain("%s: %s", path, strerror(error));
+    return good ? 0 : EXIT_FAILED;
+}
+
+static int write_npy(const char *path, const float *chw, int size)
+{
+    blip2_error err = {0};
+    int64_t shape[] = {3, size, size};
+    return blip2_npy_write(path, chw, 3, shape, &err) ? 0 : report(&err);
+}
+
+static int write_both(const Args *args, const uint8_t *rgb, const float *chw, int size)
+{
+    int code = args->has[OPT_U8] ? write_ppm(args->value[OPT_U8].text, rgb, size) : 0;
+    int other = args->has[OPT_OUTPUT] ? write_npy(args->value[OPT_OUTPUT].text, chw, size) : 0;
+    return code ? code : other;
+}
+
+int run_debug_preprocess(const Args *args)
+{
+    blip2_error err = {0};
+    int size = (int)args_whole(args, OPT_SIZE, SIZE), code;
+    size_t n = (size_t)size * (size_t)size * 3;
+    blip2_image *image = blip2_image_from_file(args->operands[0], &err);
+    if (!image)
+        return report(&err);
+    uint8_t *rgb = need_array(n, 1);
+    float *chw = need_array(n, sizeof *chw);
+    if (blip2_debug_preprocess(image, chosen_library(args, OPT_LIBRARY), size, rgb, chw, &err))
+        code = write_both(args, rgb, chw, size);
+    else
+        code = report(&err);
+    blip2_image_free(image);
+    free(rgb);
+    free(chw);
+    return code;
+}

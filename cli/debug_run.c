@@ -1,0 +1,173 @@
+/* blip2 debug run: one pass through a model. */
+#define _GNU_SOURCE
+#include "memory.h"
+#include "output.h"
+#include "session.h"
+#include "text.h"
+#include "verbs.h"
+
+#include <blip2_debug.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Input {
+    float *pixels;
+    bool from_library; /* pixels are freed with blip2_debug_free */
+    int height, width;
+    int *ids;
+    size_t id_count;
+} Input;
+
+static void free_input(Input *in)
+{
+    if (in->from_library)
+        blip2_debug_free(in->pixels);
+    else
+        free(in->pixels);
+    free(in->ids);
+}
+
+/* "2,5,7"; an empty text is no ids. */
+static int read_ids(const char *text, Input *in)
+{
+    const char *p = text;
+    in->ids = need_array(strlen(text) / 2 + 1, sizeof *in->ids);
+    while (*p) {
+        char *end;
+        errno = 0;
+        long id = strtol(p, &end, 10);
+        if (strspn(p, "0123456789") == 0 || errno || id > INT_MAX || (*end && *end != ',') ||
+            (*end && !end[1]))
+            return usage_error("--ids: expected whole numbers and commas, got '%s'", text);
+        in->ids[in->id_count++] = (int)id;
+        p = end + (*end == ',');
+    }
+    return 0;
+}
+
+static bool is_npy(const char *path)
+{
+    char magic[6] = {0};
+    FILE *f = strcmp(path, "-") == 0 ? NULL : fopen(path, "rb");
+    size_t n = f ? fread(magic, 1, sizeof magic, f) : 0;
+    if (f)
+        fclose(f);
+    return n == sizeof magic && memcmp(magic, "\x93NUMPY", sizeof magic) == 0;
+}
+
+/* [3, H, W], or with a batch axis of 1 in front. */
+static int read_npy(const char *path, Input *in)
+{
+    blip2_error err = {0};
+    int64_t shape[8];
+    int rank = 0;
+    in->pixels = blip2_npy_read(path, &rank, shape, &err);
+    in->from_library = true;
+    if (!in->pixels)
+        return report(&err);
+    const int64_t *s = rank == 4 && shape[0] == 1 ? shape + 1 : shape;
+    if ((rank != 3 && s == shape) || s[0] != 3 || s[1] < 1 || s[2] < 1 || s[1] > INT_MAX ||
+        s[2] > INT_MAX) {
+        complain("%s: shape, expected [3, H, W], got %d axes, the first %lld", path, rank,
+                 rank > 0 ? (long long)shape[0] : 0);
+        return EXIT_FAILED;
+    }
+    in->height = (int)s[1];
+    in->width = (int)s[2];
+    return 0;
+}
+
+static int read_picture(const Args *args, const char *path, int size, Input *in)
+{
+    blip2_error err = {0};
+    blip2_image *image = blip2_image_from_file(path, &err);
+    in->pixels = need_array((size_t)size * (size_t)size * 3, sizeof *in->pixels);
+    in->height = in->width = size;
+    bool good = image && blip2_debug_preprocess(image, chosen_library(args, OPT_LIBRARY), size,
+                                                NULL, in->pixels, &err);
+    blip2_image_free(image);
+    return good ? 0 : report(&err);
+}
+
+static int read_input(const Args *args, const blip2_model *model, Input *in)
+{
+    const char *path = args->value[OPT_PIXELS].text;
+    int code = args->has[OPT_IDS] ? read_ids(args->value[OPT_IDS].text, in) : 0;
+    if (code)
+        return code;
+    return is_npy(path) ? read_npy(path, in)
+                        : read_picture(args, path, blip2_model_info(model)->image_size, in);
+}
+
+/* {"ids": [[...], ...], "scores": [...]} */
+static json_t *output_json(const blip2_debug_output *out)
+{
+    json_t *o = json_object(), *sequences = json_array(), *scores = json_array();
+    for (size_t i = 0; i < out->count; i++) {
+        json_t *ids = json_array();
+        for (size_t j = 0; j < out->id_counts[i]; j++)
+            json_add(ids, json_integer(out->ids[i][j]));
+        json_add(sequences, ids);
+        json_add(scores, json_number(out->scores[i]));
+    }
+    json_put(o, "ids", sequences);
+    json_put(o, "scores", scores);
+    return o;
+}
+
+static int forward(const Args *args, blip2_session *session, const Input *in)
+{
+    blip2_error err = {0};
+    blip2_debug_output out = {0};
+    blip2_options generation = blip2_debug_options(chosen_library(args, OPT_GENERATION));
+    apply_generation(args, &generation);
+    blip2_debug_run run = {
+        .pixels = in->pixels,
+        .height = in->height,
+        .width = in->width,
+        .ids = in->ids,
+        .id_count = in->id_count,
+        .dump_dir = args_text(args, OPT_DUMP, NULL),
+        .generate = args->has[OPT_GENERATE],
+        .options = &generation,
+    };
+    bool good = blip2_debug_forward(session, &run, &out, &err);
+    if (good && run.generate)
+        out_json(output_json(&out));
+    blip2_debug_output_free(&out);
+    return good ? 0 : report(&err);
+}
+
+static int check(const Args *args)
+{
+    if (args->has[OPT_DECODER_IDS])
+        return usage_error("--decoder-ids: encoder-decoder models are not supported yet");
+    if (!args->has[OPT_PIXELS])
+        return usage_error("debug run: --pixels X.NPY|IMAGE is missing");
+    return 0;
+}
+
+int run_debug_run(const Args *args)
+{
+    blip2_error err = {0};
+    Workplace place = {0};
+    Input in = {0};
+    int code = check(args);
+    if (code)
+        return code;
+    blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
+    blip2_model *model = blip2_debug_load(args->operands[0], chosen_dtype(args), &err);
+    if (!model)
+        return report(&err);
+    code = workplace_open_with(&place, args, model);
+    if (!code)
+        code = read_input(args, model, &in);
+    if (!code)
+        code = forward(args, place.session, &in);
+    free_input(&in);
+    workplace_close(&place);
+    return code;
+}

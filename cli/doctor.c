@@ -1,0 +1,115 @@
+/* blip2 doctor: what this machine can do and what the program chose. */
+#include "editor.h"
+#include "machine.h"
+#include "output.h"
+#include "session.h"
+#include "text.h"
+#include "verbs.h"
+
+#include <string.h>
+
+enum { LABEL = 18, WIDTH = 79 };
+
+typedef struct Checkup {
+    blip2_machine machine;
+    char model_path[512]; /* empty: the embedded model cannot be loaded */
+    uint64_t model_bytes;
+    blip2_error model_error;
+} Checkup;
+
+static void fact(const char *label, const char *text)
+{
+    out_print("  %-*s", LABEL, label);
+    wrap(stdout, text, LABEL + 2, LABEL + 2, WIDTH);
+}
+
+static void speed(const char *label, double value, const char *unit)
+{
+    char text[64] = "not on this machine";
+    if (value > 0)
+        snprintf(text, sizeof text, "%.*f %s", value < 100 ? 1 : 0, value, unit);
+    fact(label, text);
+}
+
+static void machine_text(const blip2_machine *m)
+{
+    char text[128], total[32], available[32];
+    fact("processor", m->cpu);
+    snprintf(text, sizeof text, "%d", m->threads);
+    fact("threads", text);
+    snprintf(text, sizeof text, "%s, %s available", size_text(total, m->memory),
+             size_text(available, m->memory_available));
+    fact("memory", text);
+    fact("kernel set", isas_text(text, m));
+    snprintf(text, sizeof text, "bf16 weights: %s, f16 weights: %s (%s)", m->bf16_kernel,
+             m->f16_kernel, m->probe_cached ? "measured earlier" : "measured now");
+    fact("fastest kernels", text);
+    speed("peak f32", m->gops_f32, "GFLOP/s");
+    speed("peak bf16", m->gops_bf16, "GFLOP/s");
+    speed("peak fp16", m->gops_fp16, "GFLOP/s");
+    speed("peak int8", m->gops_int8, "Gop/s");
+    speed("read, small pages", m->gbs_mapped, "GB/s");
+    speed("read, huge pages", m->gbs_huge, "GB/s");
+}
+
+static void checkup_text(const Checkup *c)
+{
+    char line[1200], size[32];
+    out_print("%sblip2 %s%s\n", out_bold(), blip2_version(), out_normal());
+    machine_text(&c->machine);
+    fact("picture formats", "JPEG PNG WebP GIF BMP PNM");
+    fact("line editing", c->machine.line_editing);
+    if (c->model_path[0])
+        snprintf(line, sizeof line, "%s, %s", c->model_path, size_text(size, c->model_bytes));
+    else
+        snprintf(line, sizeof line, "cannot be loaded: %s", c->model_error.message);
+    fact("embedded model", line);
+}
+
+static json_t *checkup_json(const Checkup *c)
+{
+    const blip2_machine *m = &c->machine;
+    json_t *o = json_object(), *isas = json_array(), *formats;
+    formats = json_pack("[ssssss]", "jpeg", "png", "webp", "gif", "bmp", "pnm");
+    for (const char *const *isa = m->isas; isa && *isa; isa++)
+        json_add(isas, json_text(*isa));
+    json_put(o, "version", json_text(blip2_version()));
+    json_put(o, "machine", machine_json(m));
+    json_put(o, "isas", isas);
+    json_put(o, "bf16_kernel", json_text(m->bf16_kernel));
+    json_put(o, "f16_kernel", json_text(m->f16_kernel));
+    json_put(o, "probe_cached", json_boolean(m->probe_cached));
+    json_put(o, "memory", json_integer((json_int_t)m->memory));
+    json_put(o, "memory_available", json_integer((json_int_t)m->memory_available));
+    json_put(o, "picture_formats", formats);
+    json_put(o, "line_editing", json_text(m->line_editing));
+    json_put(o, "embedded_model", json_text(c->model_path[0] ? c->model_path : NULL));
+    return o;
+}
+
+static void check_model(Checkup *c)
+{
+    blip2_model *model = blip2_model_load(NULL, NULL, &c->model_error);
+    if (!model)
+        return;
+    snprintf(c->model_path, sizeof c->model_path, "%s", blip2_model_info(model)->path);
+    c->model_bytes = blip2_model_info(model)->weight_bytes;
+    blip2_model_free(model);
+}
+
+int run_doctor(const Args *args)
+{
+    Checkup c = {0};
+    blip2_error err = {0};
+    progress("measuring");
+    if (!blip2_debug_machine(&c.machine, (int)args_whole(args, OPT_THREADS, 0), true, &err))
+        return report(&err);
+    c.machine.line_editing = editor_kind();
+    check_model(&c);
+    progress(NULL);
+    if (args->has[OPT_JSON])
+        out_json(checkup_json(&c));
+    else
+        checkup_text(&c);
+    return c.model_path[0] ? EXIT_OK : report(&c.model_error);
+}

@@ -1,0 +1,205 @@
+#define _GNU_SOURCE
+#include "editor.h"
+
+#include "memory.h"
+#include "output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifdef HAVE_LIBEDIT
+#include <histedit.h>
+#endif
+
+enum { REMEMBERED = 1000 };
+
+struct Editor {
+    const char *prompt;
+    bool interactive;
+    char *line; /* of getline */
+    size_t capacity;
+#ifdef HAVE_LIBEDIT
+    EditLine *edit;
+    History *history;
+    char *history_path; /* NULL: nowhere to keep it */
+#endif
+};
+
+bool editor_is_interactive(const Editor *e)
+{
+    return e->interactive;
+}
+
+/* Lines as they come; a prompt only for a person. */
+static const char *plain_line(Editor *e)
+{
+    ssize_t n;
+    if (e->interactive) {
+        out_text(e->prompt);
+        out_flush();
+    }
+    errno = 0;
+    n = getline(&e->line, &e->capacity, stdin);
+    if (n < 0) {
+        if (errno == ENOMEM)
+            out_of_memory();
+        return NULL;
+    }
+    if (n > 0 && e->line[n - 1] == '\n')
+        e->line[n - 1] = '\0';
+    return e->line;
+}
+
+#ifdef HAVE_LIBEDIT
+
+/* Makes the folders of path, for this user only. */
+static bool make_folders(char *path)
+{
+    for (char *p = path + 1; (p = strchr(p, '/')); p++) {
+        *p = '\0';
+        bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
+        *p = '/';
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static char *history_path(void)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    char *path;
+    if (state && *state == '/')
+        path = need_format("%s/blip2/chat_history", state);
+    else if (home && *home == '/')
+        path = need_format("%s/.local/state/blip2/chat_history", home);
+    else
+        return NULL;
+    if (!make_folders(path)) {
+        free(path);
+        return NULL;
+    }
+    return path;
+}
+
+static char *show_prompt(EditLine *edit)
+{
+    Editor *e;
+    el_get(edit, EL_CLIENTDATA, &e);
+    return (char *)e->prompt;
+}
+
+/* Control-C gives the line up: it is taken off and an empty one is read. */
+static unsigned char give_up(EditLine *edit, int c)
+{
+    (void)c;
+    const LineInfo *info = el_line(edit);
+    el_cursor(edit, (int)(info->lastchar - info->cursor));
+    el_deletestr(edit, (int)(info->lastchar - info->buffer));
+    el_push(edit, "\n");
+    return CC_REDISPLAY;
+}
+
+static void open_history(Editor *e)
+{
+    HistEvent event;
+    e->history = history_init();
+    e->history_path = history_path();
+    if (!e->history)
+        return;
+    history(e->history, &event, H_SETSIZE, REMEMBERED);
+    history(e->history, &event, H_SETUNIQUE, 1);
+    if (e->history_path)
+        history(e->history, &event, H_LOAD, e->history_path);
+    el_set(e->edit, EL_HIST, history, e->history);
+}
+
+static void open_edit(Editor *e)
+{
+    e->edit = el_init("blip2", stdin, stdout, stderr);
+    if (!e->edit)
+        return;
+    el_set(e->edit, EL_CLIENTDATA, e);
+    el_set(e->edit, EL_PROMPT, show_prompt);
+    el_set(e->edit, EL_EDITOR, "emacs");
+    el_set(e->edit, EL_ADDFN, "give-up-line", "give the line up", give_up);
+    el_set(e->edit, EL_BIND, "^C", "give-up-line", NULL);
+    el_set(e->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    /* While a line is edited Control-C is a key; while an answer is generated it is a signal. */
+    el_set(e->edit, EL_SETTY, "-d", "intr=", NULL);
+    open_history(e);
+    el_source(e->edit, NULL);
+}
+
+static const char *edited_line(Editor *e)
+{
+    HistEvent event;
+    int n = 0;
+    const char *line = el_gets(e->edit, &n);
+    if (!line || n <= 0)
+        return NULL;
+    e->line = need_room(e->line, &e->capacity, (size_t)n + 1, 1);
+    memcpy(e->line, line, (size_t)n + 1);
+    e->line[strcspn(e->line, "\n")] = '\0';
+    if (e->history && e->line[strspn(e->line, " \t")])
+        history(e->history, &event, H_ENTER, e->line);
+    return e->line;
+}
+
+static void close_edit(Editor *e)
+{
+    HistEvent event;
+    if (e->edit)
+        el_end(e->edit);
+    if (e->history) {
+        if (e->history_path)
+            history(e->history, &event, H_SAVE, e->history_path);
+        history_end(e->history);
+    }
+    free(e->history_path);
+}
+
+#endif
+
+Editor *editor_open(const char *prompt)
+{
+    Editor *e = need_array(1, sizeof *e);
+    e->prompt = prompt;
+    e->interactive = isatty(STDIN_FILENO) && out_is_terminal();
+#ifdef HAVE_LIBEDIT
+    if (e->interactive)
+        open_edit(e);
+#endif
+    return e;
+}
+
+const char *editor_line(Editor *e)
+{
+#ifdef HAVE_LIBEDIT
+    if (e->edit)
+        return edited_line(e);
+#endif
+    return plain_line(e);
+}
+
+void editor_close(Editor *e)
+{
+#ifdef HAVE_LIBEDIT
+    close_edit(e);
+#endif
+    free(e->line);
+    free(e);
+}
+
+const char *editor_kind(void)
+{
+#ifdef HAVE_LIBEDIT
+    return "libedit";
+#else
+    return "none";
+#endif
+}

@@ -1,0 +1,150 @@
+#include "options.h"
+
+#include <string.h>
+
+#define BIT(verb) (1u << VERB_##verb)
+#define ANSWERS   (BIT(CAPTION) | BIT(ASK) | BIT(CHAT))
+#define GENERATES (ANSWERS | BIT(RUN))
+#define COMPUTES  (GENERATES | BIT(BENCH))
+#define ALL       ((1u << VERB_COUNT) - 1)
+
+static const char model_group[] = "Model";
+static const char prompt_group[] = "Prompt";
+static const char search_group[] = "Generation";
+static const char sample_group[] = "Sampling";
+static const char output_group[] = "Output";
+static const char debug_group[] = "Input";
+static const char bench_group[] = "Measuring";
+static const char other_group[] = "Help";
+
+const char *const option_groups[] = {debug_group,  model_group,  prompt_group,
+                                     search_group, sample_group, bench_group,
+                                     output_group, other_group,  NULL};
+
+/* clang-format off: one option, one block */
+const Option options[OPT_COUNT] = {
+    [OPT_MODEL] = {"model", 'm', KIND_FOLDER, "DIR|NAME", 0, 0, ANSWERS | BIT(BENCH) | BIT(SHOW),
+                   model_group,
+                   "a Hugging Face directory, or the name of a model that came with the program "
+                   "(default: the embedded model, scenes)"},
+    [OPT_DTYPE] =
+        {"dtype", 0, KIND_CHOICE, "f32|bf16|f16|int8|int4", 0, 0, COMPUTES | BIT(SHOW), model_group,
+         "f32: weights as stored, products and sums in f32 (bit for bit the same everywhere in "
+         "text); bf16, f16: reduced products allowed; int8, int4: quantised while loading "
+         "(default: weights as stored, the fastest kernels for them)"},
+    [OPT_THREADS] = {"threads", 't', KIND_WHOLE, "N", 1, 1024, COMPUTES | BIT(DOCTOR), model_group,
+                     "threads to compute with (default: all processors this process may use)"},
+
+    [OPT_PROMPT] = {"prompt", 'p', KIND_TEXT, "TEXT", 0, 0, ANSWERS, prompt_group,
+                    "caption: the beginning of the caption; ask, chat: the template, {} is the "
+                    "question (default: the model's own, \"Question: {} Answer:\")"},
+    [OPT_RAW_PROMPT] = {"raw-prompt", 0, KIND_TEXT, "TEXT", 0, 0, ANSWERS, prompt_group,
+                        "give TEXT to the model as it is, without a template"},
+
+    [OPT_GENERATION] = {"generation", 'g', KIND_CHOICE, "lavis|hf", 0, 0, GENERATES, search_group,
+                        "whose rules and defaults: those of LAVIS (5 beams, the default) or of "
+                        "Hugging Face transformers (greedy, 20 new tokens, no template)"},
+    [OPT_NUM_BEAMS] = {"num-beams", 'b', KIND_WHOLE, "K", 1, 256, GENERATES, search_group,
+                       "beams of the search; 1 is greedy (default 5)"},
+    [OPT_MAX_NEW_TOKENS] = {"max-new-tokens", 'n', KIND_WHOLE, "N", 1, 100000, GENERATES,
+                            search_group,
+                            "generate at most N tokens (default: caption, chat 29, ask 10)"},
+    [OPT_MIN_NEW_TOKENS] = {"min-new-tokens", 0, KIND_WHOLE, "N", 0, 100000, GENERATES,
+                            search_group, "generate at least N tokens"},
+    [OPT_MAX_LENGTH] = {"max-length", 0, KIND_WHOLE, "N", 1, 100000, GENERATES, search_group,
+                        "the longest sequence as the chosen library counts it: lavis with the "
+                        "start token, hf with prompt and picture; --max-new-tokens wins"},
+    [OPT_MIN_LENGTH] = {"min-length", 0, KIND_WHOLE, "N", 0, 100000, GENERATES, search_group,
+                        "the shortest sequence, counted in the same way"},
+    [OPT_LENGTH_PENALTY] = {"length-penalty", 0, KIND_REAL, "X", -1000, 1000, GENERATES,
+                            search_group,
+                            "beams are compared by score / length^X: above 0 favours long, below 0 "
+                            "short (default 1; ask 0)"},
+    [OPT_REPETITION_PENALTY] = {"repetition-penalty", 0, KIND_REAL, "X", 1e-6, 1000, GENERATES,
+                                search_group,
+                                "above 1 makes tokens that were used less likely (default 1)"},
+    [OPT_NO_REPEAT_NGRAM] = {"no-repeat-ngram", 0, KIND_WHOLE, "N", 0, 1000, GENERATES,
+                             search_group,
+                             "no N tokens in a row occur twice; 0 is off (the default)"},
+    [OPT_EARLY_STOPPING] = {"early-stopping", 0, KIND_CHOICE, "true|false|never", 0, 0, GENERATES,
+                            search_group,
+                            "when the beam search ends: as soon as K beams are finished, when no "
+                            "better one is likely, or when none is possible (default false)"},
+    [OPT_NUM_CAPTIONS] =
+        {"num-captions", 'c', KIND_WHOLE, "N", 1, 256, GENERATES, search_group,
+         "texts for each picture, best first; needs as many beams, or --sample (default 1)"},
+
+    [OPT_SAMPLE] = {"sample", 's', KIND_FLAG, NULL, 0, 0, GENERATES, sample_group,
+                    "draw tokens by chance instead of taking the likeliest; 1 beam unless "
+                    "--num-beams is given"},
+    [OPT_TOP_K] = {"top-k", 0, KIND_WHOLE, "K", 0, 10000000, GENERATES, sample_group,
+                   "draw from the K likeliest tokens; 0: from all (default 50)"},
+    [OPT_TOP_P] =
+        {"top-p", 0, KIND_REAL, "P", 1e-6, 1, GENERATES, sample_group,
+         "draw from the likeliest tokens that together have probability P (default: caption 0.9)"},
+    [OPT_TEMPERATURE] = {"temperature", 0, KIND_REAL, "T", 1e-3, 1000, GENERATES, sample_group,
+                         "below 1 is bolder on the likely tokens, above 1 more even (default 1)"},
+    [OPT_SEED] = {"seed", 0, KIND_SEED, "N", 0, 0, GENERATES, sample_group,
+                  "start of the random numbers; the same seed draws the same text (default 0)"},
+
+    [OPT_SYNTHETIC] =
+        {"synthetic", 0, KIND_TEXT, "TYPE", 0, 0, BIT(BENCH), bench_group,
+         "no files needed: random weights in memory for a type of the zoo, e.g. blip2-opt-2.7b"},
+    [OPT_REPEAT] = {"repeat", 0, KIND_WHOLE, "N", 1, 1000, BIT(BENCH), bench_group,
+                    "measure each stage N times and give the median (default 5)"},
+
+    [OPT_LIBRARY] = {"library", 0, KIND_CHOICE, "lavis|hf", 0, 0, BIT(PREPROCESS) | BIT(RUN),
+                     debug_group,
+                     "prepare the picture as LAVIS (the default) or as transformers does"},
+    [OPT_SIZE] = {"size", 0, KIND_WHOLE, "S", 1, 4096, BIT(PREPROCESS), debug_group,
+                  "width and height after the resize (default 224)"},
+    [OPT_PIXELS] =
+        {"pixels", 0, KIND_FILE, "X.NPY|IMAGE", 0, 0, BIT(RUN), debug_group,
+         "the picture: float32 [3,H,W] as the network sees it, or a picture to be prepared"},
+    [OPT_IDS] = {"ids", 0, KIND_TEXT, "I,J,...", 0, 0, BIT(RUN), debug_group,
+                 "text token ids, without image placeholders"},
+    [OPT_DECODER_IDS] = {"decoder-ids", 0, KIND_TEXT, "I,J,...", 0, 0, BIT(RUN), debug_group,
+                         "decoder ids of encoder-decoder models; none is supported yet"},
+    [OPT_GENERATE] = {"generate", 0, KIND_FLAG, NULL, 0, 0, BIT(RUN), output_group,
+                      "generate, and print {\"ids\": [[...]], \"scores\": [...]}; the defaults are "
+                      "neutral: 1 beam, penalties 1, 20 new tokens"},
+    [OPT_DUMP] = {"dump", 0, KIND_FOLDER, "DIR", 0, 0, BIT(RUN), output_group,
+                  "write every activation to DIR/NAME.npy"},
+    [OPT_U8] = {"u8", 0, KIND_FILE, "X.PPM", 0, 0, BIT(PREPROCESS), output_group,
+                "write the picture after the resize, before normalisation"},
+    [OPT_OUTPUT] = {"output", 'o', KIND_FILE, "X.NPY", 0, 0, BIT(PREPROCESS), output_group,
+                    "write the normalised picture, float32 [3,S,S]"},
+    [OPT_JSON] = {"json", 'j', KIND_FLAG, NULL, 0, 0,
+                  ANSWERS | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) | BIT(RUN), output_group,
+                  "JSON on standard output, one object per line"},
+    [OPT_BATCH] =
+        {"batch", 0, KIND_WHOLE, "N", 1, 256, BIT(CAPTION) | BIT(ASK), output_group,
+         "pictures computed together (default 8; 1 on a terminal). The texts do not depend on it"},
+
+    [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9, COMPUTES | BIT(SHOW), NULL,
+                        "test hook: the N-th allocation of the library fails"},
+    [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show this help"},
+    [OPT_VERSION] = {"version", 'V', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show the version"},
+};
+/* clang-format on */
+
+OptId option_named(const char *name, size_t n)
+{
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (strlen(options[i].name) == n && memcmp(options[i].name, name, n) == 0)
+            return (OptId)i;
+    return OPT_COUNT;
+}
+
+OptId option_lettered(char letter)
+{
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (letter && options[i].letter == letter)
+            return (OptId)i;
+    return OPT_COUNT;
+}
+
+bool option_fits(OptId id, VerbId verb)
+{
+    return options[id].verbs >> verb & 1u;
+}

@@ -1,0 +1,147 @@
+/* options.h: the one table of options and the one table of commands. Parsing, --help, the man page
+ * and the shell completions are all made from them: a new option is one line in options.c, a new
+ * command one entry in verbs.c and a file of its own. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum VerbId {
+    VERB_CAPTION,
+    VERB_ASK,
+    VERB_CHAT,
+    VERB_SHOW,
+    VERB_DOCTOR,
+    VERB_BENCH,
+    VERB_TOKENIZE,
+    VERB_DETOKENIZE,
+    VERB_PREPROCESS,
+    VERB_RUN,
+    VERB_HELP,
+    VERB_VERSION,
+    VERB_COUNT
+} VerbId;
+
+typedef enum OptId {
+    OPT_MODEL,
+    OPT_DTYPE,
+    OPT_THREADS,
+    OPT_PROMPT,
+    OPT_RAW_PROMPT,
+    OPT_GENERATION,
+    OPT_NUM_BEAMS,
+    OPT_MAX_NEW_TOKENS,
+    OPT_MIN_NEW_TOKENS,
+    OPT_MAX_LENGTH,
+    OPT_MIN_LENGTH,
+    OPT_LENGTH_PENALTY,
+    OPT_REPETITION_PENALTY,
+    OPT_NO_REPEAT_NGRAM,
+    OPT_EARLY_STOPPING,
+    OPT_NUM_CAPTIONS,
+    OPT_SAMPLE,
+    OPT_TOP_K,
+    OPT_TOP_P,
+    OPT_TEMPERATURE,
+    OPT_SEED,
+    OPT_JSON,
+    OPT_BATCH,
+    OPT_LIBRARY,
+    OPT_SIZE,
+    OPT_U8,
+    OPT_OUTPUT,
+    OPT_PIXELS,
+    OPT_IDS,
+    OPT_DECODER_IDS,
+    OPT_DUMP,
+    OPT_GENERATE,
+    OPT_SYNTHETIC,
+    OPT_REPEAT,
+    OPT_FAIL_ALLOC,
+    OPT_HELP,
+    OPT_VERSION,
+    OPT_COUNT
+} OptId;
+
+typedef enum OptKind {
+    KIND_FLAG,
+    KIND_TEXT,
+    KIND_FILE,   /* text, completed as a file */
+    KIND_FOLDER, /* text, completed as a folder */
+    KIND_CHOICE, /* one of the words of `argument`, separated by | */
+    KIND_WHOLE,  /* low..high, whole */
+    KIND_REAL,   /* low..high */
+    KIND_SEED    /* 0..2^64-1 */
+} OptKind;
+
+typedef struct Option {
+    const char *name; /* without the dashes */
+    char letter;      /* short form, 0: none */
+    OptKind kind;
+    const char *argument; /* NULL for flags */
+    double low, high;
+    unsigned verbs;    /* bit 1 << VerbId for each command that takes it */
+    const char *group; /* heading in --help; NULL: not shown */
+    const char *help;
+} Option;
+
+extern const Option options[OPT_COUNT];
+
+/* By name without dashes or by letter; OPT_COUNT: none. name need not be terminated. */
+OptId option_named(const char *name, size_t n);
+OptId option_lettered(char letter);
+bool option_fits(OptId id, VerbId verb);
+/* Groups in the order of --help, ends with NULL. */
+extern const char *const option_groups[];
+
+typedef struct Args Args;
+
+typedef struct Example {
+    const char *command, *what;
+} Example;
+
+typedef struct Verb {
+    const char *name;     /* "caption"; plumbing has two words: "debug run" */
+    const char *operands; /* "IMAGE..." */
+    int least, most;      /* number of operands; most -1: any */
+    const char *summary;  /* one line, for lists */
+    const char *details;  /* paragraphs, separated by \n */
+    int (*run)(const Args *args);
+    Example examples[6];
+} Verb;
+
+extern const Verb verbs[VERB_COUNT];
+
+/* A command by its words ("debug run" takes two); *used: words taken. VERB_COUNT: none. */
+VerbId verb_named(char *const *words, int count, int *used);
+
+typedef union Value {
+    const char *text;
+    long whole;
+    double real;
+    uint64_t seed;
+} Value;
+
+struct Args {
+    VerbId verb;
+    bool has[OPT_COUNT];
+    Value value[OPT_COUNT];
+    char **operands;
+    int count;
+};
+
+/* Reads the command line. Options may stand anywhere, "--" ends them. Returns 0, or EXIT_USAGE after
+ * one line on standard error. --help and --version are turned into their commands. Free with
+ * args_free. */
+int args_parse(Args *args, int argc, char **argv);
+void args_free(Args *args);
+
+const char *args_text(const Args *args, OptId id, const char *otherwise);
+long args_whole(const Args *args, OptId id, long otherwise);
+
+/* The candidate nearest to word, NULL when none is near. Ends with NULL. */
+const char *nearest(const char *word, const char *const *candidates);
+
+#endif

@@ -1,0 +1,158 @@
+#define _GNU_SOURCE
+#include "output.h"
+
+#include "memory.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static bool broken;       /* standard output has failed and that was said */
+static int first_error;   /* errno of the first failed write */
+static bool status_shown; /* a status line stands on the terminal */
+
+bool out_is_terminal(void)
+{
+    return isatty(STDOUT_FILENO);
+}
+
+bool err_is_terminal(void)
+{
+    return isatty(STDERR_FILENO);
+}
+
+int out_columns(void)
+{
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        return size.ws_col;
+    return 80;
+}
+
+static void note_error(void)
+{
+    if (!first_error)
+        first_error = errno ? errno : EIO;
+}
+
+void out_text(const char *text)
+{
+    if (fputs(text, stdout) == EOF)
+        note_error();
+}
+
+void out_print(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    if (vprintf(format, list) < 0)
+        note_error();
+    va_end(list);
+}
+
+void out_json(json_t *value)
+{
+    char *line = value ? json_dumps(value, JSON_REAL_PRECISION(15)) : NULL;
+    json_decref(value);
+    if (!line)
+        out_of_memory();
+    out_text(line);
+    out_text("\n");
+    free(line);
+}
+
+void out_plain(const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (putchar(c < 0x20 || c == 0x7f ? ' ' : c) == EOF)
+            note_error();
+    }
+}
+
+bool out_flush(void)
+{
+    if (broken)
+        return false;
+    if (fflush(stdout) != 0)
+        note_error();
+    if (!first_error)
+        return true;
+    broken = true;
+    complain("standard output: %s", strerror(first_error));
+    return false;
+}
+
+int out_finish(int code)
+{
+    progress(NULL);
+    return out_flush() ? code : EXIT_FAILED;
+}
+
+static bool coloured(void)
+{
+    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+    return out_is_terminal() && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+const char *out_bold(void)
+{
+    return coloured() ? "\033[1m" : "";
+}
+
+const char *out_dim(void)
+{
+    return coloured() ? "\033[2m" : "";
+}
+
+const char *out_normal(void)
+{
+    return coloured() ? "\033[0m" : "";
+}
+
+static void complain_list(const char *format, va_list list)
+{
+    char line[2048];
+    vsnprintf(line, sizeof line, format, list);
+    for (char *p = line; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    progress(NULL);
+    fprintf(stderr, "blip2: %s\n", line);
+}
+
+void complain(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    complain_list(format, list);
+    va_end(list);
+}
+
+int usage_error(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    complain_list(format, list);
+    va_end(list);
+    return EXIT_USAGE;
+}
+
+void progress(const char *format, ...)
+{
+    if (!err_is_terminal() || (!format && !status_shown))
+        return;
+    fputs("\r\033[K", stderr);
+    status_shown = format != NULL;
+    if (format) {
+        va_list list;
+        va_start(list, format);
+        vfprintf(stderr, format, list);
+        va_end(list);
+    }
+    fflush(stderr);
+}

@@ -1,0 +1,199 @@
+/* caption and ask over many pictures: read a group, compute it together, write the results in the
+ * order given. On a terminal a group is one picture, whose text appears as it is generated. */
+#include "answer.h"
+
+#include "memory.h"
+#include "output.h"
+#include "session.h"
+#include "stream.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    GROUP = 8,
+    MOST = 256
+}; /* pictures computed together: by default, and the limit of --batch */
+
+typedef struct Item {
+    const char *path;
+    blip2_image *image;   /* NULL: could not be read */
+    blip2_error error;    /* of reading, or of a group that failed as a whole */
+    blip2_result *result; /* of this picture alone, or shared by the group; not owned */
+    size_t index;         /* in result */
+} Item;
+
+typedef struct Work {
+    blip2_session *session;
+    blip2_request request;
+    blip2_options generation;
+    const char *question;
+    bool json, streaming, many;
+    size_t group, done, failed;
+    int first_code; /* exit code of the first failure */
+    int final_code; /* not 0: nothing more can be done */
+    Stream stream;
+} Work;
+
+static void print_label(Work *w, const char *path)
+{
+    if (!w->many)
+        return;
+    out_plain(path);
+    out_text(": ");
+    w->stream.columns = strlen(path) + 2;
+}
+
+static void write_failure(Work *w, const Item *item)
+{
+    complain_picture(item->path, item->error.message);
+    if (w->json)
+        out_json(failure_json(item->path, item->error.message));
+    if (w->failed++ == 0)
+        w->first_code = exit_code(&item->error);
+}
+
+static void write_texts(Work *w, const Item *item)
+{
+    size_t count = blip2_result_count(item->result, item->index);
+    if (w->streaming) {
+        stream_end(&w->stream, blip2_result_text(item->result, item->index));
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        print_label(w, item->path);
+        out_plain(blip2_result_candidate(item->result, item->index, i).text);
+        out_text("\n");
+    }
+}
+
+static void write_item(Work *w, Item *item)
+{
+    const char *notice;
+    if (item->result && blip2_result_error(item->result, item->index))
+        item->error = *blip2_result_error(item->result, item->index);
+    if (w->streaming && item->image && item->error.code != BLIP2_OK)
+        stream_drop(&w->stream);
+    if (!item->result || item->error.code != BLIP2_OK) {
+        write_failure(w, item);
+    } else {
+        notice = blip2_result_notice(item->result, item->index);
+        if (w->json)
+            out_json(answer_json(item->path, w->question, item->result, item->index));
+        else
+            write_texts(w, item);
+        if (notice)
+            complain_picture(item->path, notice);
+        w->done++;
+    }
+    if (!out_flush())
+        w->final_code = EXIT_FAILED;
+}
+
+static bool show_token(void *user, size_t image, int id, const char *text)
+{
+    Work *w = user;
+    (void)image;
+    (void)id;
+    stream_add(&w->stream, text);
+    return true;
+}
+
+/* The pictures of items that could be read, in one call; false when that failed as a whole. */
+static bool compute(Work *w, Item *items, size_t count, blip2_result **result, blip2_error *err)
+{
+    blip2_image *images[MOST];
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        items[i].index = used;
+        if (items[i].image)
+            images[used++] = items[i].image;
+    }
+    *result = used ? blip2_generate(w->session, images, used, &w->request, err) : NULL;
+    for (size_t i = 0; i < count; i++)
+        if (items[i].image) {
+            items[i].result = *result;
+            items[i].error = *err;
+        }
+    return *result || used == 0;
+}
+
+/* A group that fails as a whole is tried once more picture by picture, so that none is lost for
+ * what another needs; options that make no sense end the command. */
+static void compute_and_write(Work *w, Item *items, size_t count)
+{
+    blip2_result *result;
+    blip2_error err = {0};
+    bool alone = !compute(w, items, count, &result, &err) && count > 1;
+    if (err.code == BLIP2_USAGE) {
+        if (w->streaming)
+            stream_drop(&w->stream);
+        w->final_code = report(&err);
+        return;
+    }
+    for (size_t i = 0; i < count && !w->final_code; i++) {
+        if (alone && items[i].image)
+            compute_and_write(w, &items[i], 1);
+        else
+            write_item(w, &items[i]);
+    }
+    blip2_result_free(result);
+}
+
+static void do_group(Work *w, char *const *paths, size_t count)
+{
+    Item *items = need_array(count, sizeof *items);
+    for (size_t i = 0; i < count; i++) {
+        items[i].path = paths[i];
+        items[i].image = blip2_image_from_file(paths[i], &items[i].error);
+    }
+    if (w->streaming && items[0].image)
+        print_label(w, items[0].path);
+    compute_and_write(w, items, count);
+    for (size_t i = 0; i < count; i++)
+        blip2_image_free(items[i].image);
+    free(items);
+}
+
+static int outcome(const Work *w)
+{
+    if (w->final_code)
+        return w->final_code;
+    if (w->failed == 0)
+        return EXIT_OK;
+    return w->done ? EXIT_SOME : w->first_code;
+}
+
+static int prepare(Work *w, const Args *args, const Workplace *place, blip2_task task, size_t count)
+{
+    int code = make_request(args, place->model, task, &w->generation, &w->request);
+    w->session = place->session;
+    w->request.text = w->question;
+    w->json = args->has[OPT_JSON];
+    w->many = count > 1;
+    w->streaming = !w->json && out_is_terminal() && w->generation.num_captions <= 1;
+    w->group = w->streaming ? 1 : (size_t)args_whole(args, OPT_BATCH, GROUP);
+    if (w->streaming) {
+        w->request.on_token = show_token;
+        w->request.user = w;
+    }
+    return code;
+}
+
+int answer_pictures(const Args *args, blip2_task task, const char *question, char *const *paths,
+                    size_t count)
+{
+    Workplace place;
+    Work w = {.question = question};
+    int code = workplace_open(&place, args);
+    if (!code)
+        code = prepare(&w, args, &place, task, count);
+    for (size_t i = 0; !code && !w.final_code && i < count; i += w.group) {
+        if (w.many && !out_is_terminal())
+            progress("%zu of %zu pictures", i, count);
+        do_group(&w, paths + i, count - i < w.group ? count - i : w.group);
+    }
+    workplace_close(&place);
+    return code ? code : outcome(&w);
+}

@@ -1,0 +1,38 @@
+/* session.h: what the options of a command mean to the library: the model, the session, how to
+ * generate. */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include "options.h"
+
+#include <blip2.h>
+
+typedef struct Workplace {
+    blip2_model *model;
+    blip2_session *session;
+    double load_ms;
+} Workplace;
+
+/* Loads the model of -m and opens a session. Returns 0, or the exit code after one line on standard
+ * error. Close in both cases. */
+int workplace_open(Workplace *w, const Args *args);
+/* The same with a model that is there already; the workplace owns it afterwards. */
+int workplace_open_with(Workplace *w, const Args *args, blip2_model *model);
+void workplace_close(Workplace *w);
+
+blip2_dtype chosen_dtype(const Args *args);
+blip2_library chosen_library(const Args *args, OptId id);
+/* Changes what the user asked for. */
+void apply_generation(const Args *args, blip2_options *o);
+/* Task, options, prompt from the command line. options must live as long as the request; text and
+ * turns are left to the caller. Returns 0 or EXIT_USAGE. */
+int make_request(const Args *args, const blip2_model *model, blip2_task task,
+                 blip2_options *generation, blip2_request *request);
+
+/* The exit code of an error that ends the command. */
+int exit_code(const blip2_error *err);
+/* complain(), then the exit code. */
+int report(const blip2_error *err);
+double now_ms(void);
+
+#endif

@@ -1,0 +1,189 @@
+#include "verbs.h"
+
+#include <string.h>
+
+/* clang-format off: text */
+const Verb verbs[VERB_COUNT] = {
+    [VERB_CAPTION] = {"caption",
+                      "IMAGE...",
+                      1,
+                      -1,
+                      "describe pictures",
+                      "Prints one line of text for each picture; with several pictures \"PATH: "
+                      "TEXT\", in the order given. "
+                      "\"-\" reads a picture from standard input. JPEG, PNG, WebP, GIF, BMP and "
+                      "PNM are told apart by content. "
+                      "On a terminal the text appears as it is generated. A picture that cannot be "
+                      "done is reported on "
+                      "standard error and the others are still done.\n"
+                      "With --json one object per line and picture: image, text, texts (when more "
+                      "than one), score, token_ids, "
+                      "timings_ms; or image and error.",
+                      run_caption,
+                      {{"blip2 caption photo.jpg", "describe a picture"},
+                       {"blip2 caption *.jpg", "many pictures, the model is loaded once"},
+                       {"curl -s https://example.org/a.jpg | blip2 caption -",
+                        "a picture from a pipe"},
+                       {"blip2 caption -m ~/models/blip2-opt-2.7b --prompt \"a photo of\" a.jpg",
+                        "another model, and the beginning of the caption"},
+                       {"blip2 caption --num-captions 3 --sample --seed 7 a.jpg",
+                        "three different captions, reproducible"},
+                       {"blip2 caption --json *.jpg > captions.jsonl", "for scripts"}}},
+    [VERB_ASK] = {"ask",
+                  "IMAGE... QUESTION",
+                  2,
+                  -1,
+                  "answer a question about a picture",
+                  "The question is wrapped in the model's template (\"Question: {} Answer:\"); "
+                  "--prompt gives another one, "
+                  "--raw-prompt none. Several pictures before the question are asked the same, and "
+                  "the answers are "
+                  "printed as by caption.",
+                  run_ask,
+                  {{"blip2 ask photo.jpg \"which city is this?\"", "a short answer"},
+                   {"blip2 ask a.jpg b.jpg \"is there a dog?\"",
+                    "the same question about two pictures"},
+                   {"blip2 ask photo.jpg \"what is it?\" --prompt \"Question: {} Short answer:\"",
+                    "another template"},
+                   {"blip2 ask photo.jpg \"how many?\" --json", "for scripts"}}},
+    [VERB_CHAT] =
+        {"chat",
+         "IMAGE",
+         1,
+         1,
+         "a dialogue about a picture",
+         "Each line is a question; earlier questions and answers are given to the model with it. "
+         "Commands: /image PATH another picture (and a new dialogue), /reset forget the dialogue, "
+         "/help, /quit. "
+         "Control-C stops the answer that is being generated (a stopped answer is not remembered), "
+         "the end of input ends. "
+         "When standard input is no terminal, lines are read without prompts and each answer is "
+         "one line.",
+         run_chat,
+         {{"blip2 chat photo.jpg", "talk about a picture"},
+          {"printf 'what is it?\\nwhich colour?\\n' | blip2 chat photo.jpg",
+           "a dialogue from a script"}}},
+    [VERB_SHOW] = {"show",
+                   "[MODEL]",
+                   0,
+                   1,
+                   "what a model is made of, and what it needs",
+                   "Architecture, parameters, bytes by part and precision, the memory it needs "
+                   "here, tokenizer, licence, and "
+                   "what the directory lacks. Without MODEL: the embedded one.",
+                   run_show,
+                   {{"blip2 show", "the embedded model"},
+                    {"blip2 show ~/models/blip2-opt-2.7b", "a directory from Hugging Face"},
+                    {"blip2 show scenes --json", "for scripts"}}},
+    [VERB_DOCTOR] = {"doctor",
+                     "",
+                     0,
+                     0,
+                     "what this machine can do, and what was chosen",
+                     "Processor, instruction sets and the kernels that the measurement chose, peak "
+                     "and bandwidth, memory, "
+                     "optional parts, and whether the embedded model is found.",
+                     run_doctor,
+                     {{"blip2 doctor", "check this machine"},
+                      {"BLIP2_ISA=avx2 blip2 doctor", "with another kernel set"},
+                      {"blip2 doctor --json", "for a bug report"}}},
+    [VERB_BENCH] =
+        {"bench",
+         "",
+         0,
+         0,
+         "how fast a model runs here",
+         "Measures every stage on a synthetic picture and sets it against the peak of the "
+         "instruction and the read "
+         "bandwidth of this machine. --synthetic measures a model you have not downloaded yet.",
+         run_bench,
+         {{"blip2 bench", "the embedded model"},
+          {"blip2 bench -m ~/models/blip2-opt-2.7b", "a model on disk"},
+          {"blip2 bench --synthetic opt-2.7b --dtype bf16",
+           "would it be fast enough, before 15 GB are downloaded?"},
+          {"blip2 bench --json --threads 1", "for scripts"}}},
+    [VERB_TOKENIZE] =
+        {"debug tokenize",
+         "MODEL",
+         1,
+         1,
+         "text to token ids",
+         "Reads {\"text\": \"...\"} per line (may hold \\u0000), writes {\"ids\": [...]} per line, "
+         "template included. "
+         "Needs the tokenizer files only. A line that cannot be done gives {\"error\": ...}.",
+         run_debug_tokenize,
+         {{"echo '{\"text\": \"a photo of\"}' | blip2 debug tokenize scenes", "ids of a text"}}},
+    [VERB_DETOKENIZE] = {"debug detokenize",
+                         "MODEL",
+                         1,
+                         1,
+                         "token ids to text",
+                         "Reads {\"ids\": [...]} per line, writes {\"text\": \"...\"} per line, "
+                         "special tokens skipped.",
+                         run_debug_detokenize,
+                         {{"echo '{\"ids\": [2, 97]}' | blip2 debug detokenize scenes",
+                           "text of ids"}}},
+    [VERB_PREPROCESS] = {"debug preprocess",
+                         "IMAGE",
+                         1,
+                         1,
+                         "what the network sees of a picture",
+                         "Decodes, resizes and normalises exactly as the chosen library does; "
+                         "writes what -o and --u8 name.",
+                         run_debug_preprocess,
+                         {{"blip2 debug preprocess photo.jpg -o x.npy --u8 x.ppm", "both forms"},
+                          {"blip2 debug preprocess --library hf --size 364 photo.jpg -o x.npy",
+                           "as transformers, 364 pixels"}}},
+    [VERB_RUN] =
+        {"debug run",
+         "MODEL",
+         1,
+         1,
+         "one pass through a model, with every activation",
+         "One picture and one text, no padding. Works on a directory without a tokenizer.",
+         run_debug_run,
+         {{"blip2 debug run scenes --pixels x.npy --ids 2,5,7 --dump out",
+           "activations as out/NAME.npy"},
+          {"blip2 debug run scenes --pixels a.png --ids 2 --generate --num-beams 5 --generation hf",
+           "generated ids and scores"}}},
+    [VERB_HELP] = {"help",
+                   "[COMMAND]",
+                   0,
+                   2,
+                   "about a command; man page, shell completions",
+                   "\"help COMMAND\" explains a command with examples. \"help man\" writes the man "
+                   "page, \"help completion bash\" "
+                   "(zsh, fish) the completions, to standard output; \"./dev install\" and "
+                   "packages put them in place.",
+                   run_help,
+                   {{"blip2 help caption", "about one command"},
+                    {"blip2 help man | man -l -", "read the man page"},
+                    {". <(blip2 help completion bash)", "completions for this shell"}}},
+    [VERB_VERSION] =
+        {"version", "", 0, 0, "the version", "", run_version, {{"blip2 --version", "the same"}}},
+};
+/* clang-format on */
+
+/* The words of a command's name that `words` begins with, all of them or none. */
+static int words_matching(const char *name, char *const *words, int count)
+{
+    int used = 0;
+    while (*name) {
+        size_t n = strcspn(name, " ");
+        if (used >= count || strlen(words[used]) != n || memcmp(words[used], name, n) != 0)
+            return 0;
+        used++;
+        name += n + (name[n] == ' ');
+    }
+    return used;
+}
+
+VerbId verb_named(char *const *words, int count, int *used)
+{
+    for (int i = 0; i < VERB_COUNT; i++) {
+        *used = words_matching(verbs[i].name, words, count);
+        if (*used)
+            return (VerbId)i;
+    }
+    return VERB_COUNT;
+}
