@@ -167,7 +167,7 @@ static bool read_tensor(Scan *s, const char *name, Entries *es, Arena *names)
 
 static bool read_header(Scan *s, Entries *es, Arena *names)
 {
-    char name[SAFETENSORS_NAME_MAX + 5];
+    char name[SAFETENSORS_NAME_MAX + 1];
     bool metadata = false;
     if (s->start == s->end || *s->start != '{' || !scan_token(s, '{'))
         return scan_fail(s, "'{'");

@@ -163,9 +163,12 @@ bool scan_string(Scan *s, char *buf, size_t cap)
             return false;
         if (!buf)
             continue;
-        if (cp == 0 || n + 5 > cap)
+        char utf8[4];
+        size_t k = (size_t)put_utf8(utf8, cp);
+        if (cp == 0 || n + k + 1 > cap)
             return scan_fail(s, cp ? "a shorter string" : "no U+0000 in a string");
-        n += (size_t)put_utf8(buf + n, cp);
+        memcpy(buf + n, utf8, k);
+        n += k;
     }
     if (buf)
         buf[n] = 0;
