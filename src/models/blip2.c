@@ -1,6 +1,6 @@
 #include "models/blip2.h"
 
-void blip2_visit(Visitor *v, Blip2 *m)
+void model_visit(Visitor *v, Blip2 *m)
 {
     vit_visit(v, &m->vit);
     qformer_visit(v, &m->qformer);
@@ -9,13 +9,13 @@ void blip2_visit(Visitor *v, Blip2 *m)
     opt_visit(v, &m->opt);
 }
 
-Tensor *blip2_image(Ctx *c, const Blip2 *m, const float *px, int batch, int h, int w)
+Tensor *model_encode(Ctx *c, const Blip2 *m, const float *px, int batch, int h, int w)
 {
     Tensor *image = vit_forward(c, &m->vit, px, batch, h, w);
     return qformer_forward(c, &m->qformer, image, batch);
 }
 
-Tensor *blip2_soft(Ctx *c, const Blip2 *m, Tensor *queries)
+Tensor *model_soft(Ctx *c, const Blip2 *m, Tensor *queries)
 {
     return tap(c, linear(c, queries, &m->project), "projection");
 }

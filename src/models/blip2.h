@@ -22,22 +22,22 @@ typedef struct Blip2 {
 
 /* Loads a directory. quantise: matrices become I8 with one scale per row, in memory.
  * Errors: ERR_NO_MODEL, ERR_BAD_MODEL (names the tensor: missing, misshapen, wrong type,
- * superfluous), ERR_MEMORY. Free with blip2_close. */
-Blip2 *blip2_open(const char *dir, bool quantise, Error *e);
+ * superfluous), ERR_MEMORY. Free with model_close. */
+Blip2 *model_open(const char *dir, bool quantise, Error *e);
 
 /* A model of that configuration with random weights of one type (F32, F16, BF16; I8), scaled so
  * that activations stay of order one. Memory is on small pages as a mapped file's is. */
-Blip2 *blip2_random(const ModelConfig *config, DType type, uint64_t seed, Error *e);
+Blip2 *model_random(const ModelConfig *config, DType type, uint64_t seed, Error *e);
 
-void blip2_close(Blip2 *m);
+void model_close(Blip2 *m);
 
 /* The walk over all parameters. */
-void blip2_visit(Visitor *v, Blip2 *m);
+void model_visit(Visitor *v, Blip2 *m);
 
 /* Pictures [batch,3,h,w] -> the queries' output [batch*N, D_q]. */
-Tensor *blip2_image(Ctx *c, const Blip2 *m, const float *px, int batch, int h, int w);
+Tensor *model_encode(Ctx *c, const Blip2 *m, const float *px, int batch, int h, int w);
 
 /* Queries' output -> soft tokens [batch*N, D_llm]. */
-Tensor *blip2_soft(Ctx *c, const Blip2 *m, Tensor *queries);
+Tensor *model_soft(Ctx *c, const Blip2 *m, Tensor *queries);
 
 #endif

@@ -39,7 +39,7 @@ static void *own(Blip2 *m, size_t bytes, bool small_pages)
     return o->data;
 }
 
-void blip2_close(Blip2 *m)
+void model_close(Blip2 *m)
 {
     if (!m)
         return;
@@ -56,7 +56,7 @@ void blip2_close(Blip2 *m)
     mem_free(m);
 }
 
-static Blip2 *blip2_new(const ModelConfig *config, Error *e)
+static Blip2 *model_new(const ModelConfig *config, Error *e)
 {
     Blip2 *m = mem_calloc(1, sizeof *m);
     if (!m) {
@@ -69,7 +69,7 @@ static Blip2 *blip2_new(const ModelConfig *config, Error *e)
         opt_init(&m->opt, &config->opt, &m->mem))
         return m;
     error_memory(e, "layers", 0);
-    blip2_close(m);
+    model_close(m);
     return NULL;
 }
 
@@ -224,7 +224,7 @@ static bool nothing_left(Checkpoint *ckpt, Error *e)
 static bool load_all(Blip2 *m, bool quantise, Error *e)
 {
     Loader l = {.base.param = load_param, .m = m, .quantise = quantise, .e = e};
-    blip2_visit(&l.base, m);
+    model_visit(&l.base, m);
     if (l.base.stopped)
         return false;
     if (!opt_tie(&m->opt))
@@ -235,7 +235,7 @@ static bool load_all(Blip2 *m, bool quantise, Error *e)
     return nothing_left(m->ckpt, e);
 }
 
-Blip2 *blip2_open(const char *dir, bool quantise, Error *e)
+Blip2 *model_open(const char *dir, bool quantise, Error *e)
 {
     static const char *const KINDS[] = {[MODEL_T5] = "Flan-T5", [MODEL_MATCHING] = "matching"};
     ModelConfig config;
@@ -248,13 +248,13 @@ Blip2 *blip2_open(const char *dir, bool quantise, Error *e)
                   dir, KINDS[config.kind]);
         return NULL;
     }
-    Blip2 *m = blip2_new(&config, e);
+    Blip2 *m = model_new(&config, e);
     if (!m)
         return NULL;
     m->ckpt = ckpt_open(dir, e);
     if (m->ckpt && load_all(m, quantise, e))
         return m;
-    blip2_close(m);
+    model_close(m);
     return NULL;
 }
 
@@ -329,15 +329,15 @@ static bool random_param(Visitor *v, const char *name, Param *p, const ParamSpec
            error_memory(r->e, name, (unsigned long long)spec->rows * (unsigned)spec->cols);
 }
 
-Blip2 *blip2_random(const ModelConfig *config, DType type, uint64_t seed, Error *e)
+Blip2 *model_random(const ModelConfig *config, DType type, uint64_t seed, Error *e)
 {
-    Blip2 *m = blip2_new(config, e);
+    Blip2 *m = model_new(config, e);
     if (!m)
         return NULL;
     Randomiser r = {.base.param = random_param, .m = m, .type = type, .seed = seed, .e = e};
-    blip2_visit(&r.base, m);
+    model_visit(&r.base, m);
     if (!r.base.stopped && opt_tie(&m->opt))
         return m;
-    blip2_close(m);
+    model_close(m);
     return NULL;
 }

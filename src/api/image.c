@@ -1,0 +1,87 @@
+#include <stdatomic.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "base/sys.h"
+
+static atomic_uint_fast64_t next_serial = 1;
+
+/* Takes over the picture; frees it when there is no memory for the rest. */
+static blip2_image *wrap(Picture *p, const char *name, double ms, Error *e)
+{
+    blip2_image *image = mem_calloc(1, sizeof *image);
+    char *copy = mem_strdup(name);
+    if (!image || !copy) {
+        error_memory(e, name, sizeof *image);
+        mem_free(image);
+        mem_free(copy);
+        picture_free(p);
+        return NULL;
+    }
+    *image = (blip2_image){*p, copy, ms, atomic_fetch_add(&next_serial, 1)};
+    return image;
+}
+
+blip2_image *blip2_image_from_file(const char *path, blip2_error *err)
+{
+    Error e = {0};
+    Picture p = {0};
+    double start = now_ms();
+    blip2_image *image = NULL;
+    if (picture_load(&p, path, &e))
+        image = wrap(&p, path, now_ms() - start, &e);
+    if (!image)
+        api_error(err, &e);
+    return image;
+}
+
+blip2_image *blip2_image_from_memory(const void *bytes, size_t size, blip2_error *err)
+{
+    static const char NAME[] = "picture in memory";
+    Error e = {0};
+    Picture p = {0};
+    double start = now_ms();
+    blip2_image *image = NULL;
+    if (picture_decode(&p, bytes, size, NAME, &e))
+        image = wrap(&p, NAME, now_ms() - start, &e);
+    if (!image)
+        api_error(err, &e);
+    return image;
+}
+
+blip2_image *blip2_image_from_pixels(const uint8_t *pixels, int width, int height, int channels,
+                                     blip2_error *err)
+{
+    Error e = {0};
+    Picture p = {0};
+    blip2_image *image = NULL;
+    if (picture_from_pixels(&p, pixels, width, height, channels, &e))
+        image = wrap(&p, "pixels", 0, &e);
+    if (!image)
+        api_error(err, &e);
+    return image;
+}
+
+void blip2_image_free(blip2_image *image)
+{
+    if (!image)
+        return;
+    picture_free(&image->picture);
+    mem_free(image->name);
+    mem_free(image);
+}
+
+int blip2_image_width(const blip2_image *image)
+{
+    return image->picture.width;
+}
+
+int blip2_image_height(const blip2_image *image)
+{
+    return image->picture.height;
+}
+
+double blip2_image_decode_ms(const blip2_image *image)
+{
+    return image->decode_ms;
+}

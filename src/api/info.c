@@ -1,0 +1,97 @@
+/* api/info.c: facts about a loaded model, read off the walk over its parameters. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api.h"
+
+static const struct {
+    const char *prefix, *name;
+} PARTS[] = {
+    {"vision_model.", "vision"},           {"qformer.", "Q-Former"},
+    {"query_tokens", "Q-Former"},          {"language_projection", "projection"},
+    {"language_model.", "language model"},
+};
+
+typedef struct Counter {
+    Visitor base;
+    const Blip2 *net;
+    blip2_info *info;
+} Counter;
+
+static blip2_part *part_of(blip2_info *info, const char *name)
+{
+    const char *part = "other";
+    for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++)
+        if (str_starts(name, PARTS[i].prefix))
+            part = PARTS[i].name;
+    for (size_t i = 0; i < info->part_count; i++)
+        if (strcmp(info->parts[i].name, part) == 0)
+            return &info->parts[i];
+    blip2_part *p = &info->parts[info->part_count++];
+    *p = (blip2_part){.name = part};
+    return p;
+}
+
+static bool count(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
+{
+    Counter *c = (Counter *)v;
+    bool tied = p == &c->net->opt.head.w && p->data == c->net->opt.tokens.data;
+    if (!p->data || tied)
+        return true;
+    blip2_part *part = part_of(c->info, name);
+    uint64_t n = (uint64_t)p->rows * (uint64_t)p->cols;
+    part->parameters += n;
+    part->bytes += n * dtype_size(p->dtype) + (p->scale ? 4 * (uint64_t)p->rows : 0);
+    if (spec->kind == PARAM_MATRIX) { /* vectors are always f32 and do not count as a mixture */
+        const char *type = dtype_name(p->dtype);
+        part->dtype = !part->dtype || strcmp(part->dtype, type) == 0 ? type : "mixed";
+    }
+    return true;
+}
+
+/* Beside the weights, for one caption: the widest ViT activations, the cache of 5 beams with 64
+ * new ids, logits, scratch. */
+static uint64_t working_bytes(const ModelConfig *k)
+{
+    uint64_t grid = (uint64_t)(k->pixels / k->vit.patch), tokens = grid * grid + 1;
+    uint64_t vit = tokens * (uint64_t)(8 * k->vit.width + k->vit.mlp) * 4;
+    uint64_t slots = (uint64_t)k->qformer.queries + 32 + 5 * 64;
+    uint64_t cache = slots * (uint64_t)k->opt.layers * (uint64_t)k->opt.width * 8;
+    uint64_t prefill =
+        (uint64_t)(k->qformer.queries + 32) * (uint64_t)(8 * k->opt.width + k->opt.mlp) * 4;
+    return vit + cache + prefill + 10 * (uint64_t)k->opt.vocab * 4 + (8u << 20);
+}
+
+static const char *architecture(Arena *mem, const ModelConfig *k)
+{
+    return arena_printf(mem, "ViT %dx%d, Q-Former %dx%d, OPT %dx%d", k->vit.layers, k->vit.width,
+                        k->qformer.layers, k->qformer.width, k->opt.layers, k->opt.width);
+}
+
+bool api_describe(blip2_model *m, const char *path, Error *e)
+{
+    const ModelConfig *k = &m->net->config;
+    blip2_info *info = &m->info;
+    Counter c = {.base.param = count, .net = m->net, .info = info};
+    model_visit(&c.base, m->net);
+    for (size_t i = 0; i < info->part_count; i++) {
+        info->parameters += info->parts[i].parameters;
+        info->weight_bytes += info->parts[i].bytes;
+    }
+    info->path = arena_strdup(&m->mem, path);
+    info->architecture = architecture(&m->mem, k);
+    info->language_model = "opt";
+    if (m->tokenizer)
+        info->tokenizer = arena_printf(&m->mem, "%s, %d tokens", tokenizer_kind(m->tokenizer),
+                                       tokenizer_size(m->tokenizer));
+    else
+        info->missing = "tokenizer";
+    info->licence = k->licence[0] ? k->licence : NULL;
+    info->image_size = k->pixels;
+    info->query_tokens = k->qformer.queries;
+    info->vocabulary = k->opt.vocab;
+    info->positions = k->opt.positions;
+    info->working_bytes = working_bytes(k);
+    return (info->path && info->architecture && (info->tokenizer || info->missing)) ||
+           error_memory(e, path, 256);
+}

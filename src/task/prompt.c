@@ -1,0 +1,111 @@
+#include "task/prompt.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char ANSWER[] = "Question: {} Answer:"; /* BLIP-2 paper 4.3, LAVIS' notebook */
+
+/* Every {} of the template becomes the question, as Python's str.format does. */
+static bool fill(StrBuf *out, const char *pattern, const char *question, Error *e)
+{
+    const char *hole = strstr(pattern, "{}");
+    if (!hole)
+        return error_set(e, ERR_USAGE,
+                         "--prompt: expected a template with {} for the question, "
+                         "got \"%.80s\"",
+                         pattern);
+    for (; hole; hole = strstr(pattern, "{}")) {
+        strbuf_add(out, pattern, (size_t)(hole - pattern));
+        strbuf_puts(out, question);
+        pattern = hole + 2;
+    }
+    strbuf_puts(out, pattern);
+    return true;
+}
+
+static bool needs_question(const PromptSpec *s)
+{
+    return s->task != TASK_CAPTION && !(s->raw && s->prompt);
+}
+
+/* "Question: q Answer: a. Question: q2 Answer:" from round `first` on. */
+static bool compose_chat(const PromptSpec *s, size_t first, StrBuf *out, Error *e)
+{
+    const char *pattern = s->prompt ? s->prompt : ANSWER;
+    for (size_t i = first; i < s->n_turns; i++) {
+        if (!fill(out, pattern, s->turns[i].question, e))
+            return false;
+        strbuf_printf(out, " %s. ", s->turns[i].answer);
+    }
+    return fill(out, pattern, s->text, e);
+}
+
+static bool compose(const PromptSpec *s, size_t first_turn, StrBuf *out, Error *e)
+{
+    if (needs_question(s) && !s->text)
+        return error_set(e, ERR_USAGE, "question: expected a text, got none");
+    if (s->raw)
+        strbuf_puts(out, s->prompt ? s->prompt : s->text ? s->text : "");
+    else if (s->task == TASK_CAPTION)
+        strbuf_puts(out, s->prompt ? s->prompt : s->library == LIB_LAVIS ? s->model_prompt : "");
+    else if (s->task == TASK_CHAT)
+        return compose_chat(s, first_turn, out, e);
+    else if (s->library == LIB_HF && !s->prompt)
+        strbuf_puts(out, s->text);
+    else
+        return fill(out, s->prompt ? s->prompt : ANSWER, s->text, e);
+    return true;
+}
+
+static bool encode(const PromptSpec *s, size_t first_turn, const Tokenizer *t, Ids *out, Error *e)
+{
+    StrBuf text = {0};
+    bool ok = compose(s, first_turn, &text, e);
+    const char *all = strbuf_cstr(&text);
+    if (ok && !all)
+        ok = error_memory(e, "prompt", text.len);
+    ok = ok && tokenizer_encode(t, all, text.len, true, false, out, e);
+    strbuf_free(&text);
+    return ok;
+}
+
+/* Drops the oldest rounds until the rest fits. */
+static bool encode_chat(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[256],
+                        Error *e)
+{
+    size_t before = out->n, first = 0;
+    for (;; first++) {
+        out->n = before;
+        if (!encode(s, first, t, out, e))
+            return false;
+        if ((int)(out->n - before) <= s->room || first >= s->n_turns)
+            break;
+    }
+    if (first)
+        snprintf(notice, 256,
+                 "dialogue: the oldest %zu of %zu rounds no longer fit the model's "
+                 "positions and were left out",
+                 first, s->n_turns);
+    return true;
+}
+
+bool prompt_ids(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[256], Error *e)
+{
+    size_t before = out->n;
+    notice[0] = 0;
+    if (!(s->task == TASK_CHAT ? encode_chat(s, t, out, notice, e) : encode(s, 0, t, out, e)))
+        return false;
+    size_t n = out->n - before;
+    if (s->library == LIB_LAVIS && s->task != TASK_CHAT && n > LAVIS_PROMPT_IDS) {
+        snprintf(notice, 256,
+                 "prompt: cut to %d of %zu tokens, as LAVIS does (--generation hf "
+                 "keeps all)",
+                 LAVIS_PROMPT_IDS, n);
+        n = LAVIS_PROMPT_IDS;
+        out->n = before + n;
+    }
+    if ((int)n <= s->room)
+        return true;
+    return error_set(e, ERR_FAILED, "prompt: expected at most %d tokens beside the image, got %zu",
+                     s->room, n);
+}
