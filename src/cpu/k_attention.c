@@ -4,6 +4,7 @@
  * and its values as rows of panels, and then takes MR queries at once: scores, softmax, values, all
  * in a few tens of KB (the formula: Vaswani et al. 2017, section 3.2.1; the softmax is not divided
  * by its sum, the output row is). A row's bits depend on its query and the keys that it sees. */
+#include "cpu/flush.h"
 #include "cpu/kernels.h"
 #include "cpu/softmax.h"
 
@@ -74,18 +75,6 @@ static int keys_seen(const Shape *s, bool causal, int row)
     return causal ? row + 1 + s->nk - s->nq : s->nk;
 }
 
-/* w->out = columns c.. of softmax numerators times values. The keys that all mr rows see go through
- * one product; what lower rows see beyond that is added row by row, so that no row touches a value
- * that it must not see (0 * NaN is NaN). */
-static void weigh_values(const Work *w, const Shape *s, int mr, int c, int least, bool causal)
-{
-    const float *panel = w->values + (size_t)c * (size_t)s->nk;
-    tile_product(mr, s->hd - c, w->scores, 0, least, panel, W, w->out, TILE_SET);
-    for (int i = 1; causal && i < mr; i++)
-        tile_product(1, s->hd - c, w->scores + i * W, least, least + i, panel, W, w->out + i * W,
-                     TILE_ADD);
-}
-
 /* Queries row..row+mr of a packed head. */
 static void attend_block(const Work *w, const Shape *s, const AttentionArgs *a, int group, int head,
                          int row, int mr)
@@ -101,7 +90,8 @@ static void attend_block(const Work *w, const Shape *s, const AttentionArgs *a, 
     for (int i = 0; i < mr; i++)
         sum[i] = softmax_exp(w->scores + i * W, keys_seen(s, a->causal, row + i), TILE).sum;
     for (int c = 0; c < s->hd; c += W) {
-        weigh_values(w, s, mr, c, least, a->causal);
+        tile_product_to(mr, s->hd - c, w->scores, least, a->causal,
+                        w->values + (size_t)c * (size_t)s->nk, w->out);
         for (int i = 0; i < mr; i++)
             tile_row_set(out + (size_t)i * (size_t)a->out->ld + c, w->out + i * W,
                          s->hd - c < W ? s->hd - c : W, 1.0f / sum[i]);
@@ -133,6 +123,7 @@ static bool attention(Device *d, const AttentionArgs *a)
         return false;
 #pragma omp parallel num_threads(threads)
     {
+        Flush flush = flush_on();
         Work w = work_of(memory + (size_t)omp_get_thread_num() * s.all, &s);
         int packed = -1;
 #pragma omp for schedule(dynamic, 1)
@@ -143,6 +134,7 @@ static bool attention(Device *d, const AttentionArgs *a)
             packed = head;
             attend_chunk(&w, &s, a, head / heads, head % heads, job % s.chunks);
         }
+        flush_off(flush);
     }
     return true;
 }
@@ -265,10 +257,12 @@ static bool attention_slots(Device *d, const SlotAttentionArgs *a)
         return false;
 #pragma omp parallel num_threads(d->threads)
     {
+        Flush flush = flush_on();
         float *scores = memory + (size_t)omp_get_thread_num() * each;
 #pragma omp for schedule(static)
         for (int job = 0; job < heads * rows; job++)
             attend_slots(a, job % rows, job / rows, scores);
+        flush_off(flush);
     }
     return true;
 }

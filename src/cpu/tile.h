@@ -32,7 +32,11 @@ VEC_INLINE int panels(int n)
     return (n + W - 1) / W;
 }
 
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 /* Columns k0..k1 of A times rows k0..k1 of B; mr and nv (vectors per row, 1 or 2) are constants
  * after inlining. b points to row 0 of the panel, a to the first tile. */
@@ -101,6 +105,16 @@ tile_product(int mr, int cols, const float *a, int k0, int k1, const float *b, s
     default: break;
     }
 #undef TILE_CASE
+}
+
+/* Columns 0..least + i of A for row i: what a causal mask leaves (step 1), or 0..least for all rows
+ * (step 0). No row touches more of B than it may: 0 * NaN would be NaN. */
+static void __attribute__((unused))
+tile_product_to(int mr, int cols, const float *a, int least, int step, const float *b, float *c)
+{
+    tile_product(mr, cols, a, 0, least, b, W, c, TILE_SET);
+    for (int i = 1; step && i < mr; i++)
+        tile_product(1, cols, a + i * W, least, least + i, b, W, c + i * W, TILE_ADD);
 }
 
 /* --- packing ----------------------------------------------------------------------------------- */

@@ -1,0 +1,537 @@
+/* cpu/k_back.c: the backward functions. They add to gradients and skip those that are NULL.
+ *
+ * Work is split over elements of the result, and the sums that lead to one have a fixed order, so
+ * the gradients have the same bits for any number of threads. */
+#include "cpu/activation.h"
+#include "cpu/kernels.h"
+#include "cpu/rows.h"
+#include "cpu/softmax.h"
+
+#include <omp.h>
+
+#define KC     256 /* terms of a sum that stay in registers: a panel of them fills 32 KB of L1 */
+#define GROUP  8   /* panels of B that one packed tile of A meets */
+#define COLUMN 64  /* floats of a row that one job takes where jobs are columns */
+
+static int least_of(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* --- linear ------------------------------------------------------------------------------------ */
+
+/* C[m,n] += A[m,k] B[k,n], blocked as in Goto & van de Geijn (2008): B in panels of W columns and
+ * KC rows, A in tiles. Each element grows by one partial sum per KC terms. */
+typedef struct Product {
+    int m, n, k;
+    const float *a;
+    size_t lda;
+    bool a_transposed; /* a is stored as [k,m] */
+    const void *b;     /* of type bt, rows ldb elements apart, any alignment */
+    size_t ldb;
+    DType bt;
+    const float *b_scale; /* I8: one factor per row of b */
+    float *c;
+    size_t ldc;
+} Product;
+
+/* Up to VL weights at p, as floats. */
+VEC_INLINE vf weights_at(const char *p, DType t, int n)
+{
+    if (t == F32)
+        return param_at(p, n, 0);
+    uint16_t raw[VL] = {0};
+    size_t bytes = (size_t)(n < VL ? n : VL) * (t == I8 ? 1 : 2);
+    if (n >= VL)
+        memcpy(raw, p, t == I8 ? VL : 2 * VL);
+    else
+        memcpy(raw, p, bytes);
+    return t == BF16  ? vf_from_bf16(raw)
+           : t == F16 ? vf_from_f16(raw)
+                      : vf_from_i8((const int8_t *)raw);
+}
+
+VEC_INLINE void pack_b_of(float *to, const Product *p, int k0, int kc, int col, int cols,
+                          const DType t)
+{
+    size_t size = dtype_size(t);
+    for (int k = k0; k < k0 + kc; k++, to += W) {
+        const char *from = (const char *)p->b + ((size_t)k * p->ldb + (size_t)col) * size;
+        vf scale = vf_set1(t == I8 ? p->b_scale[k] : 1.0f);
+        for (int h = 0; h < W; h += VL) {
+            vf x = h < cols ? weights_at(from + (size_t)h * size, t, cols - h) : vf_zero();
+            vf_storeu(to + h, t == I8 ? x * scale : x);
+        }
+    }
+}
+
+static void pack_b(float *to, const Product *p, int k0, int kc, int col)
+{
+    int cols = least_of(p->n - col, W);
+    switch (p->bt) {
+    case BF16: pack_b_of(to, p, k0, kc, col, cols, BF16); break;
+    case F16: pack_b_of(to, p, k0, kc, col, cols, F16); break;
+    case I8: pack_b_of(to, p, k0, kc, col, cols, I8); break;
+    default: pack_b_of(to, p, k0, kc, col, cols, F32); break;
+    }
+}
+
+static void pack_a(float *to, const Product *p, int row, int mr, int k0, int kc)
+{
+    if (p->a_transposed)
+        tile_pack_t(to, p->a + (size_t)k0 * p->lda + row, p->lda, mr, kc);
+    else
+        tile_pack(to, p->a + (size_t)row * p->lda + k0, p->lda, mr, kc, 1.0f);
+}
+
+/* Panels first..first+n of C, terms k0..k0+kc. memory: n panels of KC rows, a run of tiles, a tile. */
+static void product_group(const Product *p, int first, int n, int k0, int kc, float *memory)
+{
+    float *b = memory, *a = b + (size_t)GROUP * KC * W, *c = a + panels(KC) * TILE;
+    for (int j = 0; j < n; j++)
+        pack_b(b + (size_t)j * KC * W, p, k0, kc, (first + j) * W);
+    for (int row = 0; row < p->m; row += MR) {
+        int mr = least_of(p->m - row, MR);
+        pack_a(a, p, row, mr, k0, kc);
+        for (int j = 0; j < n; j++) {
+            int col = (first + j) * W, cols = least_of(p->n - col, W);
+            tile_product(mr, cols, a, 0, kc, b + (size_t)j * KC * W, W, c, TILE_SET);
+            for (int i = 0; i < mr; i++)
+                tile_row_add(p->c + (size_t)(row + i) * p->ldc + col, c + i * W, cols, 1.0f);
+        }
+    }
+}
+
+static bool product_add(Device *d, const Product *p)
+{
+    int all = panels(p->n), group = (all + d->threads - 1) / d->threads;
+    group = least_of(group, GROUP);
+    size_t each = (size_t)GROUP * KC * W + (size_t)panels(KC) * TILE + TILE;
+    float *memory = cpu_scratch(d, SCRATCH_BACK, (size_t)d->threads * each * sizeof(float));
+    if (!memory)
+        return false;
+#pragma omp parallel num_threads(d->threads)
+    {
+        Flush flush = flush_on();
+#pragma omp for schedule(dynamic, 1)
+        for (int first = 0; first < all; first += group)
+            for (int k = 0; k < p->k; k += KC)
+                product_group(p, first, least_of(group, all - first), k, least_of(KC, p->k - k),
+                              memory + (size_t)omp_get_thread_num() * each);
+        flush_off(flush);
+    }
+    return true;
+}
+
+/* sum[i] += the sum over the rows of t's gradient at columns from..from+n, KC rows at a time */
+static void add_rows(float *sum, const Tensor *t, int from, int n)
+{
+    for (int r0 = 0; r0 < t->rows; r0 += KC)
+        for (int i = 0; i < n; i += VL) {
+            vf s = vf_zero();
+            for (int r = r0; r < least_of(t->rows, r0 + KC); r++)
+                s += load_at(row_grad(t, r) + from, n, i);
+            store_at(sum + from, load_at(sum + from, n, i) + s, n, i);
+        }
+}
+
+/* Runs `body` for each block of n columns from `from` on of tensor t. */
+#define FOR_COLUMNS(d, t, from, n, body)                                                         \
+    FOR_TEAM(team_of(d, t), from, (t)->cols, COLUMN, int n = least_of((t)->cols - from, COLUMN); \
+             body)
+
+static bool linear_back(Device *d, const LinearArgs *l)
+{
+    const Tensor *x = l->x, *y = l->y;
+    const Param *w = l->w;
+    size_t in = (size_t)w->cols, ldy = (size_t)y->ld;
+    Product dx = {y->rows, w->cols, w->rows,  y->grad,  ldy,     false,
+                  w->data, in,      w->dtype, w->scale, x->grad, (size_t)x->ld};
+    Product dw = {w->rows, w->cols,       y->rows, y->grad, ldy,     true,
+                  x->data, (size_t)x->ld, F32,     NULL,    w->grad, in};
+    if (x->grad && !product_add(d, &dx))
+        return false;
+    if (w->grad && !product_add(d, &dw))
+        return false;
+    if (l->b && l->b->grad)
+        FOR_COLUMNS(d, y, from, n, add_rows(l->b->grad, y, from, n))
+    return true;
+}
+
+/* --- layernorm --------------------------------------------------------------------------------- */
+
+/* With g = dy gamma and z the normalised row: dx += (g - mean(g) - z mean(g z)) rstd */
+static void norm_row_back(float *dx, const float *dy, const float *x, int n, const void *gamma,
+                          const Moments *m)
+{
+    vf sum = vf_zero(), with_z = vf_zero();
+    for (int i = 0; i < n; i += VL) {
+        vf g = load_at(dy, n, i) * param_at(gamma, n, i);
+        sum += g;
+        with_z = vf_fma(g, fill_from(normed_at(x, n, i, m), n, i, 0), with_z);
+    }
+    vf mean = vf_set1(vf_hsum(sum) / (float)n), mean_z = vf_set1(vf_hsum(with_z) / (float)n);
+    vf rstd = vf_set1(m->rstd);
+    for (int i = 0; i < n; i += VL) {
+        vf g = load_at(dy, n, i) * param_at(gamma, n, i);
+        vf e = g - mean - normed_at(x, n, i, m) * mean_z;
+        store_at(dx, vf_fma(e, rstd, load_at(dx, n, i)), n, i);
+    }
+}
+
+/* dgamma += sum of dy z over the rows of x, columns from..from+n; m: the rows' moments */
+static void add_gamma(float *dgamma, const Tensor *y, const Tensor *x, const Moments *m, int from,
+                      int n)
+{
+    for (int i = 0; i < n; i += VL) {
+        vf s = vf_zero();
+        for (int r = 0; r < x->rows; r++)
+            s = vf_fma(load_at(row_grad(y, r) + from, n, i),
+                       normed_at(row_f32(x, r) + from, n, i, &m[r]), s);
+        store_at(dgamma + from, load_at(dgamma + from, n, i) + s, n, i);
+    }
+}
+
+static Tensor some_rows(const Tensor *t, int from, int n)
+{
+    Tensor s = *t;
+    s.rows = n;
+    s.data = row_f32(t, from);
+    s.grad = t->grad ? row_grad(t, from) : NULL;
+    return s;
+}
+
+static void layernorm_back(Device *d, const Tensor *y, const Tensor *x, const Param *gamma,
+                           const Param *beta, float eps)
+{
+    Moments m[KC];
+    for (int from = 0; from < x->rows; from += KC) {
+        int rows = least_of(KC, x->rows - from);
+        Tensor xs = some_rows(x, from, rows), ys = some_rows(y, from, rows);
+        FOR_ROWS(d, &xs, r, {
+            m[r] = row_moments(row_f32(&xs, r), x->cols, eps);
+            if (xs.grad)
+                norm_row_back(row_grad(&xs, r), row_grad(&ys, r), row_f32(&xs, r), x->cols,
+                              gamma->data, &m[r]);
+        })
+        if (gamma->grad)
+            FOR_COLUMNS(d, &xs, c, n, add_gamma(gamma->grad, &ys, &xs, m, c, n))
+        if (beta->grad)
+            FOR_COLUMNS(d, &xs, c, n, add_rows(beta->grad, &ys, c, n))
+    }
+}
+
+/* --- attention --------------------------------------------------------------------------------- */
+
+/* One head of one group, in two sweeps, each of which recomputes what it needs of the scores (Dao
+ * 2023, FlashAttention-2, section 3.1.2). With P the softmax, dP = dO V^T, dS = P (dP - sum P dP):
+ *     queries in blocks: dQ += scale dS K, and the row's max, sum and sum P dP are kept;
+ *     keys in blocks, everything transposed: dV += P^T dO, dK += scale dS^T Q. */
+typedef struct Head {
+    const AttentionArgs *a;
+    int nq, nk, hd, group, head;
+    float *kt, *vt, *k;           /* panels: K and V as columns, K as rows */
+    float *qt, *dot, *q, *dout;   /* panels: scaled Q and dO as columns, Q and dO as rows */
+    float *x, *dx;                /* tiles of the block: queries and dO, or keys and values */
+    float *p, *dp;                /* tiles: scores or P, dP or dS */
+    float *out;                   /* a tile */
+    float *max, *inverse, *delta; /* of each query; inverse of the sum */
+} Head;
+
+/* Cuts memory into the parts of h; returns the floats that this takes. */
+static size_t head_memory(Head *h, float *memory)
+{
+    size_t hd = (size_t)h->hd, nq = (size_t)h->nq, nk = (size_t)h->nk;
+    size_t pq = (size_t)panels(h->nq) * W, pk = (size_t)panels(h->nk) * W;
+    size_t pd = (size_t)panels(h->hd) * W, longest = pq > pk ? pq : pk;
+    float **part[] = {&h->kt, &h->vt, &h->k,  &h->qt,  &h->dot, &h->q,       &h->dout, &h->x,
+                      &h->dx, &h->p,  &h->dp, &h->out, &h->max, &h->inverse, &h->delta};
+    size_t size[] = {pk * hd,      pk * hd, pd * nk, pq * hd, pq * hd,
+                     pd * nq,      pd * nq, pd * MR, pd * MR, longest * MR,
+                     longest * MR, TILE,    pq,      pq,      pq};
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof(size) / sizeof(size[0]); i++) {
+        if (memory)
+            *part[i] = memory + used;
+        used += size[i];
+    }
+    return used;
+}
+
+/* This head's columns of row r of its group (n rows per group). */
+static float *head_row(const Head *h, const Tensor *t, int n, int r)
+{
+    return row_f32(t, h->group * n + r) + h->head * h->hd;
+}
+
+static float *head_grad(const Head *h, const Tensor *t, int n, int r)
+{
+    return row_grad(t, h->group * n + r) + h->head * h->hd;
+}
+
+static void pack_columns(float *to, const float *from, int ld, int n, int hd)
+{
+    for (int j = 0; j < n; j += W)
+        panel_pack_t(to + (size_t)j * (size_t)hd, from + (size_t)j * (size_t)ld, (size_t)ld,
+                     least_of(n - j, W), hd);
+}
+
+static void pack_rows(float *to, const float *from, int ld, int n, int hd)
+{
+    for (int j = 0; j < hd; j += W)
+        panel_pack(to + (size_t)j * (size_t)n, from + j, (size_t)ld, n, least_of(hd - j, W));
+}
+
+static void pack_head(const Head *h)
+{
+    const Tensor *q = h->a->q, *k = h->a->k, *v = h->a->v, *o = h->a->out;
+    pack_columns(h->kt, head_row(h, k, h->nk, 0), k->ld, h->nk, h->hd);
+    pack_columns(h->vt, head_row(h, v, h->nk, 0), v->ld, h->nk, h->hd);
+    pack_rows(h->k, head_row(h, k, h->nk, 0), k->ld, h->nk, h->hd);
+    pack_columns(h->qt, head_row(h, q, h->nq, 0), q->ld, h->nq, h->hd);
+    vf scale = vf_set1(h->a->scale);
+    for (size_t i = 0; i < (size_t)panels(h->nq) * W * (size_t)h->hd; i += VL)
+        vf_storeu(h->qt + i, vf_loadu(h->qt + i) * scale);
+    pack_columns(h->dot, head_grad(h, o, h->nq, 0), o->ld, h->nq, h->hd);
+    pack_rows(h->q, head_row(h, q, h->nq, 0), q->ld, h->nq, h->hd);
+    pack_rows(h->dout, head_grad(h, o, h->nq, 0), o->ld, h->nq, h->hd);
+}
+
+/* Tiles j0/W..: p = x * xt, dp = dx * dxt for columns up to n. */
+static void score_block(const Head *h, int mr, const float *xt, const float *dxt, int j0, int n)
+{
+    for (int j = j0 / W * W; j < n; j += W) {
+        size_t panel = (size_t)j * (size_t)h->hd;
+        tile_product(mr, n - j, h->x, 0, h->hd, xt + panel, W, h->p + j * MR, TILE_SET);
+        tile_product(mr, n - j, h->dx, 0, h->hd, dxt + panel, W, h->dp + j * MR, TILE_SET);
+    }
+}
+
+/* Row i of a block of queries: scores to P, dP to dS; keeps what the second sweep needs. */
+static void query_row(const Head *h, int i, int query, int seen)
+{
+    float *p = h->p + i * W, *dp = h->dp + i * W;
+    SoftmaxRow s = softmax_exp(p, seen, TILE);
+    vf inverse = vf_set1(1.0f / s.sum), sum = vf_zero();
+    for (int j = seen; j < panels(seen) * W; j++)
+        dp[j / W * TILE + j % W] = 0;
+    for (int j = 0; j < seen; j += VL) {
+        int at = j / W * TILE + j % W;
+        vf_storeu(p + at, vf_loadu(p + at) * inverse);
+        sum = vf_fma(vf_loadu(p + at), vf_loadu(dp + at), sum);
+    }
+    vf delta = vf_set1(vf_hsum(sum));
+    for (int j = 0; j < seen; j += VL) {
+        int at = j / W * TILE + j % W;
+        vf_storeu(dp + at, vf_loadu(p + at) * (vf_loadu(dp + at) - delta));
+    }
+    h->max[query] = s.max;
+    h->inverse[query] = 1.0f / s.sum;
+    h->delta[query] = delta[0];
+}
+
+static void query_block(const Head *h, int query, int mr)
+{
+    const AttentionArgs *a = h->a;
+    int least = a->causal ? query + 1 + h->nk - h->nq : h->nk, step = a->causal;
+    tile_pack(h->x, head_row(h, a->q, h->nq, query), (size_t)a->q->ld, mr, h->hd, a->scale);
+    tile_pack(h->dx, head_grad(h, a->out, h->nq, query), (size_t)a->out->ld, mr, h->hd, 1.0f);
+    score_block(h, mr, h->kt, h->vt, 0, least + step * (mr - 1));
+    for (int i = 0; i < mr; i++)
+        query_row(h, i, query + i, least + step * i);
+    for (int c = 0; a->q->grad && c < h->hd; c += W) {
+        int cols = least_of(h->hd - c, W);
+        tile_product_to(mr, cols, h->dp, least, step, h->k + (size_t)c * (size_t)h->nk, h->out);
+        for (int i = 0; i < mr; i++)
+            tile_row_add(head_grad(h, a->q, h->nq, query + i) + c, h->out + i * W, cols, a->scale);
+    }
+}
+
+/* Row i of a block of keys: transposed scores to P^T, dP^T to dS^T, for the queries from `first`. */
+static void key_row(const Head *h, int i, int first)
+{
+    for (int j = first / W * W; j < h->nq; j += VL) {
+        float *p = h->p + j / W * TILE + i * W + j % W, *dp = h->dp + (p - h->p);
+        vf e = vf_exp(vf_loadu(p) - vf_loadu(h->max + j)) * vf_loadu(h->inverse + j);
+        vf_storeu(p, e);
+        vf_storeu(dp, e * (vf_loadu(dp) - vf_loadu(h->delta + j)));
+    }
+}
+
+/* grad rows of a block of keys += factor * (p^T rows); row i begins at query first + step * i */
+static void add_to_keys(const Head *h, const Tensor *t, int key, int mr, const float *p,
+                        const float *rows, const int *first, float factor)
+{
+    int last = first[mr - 1];
+    for (int c = 0; t->grad && c < h->hd; c += W) {
+        int cols = least_of(h->hd - c, W);
+        const float *panel = rows + (size_t)c * (size_t)h->nq;
+        for (int i = 0; i < mr; i++)
+            tile_product(1, cols, p + i * W, first[i], last, panel, W, h->out + i * W, TILE_SET);
+        tile_product(mr, cols, p, last, h->nq, panel, W, h->out, TILE_ADD);
+        for (int i = 0; i < mr; i++)
+            tile_row_add(head_grad(h, t, h->nk, key + i) + c, h->out + i * W, cols, factor);
+    }
+}
+
+static void key_block(const Head *h, int key, int mr)
+{
+    const AttentionArgs *a = h->a;
+    int first[MR]; /* the first query that sees key + i */
+    for (int i = 0; i < mr; i++) {
+        int query = key + i - (h->nk - h->nq);
+        first[i] = a->causal && query > 0 ? query : 0;
+    }
+    tile_pack(h->x, head_row(h, a->k, h->nk, key), (size_t)a->k->ld, mr, h->hd, 1.0f);
+    tile_pack(h->dx, head_row(h, a->v, h->nk, key), (size_t)a->v->ld, mr, h->hd, 1.0f);
+    score_block(h, mr, h->qt, h->dot, first[0], h->nq);
+    for (int i = 0; i < mr; i++)
+        key_row(h, i, first[0]);
+    add_to_keys(h, a->v, key, mr, h->p, h->dout, first, 1.0f);
+    add_to_keys(h, a->k, key, mr, h->dp, h->q, first, a->scale);
+}
+
+static void head_back(Head *h)
+{
+    pack_head(h);
+    for (int i = 0; i < h->nq; i += MR)
+        query_block(h, i, least_of(h->nq - i, MR));
+    for (int i = 0; (h->a->k->grad || h->a->v->grad) && i < h->nk; i += MR)
+        key_block(h, i, least_of(h->nk - i, MR));
+}
+
+static bool attention_back(Device *d, const AttentionArgs *a)
+{
+    Head size = {.a = a,
+                 .nq = a->q->rows / a->groups,
+                 .nk = a->k->rows / a->groups,
+                 .hd = a->q->cols / a->heads};
+    int jobs = a->groups * a->heads, threads = least_of(jobs, d->threads);
+    size_t each = head_memory(&size, NULL);
+    float *memory = cpu_scratch(d, SCRATCH_BACK, (size_t)threads * each * sizeof(float));
+    if (!memory)
+        return false;
+#pragma omp parallel num_threads(threads)
+    {
+        Flush flush = flush_on();
+        Head h = size;
+        head_memory(&h, memory + (size_t)omp_get_thread_num() * each);
+#pragma omp for schedule(dynamic, 1)
+        for (int job = 0; job < jobs; job++) {
+            h.group = job / a->heads;
+            h.head = job % a->heads;
+            head_back(&h);
+        }
+        flush_off(flush);
+    }
+    return true;
+}
+
+/* --- the rest ---------------------------------------------------------------------------------- */
+
+/* Columns of a table's gradient: rows may name the same id, so a job takes all rows. */
+static void add_ids(const Tensor *y, const Param *table, const int *ids, int from, int n)
+{
+    for (int r = 0; r < y->rows; r++) {
+        float *to = table->grad + (size_t)ids[r] * (size_t)table->cols + from;
+        for (int i = 0; i < n; i += VL)
+            store_at(to, load_at(to, n, i) + load_at(row_grad(y, r) + from, n, i), n, i);
+    }
+}
+
+static void embed_back(Device *d, const Tensor *y, const Param *table, const int *ids)
+{
+    if (table->grad)
+        FOR_COLUMNS(d, y, from, n, add_ids(y, table, ids, from, n))
+}
+
+/* The derivative of act at x. */
+VEC_INLINE vf act_slope(vf x, Act act)
+{
+    const vf one = vf_set1(1.0f);
+    if (act == ACT_GELU) {
+        vf density = vf_set1(0.398942280f) * vf_exp(vf_set1(-0.5f) * x * x);
+        return vf_fma(x, density, act_normal_cdf(x));
+    }
+    if (act == ACT_QUICK_GELU) {
+        vf u = vf_set1(1.702f) * x, s = vf_sigmoid(u);
+        return s * vf_fma(u, one - s, one);
+    }
+    if (act == ACT_GELU_TANH) { /* x s(2u): s + x s (1 - s) 2u' */
+        vf xx = x * x, s = vf_sigmoid(vf_set1(1.59576912f) * vf_fma(vf_set1(0.044715f) * xx, x, x));
+        vf slope = vf_set1(1.59576912f) * vf_fma(vf_set1(3 * 0.044715f), xx, one);
+        return s * vf_fma(x * (one - s), slope, one);
+    }
+    return one;
+}
+
+VEC_INLINE void act_row_back_of(float *dx, const float *dy, const float *x, int n, const Act act)
+{
+    for (int i = 0; i < n; i += VL) {
+        vf g = load_at(dy, n, i), at = load_at(x, n, i);
+        if (act == ACT_RELU)
+            g = vf_select(at <= vf_zero(), vf_zero(), g);
+        store_at(dx, vf_fma(g, act_slope(at, act), load_at(dx, n, i)), n, i);
+    }
+}
+
+static void act_row_back(float *dx, const float *dy, const float *x, int n, Act act)
+{
+    switch (act) {
+    case ACT_GELU: act_row_back_of(dx, dy, x, n, ACT_GELU); break;
+    case ACT_RELU: act_row_back_of(dx, dy, x, n, ACT_RELU); break;
+    case ACT_QUICK_GELU: act_row_back_of(dx, dy, x, n, ACT_QUICK_GELU); break;
+    case ACT_GELU_TANH: act_row_back_of(dx, dy, x, n, ACT_GELU_TANH); break;
+    default: act_row_back_of(dx, dy, x, n, ACT_NONE); break;
+    }
+}
+
+static void activate_back(Device *d, const Tensor *y, const Tensor *x, Act act)
+{
+    if (x->grad)
+        FOR_ROWS(d, x, r, act_row_back(row_grad(x, r), row_grad(y, r), row_f32(x, r), x->cols, act))
+}
+
+static void add_scaled(float *to, const float *from, int n, float factor)
+{
+    vf f = vf_set1(factor);
+    for (int i = 0; i < n; i += VL)
+        store_at(to, vf_fma(load_at(from, n, i), f, load_at(to, n, i)), n, i);
+}
+
+static void accumulate(Device *d, float *to, int ldto, const float *from, int ldfrom, int rows,
+                       int cols, float factor)
+{
+    Tensor shape = {.rows = rows, .cols = cols};
+    FOR_ROWS(
+        d, &shape, r,
+        add_scaled(to + (size_t)r * (size_t)ldto, from + (size_t)r * (size_t)ldfrom, cols, factor))
+}
+
+static void softmax_loss_back(Device *d, const Tensor *logits, const Tensor *probs,
+                              const int *targets, float loss_grad)
+{
+    int valid = 0;
+    for (int r = 0; r < logits->rows; r++)
+        valid += targets[r] >= 0;
+    if (valid == 0 || !logits->grad)
+        return;
+    float factor = loss_grad / (float)valid;
+    FOR_ROWS(d, logits, r, {
+        if (targets[r] >= 0) {
+            add_scaled(row_grad(logits, r), row_f32(probs, r), logits->cols, factor);
+            row_grad(logits, r)[targets[r]] -= factor;
+        }
+    })
+}
+
+void ISA_SYM(install_back)(Backend *b)
+{
+    b->linear_back = linear_back;
+    b->layernorm_back = layernorm_back;
+    b->attention_back = attention_back;
+    b->embed_back = embed_back;
+    b->activate_back = activate_back;
+    b->accumulate = accumulate;
+    b->softmax_loss_back = softmax_loss_back;
+}

@@ -1,0 +1,139 @@
+/* cpu/rows.h: what the row kernels and their backward functions share: vectors with a tail, work over
+ * rows, the mean and variance of a row. */
+#ifndef CPU_ROWS_H
+#define CPU_ROWS_H
+
+#include "cpu/flush.h"
+#include "cpu/vec.h"
+#include "tensor/backend.h"
+
+/* Below so many floats a parallel region costs more than it saves (a few microseconds). */
+#define PARALLEL_FLOATS 32768
+
+/* Threads that work on t. */
+VEC_INLINE int team_of(const Device *d, const Tensor *t)
+{
+    return (size_t)t->rows * (size_t)t->cols >= PARALLEL_FLOATS ? d->threads : 1;
+}
+
+/* Runs `body` for each i = 0, step, 2 step.. below end on `team` threads, subnormals flushed. */
+#define FOR_TEAM(team, i, end, step, body)                                              \
+    {                                                                                   \
+        const int team_now = team, end_now = end;                                       \
+        _Pragma("omp parallel num_threads(team_now) if (team_now > 1)")                 \
+        {                                                                               \
+            Flush flush = flush_on();                                                   \
+            _Pragma("omp for schedule(static)") for (int i = 0; i < end_now; i += step) \
+            {                                                                           \
+                body;                                                                   \
+            }                                                                           \
+            flush_off(flush);                                                           \
+        }                                                                               \
+    }
+
+/* Runs `body` for each row r of tensor t. */
+#define FOR_ROWS(d, t, r, body) FOR_TEAM(team_of(d, t), r, (t)->rows, 1, body)
+
+/* Lanes of the vector at column i of a row of n, and that vector (missing lanes: zero). */
+VEC_INLINE int lanes(int n, int i)
+{
+    return n - i < VL ? n - i : VL;
+}
+
+VEC_INLINE vf load_at(const float *x, int n, int i)
+{
+    return n - i >= VL ? vf_loadu(x + i) : vf_load_n(x + i, n - i);
+}
+
+VEC_INLINE void store_at(float *y, vf v, int n, int i)
+{
+    if (n - i >= VL)
+        vf_storeu(y + i, v);
+    else
+        vf_store_n(y + i, v, n - i);
+}
+
+/* The same of a parameter, which may lie unaligned in a mapped file. */
+VEC_INLINE vf param_at(const void *p, int n, int i)
+{
+    const char *at = (const char *)p + (size_t)i * sizeof(float);
+    vf x = vf_zero();
+    if (n - i >= VL)
+        memcpy(&x, at, sizeof(x));
+    else
+        memcpy(&x, at, (size_t)(n - i) * sizeof(float));
+    return x;
+}
+
+/* x, with the lanes from n - i on set to `fill` */
+VEC_INLINE vf fill_from(vf x, int n, int i, float fill)
+{
+    float t[VL];
+    if (n - i >= VL)
+        return x;
+    vf_storeu(t, x);
+    for (int j = lanes(n, i); j < VL; j++)
+        t[j] = fill;
+    return vf_loadu(t);
+}
+
+/* --- moments ----------------------------------------------------------------------------------- */
+
+static __attribute__((unused)) float row_sum(const float *x, int n)
+{
+    vf s[4] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
+    int i = 0;
+    for (; i + 4 * VL <= n; i += 4 * VL)
+        for (int j = 0; j < 4; j++)
+            s[j] += vf_loadu(x + i + j * VL);
+    for (; i < n; i += VL)
+        s[0] += load_at(x, n, i);
+    return vf_hsum((s[0] + s[1]) + (s[2] + s[3]));
+}
+
+typedef struct Deviation {
+    float sum, squares; /* of x - mean: the sum is the error of the mean, times n */
+} Deviation;
+
+static __attribute__((unused)) Deviation row_deviation(const float *x, int n, float mean)
+{
+    vf m = vf_set1(mean);
+    vf s[2] = {vf_zero(), vf_zero()}, q[2] = {vf_zero(), vf_zero()};
+    int i = 0;
+    for (; i + 2 * VL <= n; i += 2 * VL)
+        for (int j = 0; j < 2; j++) {
+            vf e = vf_loadu(x + i + j * VL) - m;
+            s[j] += e;
+            q[j] = vf_fma(e, e, q[j]);
+        }
+    for (; i < n; i += VL) {
+        vf e = fill_from(load_at(x, n, i) - m, n, i, 0);
+        s[0] += e;
+        q[0] = vf_fma(e, e, q[0]);
+    }
+    return (Deviation){vf_hsum(s[0] + s[1]), vf_hsum(q[0] + q[1])};
+}
+
+typedef struct Moments {
+    float mean, off; /* the mean is mean + off: off is below the resolution of mean */
+    float rstd;      /* 1 / sqrt(variance + eps), with the variance of n, not n - 1 */
+} Moments;
+
+/* Two passes. The second also finds how far the f32 mean is off, and corrects it. */
+static __attribute__((unused)) Moments row_moments(const float *x, int n, float eps)
+{
+    Moments m = {.mean = row_sum(x, n) / (float)n};
+    Deviation dev = row_deviation(x, n, m.mean);
+    double off = (double)dev.sum / n;
+    m.off = (float)off;
+    m.rstd = (float)(1.0 / sqrt((double)dev.squares / n - off * off + (double)eps));
+    return m;
+}
+
+/* (x - mean) * rstd at column i */
+VEC_INLINE vf normed_at(const float *x, int n, int i, const Moments *m)
+{
+    return ((load_at(x, n, i) - vf_set1(m->mean)) - vf_set1(m->off)) * vf_set1(m->rstd);
+}
+
+#endif
