@@ -1,0 +1,658 @@
+/* generate(): sampling, independence of the batch, stopping, limits, wrong options, failures. Ids
+ * and scores of greedy and beam search are compared in test_generate_reference.c. */
+#include "test_generate.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include "task/decode.h"
+
+enum { V = FORMULA_VOCAB, DRAWS = 20000 };
+
+static const int short_history[] = {2}, long_history[] = {7, 7, 7, 2, 11, 1000};
+static const GenItem one_item = {.history = short_history, .n_history = 1};
+
+/* The logits of an item with one_item's history. */
+static void first_logits(uint32_t salt, float spread, float *x)
+{
+    Formula f = {.spread = spread};
+    FormulaRow r = {salt, 0, 2, 0};
+    formula_logits(&f, &r, x);
+}
+
+static void run_one(uint32_t salt, const GenOptions *o, GenSequence *out)
+{
+    Formula f = {0};
+    Error e = {0};
+    bool ok = run_formula(&f, 1000, &salt, &one_item, 1, o, NULL, NULL, out, &e);
+    if (!ok)
+        printf("%s\n", e.message);
+    assert_true(ok);
+}
+
+/* --- sampling ----------------------------------------------------------------------------------- */
+
+/* What the draws should follow: softmax(x / t) over the ids that top-k and then top-p leave, by the
+ * definition: an id stays when those strictly more likely have less than p together. */
+static void expected_distribution(const float *x, double t, int k, double p, double *prob)
+{
+    double sum = 0;
+    for (int i = 0; i < V; i++) {
+        int above = 0;
+        for (int j = 0; j < V; j++)
+            above += x[j] > x[i];
+        prob[i] = k == 0 || above < k ? exp(x[i] / t) : 0;
+        sum += prob[i];
+    }
+    double kept[FORMULA_VOCAB], total = 0;
+    for (int i = 0; i < V; i++) {
+        double above = 0;
+        for (int j = 0; j < V; j++)
+            above += x[j] > x[i] ? prob[j] / sum : 0;
+        kept[i] = above < p || above == 0 ? prob[i] : 0;
+        total += kept[i];
+    }
+    for (int i = 0; i < V; i++)
+        prob[i] = kept[i] / total;
+}
+
+/* Draws the first id with DRAWS seeds: forbidden ids never come, and chi-squared per degree of
+ * freedom is near 1. */
+static void check_distribution(double t, int k, double p)
+{
+    float x[FORMULA_VOCAB];
+    double prob[FORMULA_VOCAB], chi = 0;
+    int count[FORMULA_VOCAB] = {0}, kinds = 0;
+    first_logits(77, 6, x);
+    expected_distribution(x, t, k, p, prob);
+    GenOptions o = neutral_options(LIB_HF);
+    o.sample = true;
+    o.max_new_tokens = 1;
+    o.temperature = t;
+    o.top_k = k;
+    o.top_p = p;
+    for (int i = 0; i < DRAWS; i++) {
+        GenSequence out = {0};
+        o.seed = (uint64_t)i;
+        run_one(77, &o, &out);
+        count[out.ids[0]]++;
+        generate_free(&out, 1);
+    }
+    for (int i = 0; i < V; i++) {
+        double want = prob[i] * DRAWS;
+        if (want == 0)
+            assert_int_equal(count[i], 0);
+        else
+            chi += (count[i] - want) * (count[i] - want) / want, kinds++;
+    }
+    printf("t %.2g k %d p %.2g: %d ids, chi-squared %.1f\n", t, k, p, kinds, chi);
+    assert_true(chi < kinds + 4 * sqrt(2.0 * kinds)); /* 4 sigma; the seeds are fixed */
+}
+
+static void test_distribution(void **state)
+{
+    check_distribution(1, 0, 1);
+    check_distribution(0.5, 0, 1);
+    check_distribution(2, 0, 1);
+}
+
+static void test_truncation(void **state)
+{
+    check_distribution(1, 5, 1);
+    check_distribution(1, 0, 0.6);
+    check_distribution(1.5, 8, 0.7);
+    check_distribution(1, 1, 1);
+    check_distribution(1, 0, 0);
+}
+
+static void warp_fixed(const float *x, int n, GenOptions *o, int min_keep, int want)
+{
+    Lm lm = {.vocab = n};
+    float row[8];
+    Cand cand[8];
+    memcpy(row, x, (size_t)n * sizeof(float));
+    Decoder d = {.lm = &lm, .o = o, .row = row};
+    assert_int_equal(warp_row(&d, min_keep, cand), want);
+}
+
+/* Ties with the k-th stay, min_keep holds for both cuts, forbidden ids do not come back. */
+static void test_warp_edges(void **state)
+{
+    const float ties[] = {1, 2, 1, 1, 0}, few[] = {-INFINITY, 3, -INFINITY, -INFINITY};
+    GenOptions o = neutral_options(LIB_HF);
+    o.top_k = 2;
+    warp_fixed(ties, 5, &o, 1, 4);
+    o.top_k = 1;
+    warp_fixed(ties, 5, &o, 1, 1);
+    warp_fixed(ties, 5, &o, 2, 4);
+    o.top_k = 0;
+    o.top_p = 0.01;
+    warp_fixed(ties, 5, &o, 1, 1);
+    warp_fixed(ties, 5, &o, 3, 3);
+    warp_fixed(few, 4, &o, 3, 1);
+    o.top_k = 3;
+    warp_fixed(few, 4, &o, 1, 1);
+}
+
+/* P(first i, second j) = p_i p_j / (1 - p_i). */
+static void test_draw_without_replacement(void **state)
+{
+    const double p[] = {0.5, 0.3, 0.2};
+    int count[3][3] = {{0}};
+    for (int s = 0; s < DRAWS; s++) {
+        Cand cand[3], out[2];
+        for (int i = 0; i < 3; i++)
+            cand[i] = (Cand){0, (float)log(p[i]), i};
+        assert_int_equal(draw(cand, 3, 2, (uint64_t)s * 7919, out), 2);
+        count[out[0].index][out[1].index]++;
+    }
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+            double want = i == j ? 0 : p[i] * p[j] / (1 - p[i]) * DRAWS;
+            assert_true(fabs(count[i][j] - want) <= 4 * sqrt(want));
+        }
+}
+
+static void test_draw_few(void **state)
+{
+    Cand cand[2] = {{0, -1e9f, 0}, {0, 0, 4}}, out[5];
+    assert_int_equal(draw(cand, 2, 5, 1, out), 2);
+    assert_int_equal(out[0].index, 4);
+    assert_int_equal(draw(cand, 0, 5, 1, out), 0);
+}
+
+static bool same(const GenSequence *a, const GenSequence *b)
+{
+    return a->n == b->n && a->score == b->score &&
+           !memcmp(a->ids, b->ids, (size_t)a->n * sizeof(int));
+}
+
+static GenOptions sampling_options(Library library, int beams)
+{
+    GenOptions o = neutral_options(library);
+    o.sample = true;
+    o.num_beams = beams;
+    o.num_captions = 3;
+    o.top_k = 10;
+    o.top_p = 0.9;
+    o.temperature = 1.2;
+    o.seed = 42;
+    return o;
+}
+
+static void test_seed(void **state)
+{
+    for (int beams = 1; beams <= 4; beams += 3) {
+        GenOptions o = sampling_options(LIB_LAVIS, beams);
+        GenSequence a[3] = {{0}}, b[3] = {{0}}, c[3] = {{0}};
+        run_one(5, &o, a);
+        run_one(5, &o, b);
+        o.seed++;
+        run_one(5, &o, c);
+        for (int i = 0; i < 3; i++)
+            assert_true(same(&a[i], &b[i]));
+        assert_false(same(&a[0], &c[0]));
+        assert_true(beams > 1 || (!same(&a[0], &a[1]) && !same(&a[1], &a[2])));
+        generate_free(a, 3);
+        generate_free(b, 3);
+        generate_free(c, 3);
+    }
+}
+
+/* The key chooses other numbers of the same seed. */
+static void test_key(void **state)
+{
+    GenOptions o = sampling_options(LIB_HF, 1);
+    GenItem item[2] = {one_item, one_item};
+    const uint32_t salt[2] = {5, 5};
+    GenSequence out[6] = {{0}};
+    item[1].key = 1;
+    Formula f = {0};
+    assert_true(run_formula(&f, 100, salt, item, 2, &o, NULL, NULL, out, NULL));
+    assert_false(same(&out[0], &out[3]));
+    generate_free(out, 6);
+}
+
+/* log softmax of the formula behind `before`, `last`. */
+static float log_prob(uint32_t salt, int before, int last, int id)
+{
+    Formula f = {.spread = 6};
+    FormulaRow r = {salt, before, last, 0};
+    float x[FORMULA_VOCAB];
+    double sum = 0;
+    formula_logits(&f, &r, x);
+    for (int i = 0; i < V; i++)
+        sum += exp(x[i]);
+    return (float)(x[id] - log(sum));
+}
+
+static void test_stream_score(void **state)
+{
+    GenOptions o = sampling_options(LIB_HF, 1);
+    GenSequence out[3] = {{0}};
+    o.max_new_tokens = 2;
+    o.n_eos = 0;
+    run_one(9, &o, out);
+    for (int i = 0; i < 3; i++) {
+        const int *id = out[i].ids;
+        float want = log_prob(9, 0, 2, id[0]) + log_prob(9, 2, id[0], id[1]);
+        assert_float_equal(out[i].score, want, 1e-5);
+    }
+    generate_free(out, 3);
+}
+
+/* Beam sampling: 4.33 divides the running sum by the temperature again at every step and starts all
+ * beams alike; 5.x tempers each step's log-probabilities and starts with one beam. */
+static void test_beam_sampling_scores(void **state)
+{
+    for (int lib = LIB_LAVIS; lib <= LIB_HF; lib++) {
+        GenOptions o = sampling_options((Library)lib, 3);
+        GenSequence out[3] = {{0}};
+        o.max_new_tokens = 2;
+        o.n_eos = 0;
+        o.temperature = 2;
+        o.length_penalty = 0;
+        run_one(9, &o, out);
+        for (int i = 0; i < 3; i++) {
+            const int *id = out[i].ids;
+            float a = log_prob(9, 0, 2, id[0]), b = log_prob(9, 2, id[0], id[1]);
+            float want = lib == LIB_HF ? a / 2 + b / 2 : (a / 2 + b) / 2;
+            assert_float_equal(out[i].score, want, 1e-5);
+        }
+        generate_free(out, 3);
+    }
+}
+
+/* Nearly no noise: 5.x draws what beam search would take; 4.33's equal beams take the same id. */
+static void test_cold_beam_sampling(void **state)
+{
+    GenOptions o = sampling_options(LIB_HF, 3), plain = neutral_options(LIB_HF);
+    GenSequence cold[3] = {{0}}, beam[3] = {{0}};
+    o.top_k = 0;
+    o.top_p = 1;
+    o.temperature = 1e-4;
+    plain.num_beams = plain.num_captions = 3;
+    run_one(21, &o, cold);
+    run_one(21, &plain, beam);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(cold[i].n, beam[i].n);
+        assert_memory_equal(cold[i].ids, beam[i].ids, (size_t)beam[i].n * sizeof(int));
+    }
+    generate_free(cold, 3);
+    o.library = LIB_LAVIS;
+    o.max_new_tokens = 1;
+    run_one(21, &o, cold);
+    assert_int_equal(cold[0].ids[0], cold[1].ids[0]);
+    assert_int_equal(cold[0].ids[0], cold[2].ids[0]);
+    generate_free(cold, 3);
+    generate_free(beam, 3);
+}
+
+/* --- the batch ---------------------------------------------------------------------------------- */
+
+enum { ITEMS = 5 };
+
+static const uint32_t salts[ITEMS] = {3, 14, 15, 92, 65};
+
+static void make_items(GenItem *item)
+{
+    for (int i = 0; i < ITEMS; i++)
+        item[i] = i % 2 ? (GenItem){.history = long_history, .n_history = 5 + i % 3 / 2} : one_item;
+    item[3].max_new = 4;
+}
+
+/* Every item of a batch gives what it gives alone, to the bit. */
+static void check_batch(const GenOptions *o)
+{
+    GenItem item[ITEMS];
+    GenSequence all[ITEMS * 3] = {{0}}, alone[3] = {{0}};
+    Formula f = {0};
+    Error e = {0};
+    int each = o->num_captions;
+    make_items(item);
+    assert_true(run_formula(&f, 50, salts, item, ITEMS, o, NULL, NULL, all, &e));
+    for (int i = 0; i < ITEMS; i++) {
+        assert_true(run_formula(&f, 50, &salts[i], &item[i], 1, o, NULL, NULL, alone, &e));
+        for (int j = 0; j < each; j++)
+            assert_true(same(&all[i * each + j], &alone[j]));
+        generate_free(alone, each);
+    }
+    generate_free(all, ITEMS * each);
+}
+
+static void test_batch(void **state)
+{
+    for (int lib = LIB_LAVIS; lib <= LIB_HF; lib++)
+        for (int mode = 0; mode < 12; mode++) {
+            GenOptions o = neutral_options((Library)lib);
+            o.max_new_tokens = 25;
+            o.sample = mode & 1;
+            o.num_beams = mode & 2 ? 3 : 1;
+            o.num_captions = mode & 3 ? 3 : 1;
+            o.repetition_penalty = mode & 4 ? 1.2 : 1;
+            o.no_repeat_ngram = mode & 4 ? 2 : 0;
+            o.early_stopping = mode & 8 ? EARLY_TRUE : EARLY_FALSE;
+            check_batch(&o);
+        }
+}
+
+static void test_no_items(void **state)
+{
+    GenOptions o = neutral_options(LIB_HF);
+    Formula f = {0};
+    assert_true(run_formula(&f, 50, NULL, NULL, 0, &o, NULL, NULL, NULL, NULL));
+    assert_int_equal(f.calls, 0);
+}
+
+/* --- the callback ------------------------------------------------------------------------------- */
+
+typedef struct Heard {
+    int n[ITEMS], ids[ITEMS][64];
+    int left; /* stops when this many have been heard; 0: never */
+} Heard;
+
+static bool hear(void *user, int item, int id)
+{
+    Heard *h = user;
+    h->ids[item][h->n[item]++] = id;
+    return --h->left != 0;
+}
+
+static void check_heard(const Heard *h, const GenSequence *out, int each)
+{
+    for (int i = 0; i < ITEMS; i++) {
+        assert_int_equal(h->n[i], out[i * each].n);
+        assert_memory_equal(h->ids[i], out[i * each].ids, (size_t)h->n[i] * sizeof(int));
+    }
+}
+
+static void test_callback(void **state)
+{
+    GenItem item[ITEMS];
+    make_items(item);
+    for (int mode = 0; mode < 3; mode++) {
+        GenOptions o = neutral_options(LIB_LAVIS);
+        GenSequence out[ITEMS * 3] = {{0}};
+        Formula f = {0};
+        Heard h = {.left = 0};
+        o.sample = mode == 1;
+        o.num_beams = mode == 2 ? 3 : 1;
+        o.num_captions = mode ? 3 : 1;
+        assert_true(run_formula(&f, 50, salts, item, ITEMS, &o, hear, &h, out, NULL));
+        check_heard(&h, out, o.num_captions);
+        generate_free(out, ITEMS * o.num_captions);
+    }
+}
+
+/* Greedy stops at once with what there is. */
+static void test_callback_stops(void **state)
+{
+    GenItem item[ITEMS];
+    GenOptions o = neutral_options(LIB_HF);
+    GenSequence full[ITEMS] = {{0}}, out[ITEMS] = {{0}};
+    Formula f = {0};
+    Error e = {0};
+    Heard h = {.left = 8};
+    make_items(item);
+    assert_true(run_formula(&f, 50, salts, item, ITEMS, &o, NULL, NULL, full, NULL));
+    assert_false(run_formula(&f, 50, salts, item, ITEMS, &o, hear, &h, out, &e));
+    assert_int_equal(e.code, ERR_STOPPED);
+    check_heard(&h, out, 1);
+    int total = 0;
+    for (int i = 0; i < ITEMS; i++) {
+        total += out[i].n;
+        assert_memory_equal(out[i].ids, full[i].ids, (size_t)out[i].n * sizeof(int));
+    }
+    assert_int_equal(total, 8);
+    generate_free(full, ITEMS);
+    generate_free(out, ITEMS);
+}
+
+/* With beams everything is decided before the first call. */
+static void test_callback_stops_beams(void **state)
+{
+    GenOptions o = neutral_options(LIB_HF);
+    GenSequence full = {0}, out = {0};
+    Formula f = {0};
+    Error e = {0};
+    Heard h = {.left = 1};
+    o.num_beams = 3;
+    run_one(4, &o, &full);
+    const uint32_t salt = 4;
+    assert_false(run_formula(&f, 50, &salt, &one_item, 1, &o, hear, &h, &out, &e));
+    assert_int_equal(e.code, ERR_STOPPED);
+    assert_int_equal(h.n[0], 1);
+    assert_true(same(&full, &out));
+    generate_free(&full, 1);
+    generate_free(&out, 1);
+}
+
+/* --- lengths ------------------------------------------------------------------------------------ */
+
+static void check_lengths(Library library, int beams, int lm_max, const GenOptions *base, int want)
+{
+    GenOptions o = *base;
+    GenSequence out = {0};
+    Formula f = {0};
+    const uint32_t salt = 8;
+    o.library = library;
+    o.num_beams = beams;
+    o.n_eos = 0;
+    assert_true(run_formula(&f, lm_max, &salt, &one_item, 1, &o, NULL, NULL, &out, NULL));
+    assert_int_equal(out.n, want);
+    assert_int_equal(f.most_fed, want - 1);
+    generate_free(&out, 1);
+}
+
+static void test_default_length(void **state)
+{
+    GenOptions o = neutral_options(LIB_HF);
+    o.max_new_tokens = 0;
+    check_lengths(LIB_HF, 1, 100, &o, 20);
+    check_lengths(LIB_HF, 3, 100, &o, 20);
+    check_lengths(LIB_LAVIS, 1, 100, &o, 19);
+    check_lengths(LIB_LAVIS, 3, INT_MAX, &o, 19);
+    o.max_length = 9;
+    check_lengths(LIB_HF, 3, 100, &o, 8);
+    o.max_new_tokens = 4;
+    check_lengths(LIB_LAVIS, 3, 100, &o, 4);
+}
+
+/* The model's positions end a sequence like a length limit; no more is fed than fits. */
+static void test_position_limit(void **state)
+{
+    GenOptions o = neutral_options(LIB_HF);
+    o.max_new_tokens = INT_MAX;
+    for (int beams = 1; beams <= 3; beams += 2) {
+        check_lengths(LIB_HF, beams, 3, &o, 4);
+        check_lengths(LIB_LAVIS, beams, 3, &o, 4);
+        check_lengths(LIB_LAVIS, beams, 0, &o, 1);
+    }
+}
+
+static void expect_error(ErrorCode code, const char *part, Formula *f, const GenItem *item,
+                         const GenOptions *o)
+{
+    GenSequence out[16] = {{0}};
+    Error e = {0};
+    const uint32_t salt = 8;
+    assert_false(run_formula(f, 50, &salt, item, 1, o, NULL, NULL, out, &e));
+    assert_int_equal(e.code, code);
+    if (!strstr(e.message, part))
+        printf("expected \"%s\" in: %s\n", part, e.message);
+    assert_non_null(strstr(e.message, part));
+    generate_free(out, 16);
+}
+
+static void test_history_too_long(void **state)
+{
+    GenOptions o = neutral_options(LIB_HF);
+    GenItem item = {.history = long_history, .n_history = 5};
+    Formula f = {0};
+    o.max_new_tokens = 0;
+    o.max_length = 5;
+    expect_error(ERR_FAILED, "item 0: max length", &f, &item, &o);
+    assert_int_equal(f.calls, 0);
+}
+
+/* --- wrong options, failures -------------------------------------------------------------------- */
+
+static void expect_usage(const char *part, const GenOptions *o)
+{
+    Formula f = {0};
+    expect_error(ERR_USAGE, part, &f, &one_item, o);
+    assert_int_equal(f.calls, 0);
+}
+
+#define USAGE(part, ...)                        \
+    do {                                        \
+        GenOptions o = neutral_options(LIB_HF); \
+        __VA_ARGS__;                            \
+        expect_usage(part, &o);                 \
+    } while (0)
+
+static void test_usage(void **state)
+{
+    USAGE("captions", o.num_captions = 2);
+    USAGE("captions", o.num_captions = 4, o.num_beams = 3);
+    USAGE("captions", o.num_captions = 0);
+    USAGE("captions", o.num_captions = 4, o.num_beams = 3, o.sample = true);
+    USAGE("beams", o.num_beams = 0);
+    USAGE("beams", o.num_beams = INT_MAX);
+    USAGE("repetition penalty", o.repetition_penalty = 0);
+    USAGE("repetition penalty", o.repetition_penalty = -1);
+    USAGE("repetition penalty", o.repetition_penalty = (double)NAN);
+    USAGE("length penalty", o.length_penalty = (double)INFINITY);
+    USAGE("temperature", o.sample = true, o.temperature = 0);
+    USAGE("temperature", o.sample = true, o.temperature = (double)NAN);
+    USAGE("top-p", o.sample = true, o.top_p = 1.5);
+    USAGE("top-p", o.sample = true, o.top_p = (double)NAN);
+    USAGE("top-k", o.sample = true, o.top_k = -1);
+    USAGE("n-gram", o.no_repeat_ngram = -1);
+    USAGE("min length", o.min_length = -1);
+    USAGE("min new tokens", o.min_new_tokens = -1);
+    USAGE("max length", o.max_length = -1);
+    USAGE("max new tokens", o.max_new_tokens = -1);
+    USAGE("end ids", o.n_eos = 9);
+}
+
+static void test_bad_logits(void **state)
+{
+    for (int beams = 1; beams <= 3; beams += 2) {
+        GenOptions o = neutral_options(LIB_LAVIS);
+        o.num_beams = beams;
+        o.n_eos = 0;
+        Formula f = {.nan_at = 2}, g = {.spread = INFINITY}, h = {.fail_at = 3};
+        expect_error(ERR_FAILED, "item 0: logits of step 3: id 7", &f, &one_item, &o);
+        expect_error(ERR_FAILED, "item 0: logits of step 1: id 0", &g, &one_item, &o);
+        expect_error(ERR_BAD_MODEL, "broken on purpose", &h, &one_item, &o);
+    }
+}
+
+static void test_everything_forbidden(void **state)
+{
+    int all[FORMULA_VOCAB];
+    for (int i = 0; i < V; i++)
+        all[i] = i;
+    for (int mode = 0; mode < 8; mode++) {
+        GenOptions o = neutral_options(mode & 1 ? LIB_HF : LIB_LAVIS);
+        Formula f = {0};
+        o.num_beams = mode & 2 ? 3 : 1;
+        o.sample = mode & 4;
+        o.banned = all;
+        o.n_banned = V;
+        o.min_new_tokens = 3; /* the end id is not banned, but not yet allowed */
+        expect_error(ERR_FAILED, "item 0: step 1: every id is forbidden", &f, &one_item, &o);
+    }
+}
+
+/* Two ids are left: fewer candidates than beams want. What there is comes, the rest is empty. */
+static void test_few_allowed(void **state)
+{
+    int banned[FORMULA_VOCAB + 2];
+    for (int i = 0; i < V; i++)
+        banned[i] = i == 11 ? -4 : i;
+    banned[V] = INT_MAX;
+    for (int mode = 0; mode < 4; mode++) {
+        GenOptions o = neutral_options(mode & 1 ? LIB_HF : LIB_LAVIS);
+        GenSequence out[4] = {{0}};
+        o.num_beams = o.num_captions = 4;
+        o.sample = mode & 2;
+        o.banned = banned;
+        o.n_banned = V + 1;
+        o.max_new_tokens = 1;
+        run_one(8, &o, out);
+        assert_int_equal(out[0].n, 1);
+        for (int i = 0; i < 4; i++)
+            for (int j = 0; j < out[i].n; j++)
+                assert_true(out[i].ids[j] == 11 || out[i].ids[j] == 5);
+        generate_free(out, 4);
+    }
+}
+
+/* Each allocation in turn fails: an error, nothing leaks. */
+static void check_memory(const GenOptions *o)
+{
+    size_t before = mem_in_use();
+    for (long n = 1; n < 200; n++) {
+        GenItem item[ITEMS];
+        GenSequence out[ITEMS * 3] = {{0}};
+        Formula f = {0};
+        Error e = {0};
+        make_items(item);
+        mem_fail_at(n);
+        bool ok = run_formula(&f, 400, salts, item, ITEMS, o, NULL, NULL, out, &e);
+        bool hit = mem_fail_hit();
+        mem_fail_at(0);
+        generate_free(out, ITEMS * o->num_captions);
+        assert_int_equal(mem_in_use(), before);
+        assert_int_equal(ok, !hit);
+        assert_int_equal(e.code, hit ? ERR_MEMORY : ERR_NONE);
+        if (!hit)
+            return;
+    }
+    fail();
+}
+
+static void test_memory(void **state)
+{
+    for (int mode = 0; mode < 4; mode++) {
+        GenOptions o = neutral_options(mode & 1 ? LIB_HF : LIB_LAVIS);
+        o.num_beams = mode < 3 ? 3 : 1;
+        o.sample = mode >= 2;
+        o.num_captions = 3;
+        o.n_eos = 0;
+        o.max_new_tokens = 100;
+        o.repetition_penalty = 1.2;
+        check_memory(&o);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_distribution),
+        cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_warp_edges),
+        cmocka_unit_test(test_draw_without_replacement),
+        cmocka_unit_test(test_draw_few),
+        cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_key),
+        cmocka_unit_test(test_stream_score),
+        cmocka_unit_test(test_beam_sampling_scores),
+        cmocka_unit_test(test_cold_beam_sampling),
+        cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_no_items),
+        cmocka_unit_test(test_callback),
+        cmocka_unit_test(test_callback_stops),
+        cmocka_unit_test(test_callback_stops_beams),
+        cmocka_unit_test(test_default_length),
+        cmocka_unit_test(test_position_limit),
+        cmocka_unit_test(test_history_too_long),
+        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_bad_logits),
+        cmocka_unit_test(test_everything_forbidden),
+        cmocka_unit_test(test_few_allowed),
+        cmocka_unit_test(test_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
