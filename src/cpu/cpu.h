@@ -5,8 +5,9 @@
 #include "tensor/backend.h"
 
 typedef struct CpuOptions {
-    int threads;         /* 0: as many as this process may use (cpus_usable) */
-    const char *isa;     /* NULL: $BLIP2_ISA, else the best that cpuid allows. portable, avx2, avx512, avx512bf16, neon */
+    int threads; /* 0: as many as this process may use (cpus_usable) */
+    const char *
+        isa; /* NULL: $BLIP2_ISA, else the best that cpuid allows. portable, avx2, avx512, avx512bf16, neon */
     Precision precision; /* PREC_FAST may choose by measurement, see cpu_probe */
 } CpuOptions;
 
@@ -20,10 +21,10 @@ const char *const *cpu_isas(void);
 /* What the measurement at start chose and saw; for doctor and bench. Stored per CPU model in
  * $XDG_CACHE_HOME/blip2/cpu-MODEL.json (or ~/.cache), measured afresh when absent (a few ms). */
 typedef struct CpuProbe {
-    char cpu[128];           /* model name from cpuid */
-    char isa[32];            /* best kernel set */
-    char bf16_kernel[16];    /* "bf16" (vdpbf16ps) or "widened" (f32 FMA on widened weights) */
-    char f16_kernel[16];     /* "fp16" or "widened" */
+    char cpu[128];        /* model name from cpuid */
+    char isa[32];         /* best kernel set */
+    char bf16_kernel[16]; /* "bf16" (vdpbf16ps) or "widened" (f32 FMA on widened weights) */
+    char f16_kernel[16];  /* "fp16" or "widened" */
     double gops_f32, gops_bf16, gops_fp16, gops_int8; /* peak of the instruction, 0: not there */
     bool from_cache;
 } CpuProbe;

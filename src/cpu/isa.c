@@ -61,8 +61,8 @@ static void read_features(void)
         __get_cpuid_count(7, 1, &a71, &b, &c, &d);
     bool ymm = (saved & 6) == 6, zmm = (saved & 0xe6) == 0xe6;
     features.avx2 = ymm && bit(c1, 12) && bit(c1, 28) && bit(c1, 29) && bit(b7, 5);
-    features.avx512 = features.avx2 && zmm && bit(b7, 16) && bit(b7, 17) && bit(b7, 30) &&
-                      bit(b7, 31);
+    features.avx512 =
+        features.avx2 && zmm && bit(b7, 16) && bit(b7, 17) && bit(b7, 30) && bit(b7, 31);
     features.avx512vnni = features.avx512 && bit(c7, 11);
     features.avx512fp16 = features.avx512 && bit(d7, 23);
     features.avx512bf16 = features.avx512vnni && bit(a71, 5);
@@ -79,7 +79,7 @@ static void read_features(void)
 
 #define ISA_ENTRY(isa)                                                                            \
     {                                                                                             \
-        #isa,                                                                                     \
+#isa,                                                                                     \
         {                                                                                         \
             install_linear_##isa, install_attention_##isa, install_rows_##isa, install_back_##isa \
         }                                                                                         \

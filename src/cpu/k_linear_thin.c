@@ -81,17 +81,17 @@ VEC_INLINE void block_dots(DType t, const int rows, const Block *b, float *sums)
 }
 
 /* One function per weight type; the switch makes `rows` a constant. */
-#define DEFINE_DOTS(t)                                                                            \
-    static void dots_##t(int rows, const Block *b, float *sums)                                   \
-    {                                                                                             \
-        switch (rows) {                                                                           \
-        case 1: block_dots(t, 1, b, sums); break;                                                 \
-        case 2: block_dots(t, 2, b, sums); break;                                                 \
-        case 3: block_dots(t, 3, b, sums); break;                                                 \
-        case 4: block_dots(t, 4, b, sums); break;                                                 \
-        case 5: block_dots(t, 5, b, sums); break;                                                 \
-        default: block_dots(t, ROWS, b, sums); break;                                             \
-        }                                                                                         \
+#define DEFINE_DOTS(t)                                          \
+    static void dots_##t(int rows, const Block *b, float *sums) \
+    {                                                           \
+        switch (rows) {                                         \
+        case 1: block_dots(t, 1, b, sums); break;               \
+        case 2: block_dots(t, 2, b, sums); break;               \
+        case 3: block_dots(t, 3, b, sums); break;               \
+        case 4: block_dots(t, 4, b, sums); break;               \
+        case 5: block_dots(t, 5, b, sums); break;               \
+        default: block_dots(t, ROWS, b, sums); break;           \
+        }                                                       \
     }
 DEFINE_DOTS(F32)
 DEFINE_DOTS(BF16)

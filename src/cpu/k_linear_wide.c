@@ -22,10 +22,10 @@ enum { MR = 6 }; /* 12 + 2 + 1 of 16 */
 
 enum {
     NR = 2 * VL,
-    KC = 256,         /* words of a block: a panel block is KC * NR * 4 bytes, 32 KiB at AVX-512 */
+    KC = 256, /* words of a block: a panel block is KC * NR * 4 bytes, 32 KiB at AVX-512 */
     X_STRIDE = KC + 16, /* words between packed rows: not a multiple of the cache's set distance */
-    MAX_PANELS = 8,   /* per task */
-    MAX_ROWS = 392,   /* per task */
+    MAX_PANELS = 8,     /* per task */
+    MAX_ROWS = 392,     /* per task */
 };
 
 typedef enum Words { WORDS_F32, WORDS_BF16, WORDS_F16, WORDS_I8, WORDS_PAIR } Words;
@@ -33,9 +33,9 @@ typedef enum Words { WORDS_F32, WORDS_BF16, WORDS_F16, WORDS_I8, WORDS_PAIR } Wo
 typedef struct Wide {
     const LinearArgs *a;
     Words words;
-    int depth;         /* words along K */
-    int blocks;        /* blocks of K */
-    int groups;        /* row groups of at most MR rows */
+    int depth;  /* words along K */
+    int blocks; /* blocks of K */
+    int groups; /* row groups of at most MR rows */
     int panels;
     int row_tasks, panel_tasks;
     const uint32_t *x; /* packed: [block][row][X_STRIDE] */
@@ -51,8 +51,8 @@ static void pack_pairs(uint32_t *dst, const float *x, int n)
 #ifdef ISA_avx512bf16
     for (int i = 0; i < n; i += 32) {
         int lo = n - i < 16 ? n - i : 16, hi = n - i - lo < 16 ? n - i - lo : 16;
-        __m512bh pair = _mm512_cvtne2ps_pbh((__m512)vf_load_n(x + i + lo, hi),
-                                            (__m512)vf_load_n(x + i, lo));
+        __m512bh pair =
+            _mm512_cvtne2ps_pbh((__m512)vf_load_n(x + i + lo, hi), (__m512)vf_load_n(x + i, lo));
         if (hi == 16) {
             _mm512_storeu_si512(dst + i / 2, (__m512i)pair);
         } else {
@@ -209,14 +209,14 @@ VEC_INLINE void micro(const int rows, const bool pair, int n, const uint32_t *x,
 
 typedef void (*MicroFn)(int n, const uint32_t *x, const float *w, float *sums, bool add);
 
-#define DEFINE_MICRO(rows)                                                                        \
-    static void micro_f32_##rows(int n, const uint32_t *x, const float *w, float *s, bool add)    \
-    {                                                                                             \
-        micro(rows, false, n, x, w, s, add);                                                      \
-    }                                                                                             \
-    static void micro_pair_##rows(int n, const uint32_t *x, const float *w, float *s, bool add)   \
-    {                                                                                             \
-        micro(rows, true, n, x, w, s, add);                                                       \
+#define DEFINE_MICRO(rows)                                                                      \
+    static void micro_f32_##rows(int n, const uint32_t *x, const float *w, float *s, bool add)  \
+    {                                                                                           \
+        micro(rows, false, n, x, w, s, add);                                                    \
+    }                                                                                           \
+    static void micro_pair_##rows(int n, const uint32_t *x, const float *w, float *s, bool add) \
+    {                                                                                           \
+        micro(rows, true, n, x, w, s, add);                                                     \
     }
 #define MICRO_F32(rows)  micro_f32_##rows,
 #define MICRO_PAIR(rows) micro_pair_##rows,
@@ -268,7 +268,8 @@ static void run_task(const Wide *w, int task, char *scratch)
 {
     const int r = task % w->row_tasks, c = task / w->row_tasks;
     const int g0 = split(w->groups, w->row_tasks, r), g1 = split(w->groups, w->row_tasks, r + 1);
-    const int p0 = split(w->panels, w->panel_tasks, c), p1 = split(w->panels, w->panel_tasks, c + 1);
+    const int p0 = split(w->panels, w->panel_tasks, c),
+              p1 = split(w->panels, w->panel_tasks, c + 1);
     float *packed = (float *)scratch, *sums = packed + KC * NR;
     const int rows = split(w->a->x->rows, w->groups, g1) - split(w->a->x->rows, w->groups, g0);
     for (int b = 0; b < w->blocks; b++)
@@ -283,9 +284,8 @@ static Words words_for(const Device *d, DType t)
 {
     switch (t) {
     case BF16:
-        return d->precision == PREC_FAST && ((const CpuDevice *)d)->bf16 == K16_NATIVE
-                   ? WORDS_PAIR
-                   : WORDS_BF16;
+        return d->precision == PREC_FAST && ((const CpuDevice *)d)->bf16 == K16_NATIVE ? WORDS_PAIR
+                                                                                       : WORDS_BF16;
     case F16: return WORDS_F16; /* the place of a native fp16 kernel, see CpuDevice.f16 */
     case I8: return WORDS_I8;
     default: return WORDS_F32;

@@ -16,10 +16,10 @@
 #define ISA_SYM(name)  ISA_CAT(name, ISA)
 
 /* The four families, declared for every instruction set that the build knows. */
-#define DECLARE_ISA(isa)                                                                          \
-    void install_linear_##isa(Backend *b);    /* k_linear.c: linear */                            \
-    void install_attention_##isa(Backend *b); /* k_attention.c: attention, attention_slots */     \
-    void install_rows_##isa(Backend *b);      /* k_rows.c: the other forward functions */         \
+#define DECLARE_ISA(isa)                                                                      \
+    void install_linear_##isa(Backend *b);    /* k_linear.c: linear */                        \
+    void install_attention_##isa(Backend *b); /* k_attention.c: attention, attention_slots */ \
+    void install_rows_##isa(Backend *b);      /* k_rows.c: the other forward functions */     \
     void install_back_##isa(Backend *b);      /* k_back.c: all *_back and accumulate */
 DECLARE_ISA(portable)
 DECLARE_ISA(avx2)
@@ -34,7 +34,7 @@ enum { SCRATCH_PACK_X, SCRATCH_LINEAR, SCRATCH_ATTENTION, SCRATCH_BACK, SCRATCH_
 
 typedef struct CpuDevice {
     Device base;
-    Backend table;             /* base.k points here */
+    Backend table; /* base.k points here */
     Kernel16 bf16, f16;
     void *scratch[SCRATCH_COUNT];
     size_t scratch_size[SCRATCH_COUNT];

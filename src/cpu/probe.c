@@ -30,20 +30,20 @@ typedef void (*Burst)(void); /* ROUNDS * UNROLL independent instructions */
 
 #if defined(__x86_64__)
 
-#define BURST(name, features, instruction, reg)                                                   \
-    __attribute__((target(features), noinline)) static void name(void)                            \
-    {                                                                                             \
-        int rounds = ROUNDS;                                                                      \
-        __asm__ volatile("vpxor %%xmm14, %%xmm14, %%xmm14\n vpxor %%xmm15, %%xmm15, %%xmm15\n"    \
-                         ".irp r,0,1,2,3,4,5,6,7,8,9,10,11\n"                                     \
-                         "vpxor %%xmm\\r, %%xmm\\r, %%xmm\\r\n .endr\n"                           \
-                         "1:\n .irp r,0,1,2,3,4,5,6,7,8,9,10,11\n" instruction " %%" reg          \
-                         "14, %%" reg "15, %%" reg "\\r\n .endr\n"                                \
-                         "dec %0\n jnz 1b\n vzeroupper\n"                                         \
-                         : "+r"(rounds)                                                           \
-                         :                                                                        \
-                         : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",  \
-                           "xmm8", "xmm9", "xmm10", "xmm11", "xmm14", "xmm15");                   \
+#define BURST(name, features, instruction, reg)                                                  \
+    __attribute__((target(features), noinline)) static void name(void)                           \
+    {                                                                                            \
+        int rounds = ROUNDS;                                                                     \
+        __asm__ volatile("vpxor %%xmm14, %%xmm14, %%xmm14\n vpxor %%xmm15, %%xmm15, %%xmm15\n"   \
+                         ".irp r,0,1,2,3,4,5,6,7,8,9,10,11\n"                                    \
+                         "vpxor %%xmm\\r, %%xmm\\r, %%xmm\\r\n .endr\n"                          \
+                         "1:\n .irp r,0,1,2,3,4,5,6,7,8,9,10,11\n" instruction " %%" reg         \
+                         "14, %%" reg "15, %%" reg "\\r\n .endr\n"                               \
+                         "dec %0\n jnz 1b\n vzeroupper\n"                                        \
+                         : "+r"(rounds)                                                          \
+                         :                                                                       \
+                         : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", \
+                           "xmm8", "xmm9", "xmm10", "xmm11", "xmm14", "xmm15");                  \
     }
 BURST(burst_fma_ymm, "avx2,fma", "vfmadd231ps", "ymm")
 BURST(burst_fma_zmm, "avx512f", "vfmadd231ps", "zmm")
@@ -168,7 +168,8 @@ static bool read_cached(const json_t *o, CpuProbe *p, int *threads, const char *
     Error ignored = {0};
     bool ok = json_get_int(o, "version", 0, 0, 1000, &version, file, &ignored) &&
               version == CACHE_VERSION && read_name(o, "cpu", cpu, sizeof cpu, file) &&
-              !strcmp(cpu, p->cpu) && json_get_int(o, "threads", 0, 0, 65536, &with, file, &ignored) &&
+              !strcmp(cpu, p->cpu) &&
+              json_get_int(o, "threads", 0, 0, 65536, &with, file, &ignored) &&
               read_name(o, "bf16", got.bf16_kernel, sizeof got.bf16_kernel, file) &&
               read_name(o, "f16", got.f16_kernel, sizeof got.f16_kernel, file) &&
               read_figure(o, "gops_f32", &got.gops_f32, file) &&

@@ -1,0 +1,137 @@
+/* bench/bench_linear.c: the speed of `linear` at the shapes of BLIP-2 with ViT-g and OPT-2.7B.
+ *
+ *     bench_linear [ISA|all] [THREADS] [f32|fast] [TYPE]
+ *
+ * Every call takes another copy of the weights, enough of them that none is found in a cache. The
+ * figures are of the median call and of the best. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "base/mem.h"
+#include "base/sys.h"
+#include "cpu/cpu.h"
+
+typedef struct Shape {
+    const char *name;
+    int m, in, out;
+} Shape;
+
+static const Shape shapes[] = {
+    {"vit qkv", 257, 1408, 4224},  {"vit proj", 257, 1408, 1408}, {"vit fc1", 257, 1408, 6144},
+    {"vit fc2", 257, 6144, 1408},  {"opt qkv", 41, 2560, 2560},   {"opt fc1", 41, 2560, 10240},
+    {"opt fc2", 41, 10240, 2560},  {"step proj", 1, 2560, 2560},  {"step fc1", 1, 2560, 10240},
+    {"step fc2", 1, 10240, 2560},  {"step head", 1, 2560, 50272}, {"beams proj", 5, 2560, 2560},
+    {"beams fc1", 5, 2560, 10240}, {"beams fc2", 5, 10240, 2560}, {"beams head", 5, 2560, 50272},
+};
+
+enum { CALLS_MAX = 400 };
+static const size_t FOOTPRINT = 400u << 20; /* bytes of weights, all copies together */
+static const double BUDGET_MS = 250;
+
+static size_t type_size(DType t)
+{
+    return t == F32 ? 4 : t == I8 ? 1 : 2;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Small values of any type: the same bytes everywhere, denormal in none. */
+static char *weights(size_t bytes)
+{
+    char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    memset(p, 0x3c, bytes);
+    return p;
+}
+
+/* Returns the median, and the best in *best. */
+static double median_ms(Device *d, const Shape *s, DType type, char *data, size_t footprint,
+                        double *best)
+{
+    static float scale[65536];
+    double ms[CALLS_MAX];
+    size_t one = (size_t)s->in * (size_t)s->out * type_size(type);
+    size_t copies = footprint / one ? footprint / one : 1;
+    Tensor x = {.dtype = F32, .rows = s->m, .cols = s->in, .ld = s->in};
+    Tensor y = {.dtype = F32, .rows = s->m, .cols = s->out, .ld = s->out};
+    x.data = mem_alloc((size_t)s->m * (size_t)s->in * 4);
+    y.data = mem_alloc((size_t)s->m * (size_t)s->out * 4);
+    for (int i = 0; i < s->m * s->in; i++)
+        f32(&x)[i] = (float)(i % 201 - 100) * 0.01f;
+    int n = 0;
+    double start = now_ms();
+    for (size_t i = 0; n < CALLS_MAX && (n < 5 || now_ms() - start < BUDGET_MS); i++) {
+        Param w = {.dtype = type, .rows = s->out, .cols = s->in, .data = data + i % copies * one};
+        w.scale = type == I8 ? scale : NULL;
+        LinearArgs a = {.x = &x, .w = &w, .y = &y, .role = s->m > 16 ? ROLE_WIDE : ROLE_THIN};
+        double t = now_ms();
+        d->k->linear(d, &a);
+        if (i > 0) /* the first call grows the scratch memory */
+            ms[n++] = now_ms() - t;
+    }
+    mem_free(x.data);
+    mem_free(y.data);
+    qsort(ms, (size_t)n, sizeof *ms, compare);
+    *best = ms[0];
+    return ms[n / 2];
+}
+
+static void run_isa(const char *isa, int threads, Precision precision, const char *only, char *data)
+{
+    static const DType types[] = {F32, BF16, F16, I8};
+    Error e = {0};
+    Device *d = cpu_open(&(CpuOptions){threads, isa, precision}, &e);
+    if (!d) {
+        fprintf(stderr, "%s\n", e.message);
+        exit(2);
+    }
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        if (only && strcmp(only, dtype_name(types[t])) != 0)
+            continue;
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+            const Shape *s = &shapes[i];
+            size_t bytes = (size_t)s->in * (size_t)s->out * type_size(types[t]);
+            double best;
+            double ms =
+                median_ms(d, s, types[t], data, FOOTPRINT > bytes ? FOOTPRINT : bytes, &best);
+            double flop = 2.0 * s->m * s->in * s->out;
+            printf("%-10s %-4s %-7s %-10s M=%-3d %5d -> %-5d %9.3f ms %7.1f GFLOP/s %5.1f GB/s "
+                   "(best %.1f, %.1f)\n",
+                   d->isa, dtype_name(types[t]), cpu_kernel_name(d, types[t]), s->name, s->m, s->in,
+                   s->out, ms, flop / ms * 1e-6, (double)bytes / ms * 1e-6, flop / best * 1e-6,
+                   (double)bytes / best * 1e-6);
+            fflush(stdout);
+        }
+    }
+    d->close(d);
+}
+
+int main(int argc, char **argv)
+{
+    const char *isa = argc > 1 ? argv[1] : "all", *only = argc > 4 ? argv[4] : NULL;
+    int threads = argc > 2 ? atoi(argv[2]) : 0;
+    Precision precision = argc > 3 && !strcmp(argv[3], "f32") ? PREC_F32 : PREC_FAST;
+    size_t most = (size_t)50272 * 2560 * 4;
+    char *data = weights(most > FOOTPRINT ? most : FOOTPRINT);
+    CpuProbe p;
+    Error e = {0};
+    if (!data || !cpu_probe(&p, threads, &e))
+        return 1;
+    printf("%s, %d threads: f32 %.0f, bf16 %.0f, fp16 %.0f, int8 %.0f Gop/s; memory %.1f GB/s, "
+           "huge pages %.1f\n",
+           p.cpu, threads ? threads : cpus_usable(), p.gops_f32, p.gops_bf16, p.gops_fp16,
+           p.gops_int8, cpu_bandwidth(threads, false), cpu_bandwidth(threads, true));
+    if (strcmp(isa, "all") != 0) {
+        run_isa(isa, threads, precision, only, data);
+        return 0;
+    }
+    for (const char *const *i = cpu_isas(); *i; i++)
+        run_isa(*i, threads, precision, only, data);
+    return 0;
+}
