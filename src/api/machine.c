@@ -1,0 +1,84 @@
+/* api/machine.c: what this machine is and can do, and models that exist only to be timed. */
+#include "blip2_debug.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "base/sys.h"
+#include "cpu/cpu.h"
+
+bool blip2_debug_machine(blip2_machine *m, int threads, bool bandwidth, blip2_error *err)
+{
+    Error e = {0};
+    CpuProbe p = {0};
+    *m = (blip2_machine){.threads = threads > 0 ? threads : cpus_usable()};
+    if (!cpu_probe(&p, m->threads, &e))
+        return api_error(err, &e);
+    memcpy(m->cpu, p.cpu, sizeof m->cpu);
+    memcpy(m->isa, p.isa, sizeof m->isa);
+    memcpy(m->bf16_kernel, p.bf16_kernel, sizeof m->bf16_kernel);
+    memcpy(m->f16_kernel, p.f16_kernel, sizeof m->f16_kernel);
+    m->isas = cpu_isas();
+    m->gops_f32 = p.gops_f32;
+    m->gops_bf16 = p.gops_bf16;
+    m->gops_fp16 = p.gops_fp16;
+    m->gops_int8 = p.gops_int8;
+    m->probe_cached = p.from_cache;
+    m->memory = mem_physical();
+    m->memory_available = mem_available();
+    if (bandwidth) {
+        m->gbs_mapped = cpu_bandwidth(m->threads, false);
+        m->gbs_huge = cpu_bandwidth(m->threads, true);
+    }
+    return true;
+}
+
+static bool synthetic_type(blip2_dtype dtype, DType *t, Error *e)
+{
+    static const DType TYPES[] = {[BLIP2_AUTO] = BF16,
+                                  [BLIP2_F32] = F32,
+                                  [BLIP2_BF16] = BF16,
+                                  [BLIP2_F16] = F16,
+                                  [BLIP2_INT8] = I8};
+    if (dtype == BLIP2_INT4)
+        return error_set(e, ERR_USAGE,
+                         "--dtype int4: not available in this version, expected one "
+                         "of f32, bf16, f16, int8");
+    *t = TYPES[dtype];
+    return true;
+}
+
+static bool synthetic_fits(const ModelConfig *k, Error *e)
+{
+    if (k->kind == MODEL_OPT)
+        return true;
+    return error_set(e, ERR_USAGE,
+                     "--synthetic: expected an OPT type, got a %s type, which this "
+                     "version cannot run",
+                     k->kind == MODEL_T5 ? "Flan-T5" : "matching");
+}
+
+blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, blip2_error *err)
+{
+    Error e = {0};
+    ModelConfig config;
+    DType t = F32;
+    blip2_model *m = NULL;
+    if (zoo_config(&config, type, &e) && synthetic_fits(&config, &e) &&
+        synthetic_type(dtype, &t, &e)) {
+        m = mem_calloc(1, sizeof *m);
+        if (!m)
+            error_memory(&e, type, sizeof *m);
+    }
+    if (m) {
+        m->dtype = dtype;
+        error_set(&m->no_tokenizer, ERR_NO_MODEL, "%s: a synthetic model has no tokenizer", type);
+        m->net = model_random(&config, t, 1, &e);
+    }
+    if (m && m->net && api_describe(m, type, &e))
+        return m;
+    blip2_model_free(m);
+    api_error(err, &e);
+    return NULL;
+}
