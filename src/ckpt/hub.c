@@ -87,12 +87,14 @@ static bool add_cache_root(StrBuf *s)
 }
 
 /* refs/main holds a commit: it becomes part of a path, so only letters and digits will do. */
-static void add_commit(StrBuf *s, const MappedFile *ref)
+static bool add_commit(StrBuf *s, const MappedFile *ref)
 {
     size_t n = 0;
     while (n < ref->size && n < 64 && isalnum(ref->data[n]))
         n++;
-    strbuf_printf(s, "/snapshots/%.*s", (int)n, n ? (const char *)ref->data : "none");
+    if (n)
+        strbuf_printf(s, "/snapshots/%.*s", (int)n, (const char *)ref->data);
+    return n > 0;
 }
 
 bool hub_cached(const char *repo, char **out)
@@ -109,9 +111,9 @@ bool hub_cached(const char *repo, char **out)
     strbuf_puts(&s, "/refs/main");
     if (!s.failed && file_map(&ref, s.data, ERR_NO_MODEL, &ignored)) {
         s.len = base;
-        add_commit(&s, &ref);
+        bool named = add_commit(&s, &ref);
         file_unmap(&ref);
-        if (!s.failed && file_is_dir(s.data))
+        if (named && !s.failed && file_is_dir(s.data))
             s.failed = !(*out = mem_strdup(s.data));
     }
     bool ok = !s.failed;

@@ -100,7 +100,8 @@ static bool open_shard(Checkpoint *c, const char *dir, const Line *v, size_t lin
     if (!ckpt_add_file(c, path, e))
         return false;
     const CkptFile *f = &c->files[c->n_files - 1];
-    return check_shard(c->list.t + f->first, f->n, v, lines, f->path, index_path, e);
+    const CkptTensor *t = f->n ? c->list.t + f->first : NULL;
+    return check_shard(t, f->n, v, lines, f->path, index_path, e);
 }
 
 static bool open_shards(Checkpoint *c, const char *dir, const Line *v, size_t n,

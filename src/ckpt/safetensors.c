@@ -283,6 +283,8 @@ void tensors_free(TensorList *list)
 static bool publish(TensorList *list, const Entries *es, const unsigned char *buffer,
                     const char *path, Error *e)
 {
+    if (es->n == 0)
+        return true;
     if (!tensors_reserve(list, es->n, path, e))
         return false;
     CkptTensor *t = list->t + list->n;
