@@ -95,23 +95,29 @@ typedef struct Deviation {
     float sum, squares; /* of x - mean: the sum is the error of the mean, times n */
 } Deviation;
 
+/* In blocks, so that the error of the sums does not grow with n but with its root. */
 static __attribute__((unused)) Deviation row_deviation(const float *x, int n, float mean)
 {
-    vf m = vf_set1(mean);
-    vf s[2] = {vf_zero(), vf_zero()}, q[2] = {vf_zero(), vf_zero()};
-    int i = 0;
-    for (; i + 2 * VL <= n; i += 2 * VL)
-        for (int j = 0; j < 2; j++) {
-            vf e = vf_loadu(x + i + j * VL) - m;
-            s[j] += e;
-            q[j] = vf_fma(e, e, q[j]);
+    enum { BLOCK = 16 * VL };
+    vf m = vf_set1(mean), sum = vf_zero(), squares = vf_zero();
+    for (int from = 0; from < n; from += BLOCK) {
+        vf s[2] = {vf_zero(), vf_zero()}, q[2] = {vf_zero(), vf_zero()};
+        int i = from, end = n - from < BLOCK ? n : from + BLOCK;
+        for (; i + 2 * VL <= end; i += 2 * VL)
+            for (int j = 0; j < 2; j++) {
+                vf e = vf_loadu(x + i + j * VL) - m;
+                s[j] += e;
+                q[j] = vf_fma(e, e, q[j]);
+            }
+        for (; i < end; i += VL) {
+            vf e = fill_from(load_at(x, n, i) - m, n, i, 0);
+            s[0] += e;
+            q[0] = vf_fma(e, e, q[0]);
         }
-    for (; i < n; i += VL) {
-        vf e = fill_from(load_at(x, n, i) - m, n, i, 0);
-        s[0] += e;
-        q[0] = vf_fma(e, e, q[0]);
+        sum += s[0] + s[1];
+        squares += q[0] + q[1];
     }
-    return (Deviation){vf_hsum(s[0] + s[1]), vf_hsum(q[0] + q[1])};
+    return (Deviation){vf_hsum(sum), vf_hsum(squares)};
 }
 
 typedef struct Moments {

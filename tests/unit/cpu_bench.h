@@ -88,18 +88,19 @@ static inline bool same_bits(const float *a, int lda, const float *b, int ldb, i
     return true;
 }
 
-/* Largest |a - ref| / unit; NaN counts as infinite. */
+/* Largest |a - ref| / max(|ref|, unit); NaN counts as infinite. */
 static inline double worst_error(const float *a, int lda, const double *ref, int rows, int cols,
                                  double unit)
 {
     double worst = 0;
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < cols; c++) {
-            double e = fabs(a[(size_t)r * (size_t)lda + (size_t)c] -
-                            ref[(size_t)r * (size_t)cols + (size_t)c]);
+            double want = ref[(size_t)r * (size_t)cols + (size_t)c];
+            double e = fabs(a[(size_t)r * (size_t)lda + (size_t)c] - want);
+            e /= fmax(fabs(want), unit);
             worst = e <= worst ? worst : isnan(e) ? INFINITY : e;
         }
-    return worst / unit;
+    return worst;
 }
 
 /* Prints the figure also on success, then asserts. */
