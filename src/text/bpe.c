@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "text/kind.h"
+#include "text/load.h"
 #include "text/utf8.h"
 #include "text/words.h"
 
@@ -308,4 +308,4 @@ static void kind_free(Tokenizer *t)
     bpe_free(&t->bpe);
 }
 
-const TokenizerKind KIND_BPE = {"BPE", kind_encode, kind_decode, kind_free};
+const TokenizerKind KIND_BPE = {"BPE", load_bpe, kind_encode, kind_decode, kind_free};

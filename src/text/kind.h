@@ -1,10 +1,10 @@
 /* text/kind.h: the inside of a Tokenizer: what all kinds have in common, and the seam where a kind
- * docks. A new kind is one file with its encode and decode, one TokenizerKind, and one line in the
- * table of load_json.c. */
+ * docks. A new kind is a file with encode and decode, a file that reads its part of tokenizer.json,
+ * its own data in Tokenizer, and its name in the list of load_json.c. */
 #ifndef TEXT_KIND_H
 #define TEXT_KIND_H
 
-#include "base/json.h"
+#include <jansson.h>
 #include "text/added.h"
 #include "text/bpe.h"
 #include "text/tokenizer.h"
@@ -13,13 +13,16 @@
 typedef struct TokenizerKind {
     const char *name; /* model.type of tokenizer.json */
 
+    /* Reads the kind's parts of a tokenizer.json into t->vocab and its own data. */
+    bool (*load)(Tokenizer *t, const json_t *doc, const char *file, Error *e);
+
     /* Appends the ids of a piece without added tokens, n >= 1, valid UTF-8. False: out of memory. */
     bool (*encode)(const Tokenizer *t, const char *s, size_t n, Ids *out);
 
     /* Appends the text of ids that all exist, as valid UTF-8. False: out of memory. */
     bool (*decode)(const Tokenizer *t, const int *ids, size_t n, StrBuf *out);
 
-    void (*free)(Tokenizer *t); /* the kind's own part */
+    void (*free)(Tokenizer *t); /* the kind's own data, loaded or still zero */
 } TokenizerKind;
 
 extern const TokenizerKind KIND_BPE;
@@ -28,7 +31,7 @@ extern const TokenizerKind KIND_BPE;
 enum { TEMPLATE_MAX = 16 };
 
 struct Tokenizer {
-    const TokenizerKind *kind; /* NULL until the kind's own part is there */
+    const TokenizerKind *kind; /* NULL until known */
     Vocab vocab;               /* added tokens included */
     AddedSet added[2];         /* first pass, second pass (AddedToken.normalized) */
     int prefix[TEMPLATE_MAX], suffix[TEMPLATE_MAX];
@@ -40,14 +43,5 @@ struct Tokenizer {
  * it was added before, only `special` counts. `where` begins the message. */
 bool tokenizer_add(Tokenizer *t, const char *text, size_t n, int64_t id, AddedToken flags,
                    const char *where, Error *e);
-
-/* The "vocab" object of both forms, {token: id}, into t->vocab. */
-bool load_vocab(Tokenizer *t, const json_t *vocab, const char *where, Error *e);
-/* The flags of an added token in both forms. single_word is refused: nobody uses it. */
-bool load_added_flags(const json_t *o, AddedToken *flags, const char *where, Error *e);
-
-/* The two ways to read a tokenizer into *t (zeroed). */
-bool load_tokenizer_json(Tokenizer *t, const char *text, size_t n, const char *name, Error *e);
-bool load_vocab_and_merges(Tokenizer *t, const char *dir, Error *e);
 
 #endif

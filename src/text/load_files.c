@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "text/kind.h"
+#include "text/load.h"
 
 enum { FILE_LIMIT = 16 << 20 };
 
@@ -113,7 +113,6 @@ static bool parse_merges(Tokenizer *t, const char *s, size_t n, Error *e)
         return error_set(e, ERR_BAD_MODEL, "merges.txt: invalid UTF-8 at byte %ld", bad);
     if (!bpe_init(&t->bpe, &t->vocab, count_lines(s, n)))
         return error_memory(e, "merges.txt", n);
-    t->kind = &KIND_BPE;
     for (size_t at = 0; at < n;) {
         const char *end = memchr(s + at, '\n', n - at);
         size_t k = end ? (size_t)(end - s) - at : n - at;
@@ -253,6 +252,7 @@ static bool load_files(Tokenizer *t, const Files *f, Error *e)
 bool load_vocab_and_merges(Tokenizer *t, const char *dir, Error *e)
 {
     Files f = {0};
+    t->kind = &KIND_BPE;
     bool ok = read_files(&f, dir, e);
     if (ok && !load_files(t, &f, e)) {
         error_prefix(e, dir);

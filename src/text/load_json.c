@@ -1,29 +1,24 @@
-/* tokenizer.json (huggingface/tokenizers). What changes ids and is not implemented is refused with
- * a message, never ignored. */
+/* tokenizer.json (huggingface/tokenizers): what all kinds share. */
 #include <string.h>
 
-#include "base/mem.h"
-#include "base/str.h"
-#include "text/kind.h"
+#include "text/load.h"
 
-/* The "type" of a part of the file: "" when the part is absent or null. */
-static const char *part_type(const json_t *part)
+const char *load_part_type(const json_t *part)
 {
     const char *type = json_string_value(json_object_get(part, "type"));
     return type ? type : !part || json_is_null(part) ? "" : "?";
 }
 
-static bool expect_type(const json_t *doc, const char *key, const char *want, const char *file,
-                        Error *e)
+bool load_expect_type(const json_t *doc, const char *key, const char *want, const char *file,
+                      Error *e)
 {
-    const char *got = part_type(json_object_get(doc, key));
+    const char *got = load_part_type(json_object_get(doc, key));
     return strcmp(got, want) == 0 ||
            error_set(e, ERR_BAD_MODEL, "%s: %s: expected %s, got %.40s", file, key,
                      *want ? want : "none", *got ? got : "none");
 }
 
-/* An option that this program knows in its off state only. */
-static bool expect_off(const json_t *o, const char *key, const char *file, Error *e)
+bool load_expect_off(const json_t *o, const char *key, const char *file, Error *e)
 {
     const json_t *v = json_object_get(o, key);
     bool off = !v || json_is_null(v) || json_is_false(v) ||
@@ -49,79 +44,7 @@ bool load_vocab(Tokenizer *t, const json_t *vocab, const char *where, Error *e)
     return true;
 }
 
-/* --- merges ------------------------------------------------------------------------------------- */
-
-static bool load_merge(Tokenizer *t, const json_t *m, size_t index, const char *where, Error *e)
-{
-    const json_t *a = json_array_get(m, 0), *b = json_array_get(m, 1);
-    if (json_is_string(a) && json_is_string(b) && json_array_size(m) == 2)
-        return bpe_add_merge(&t->bpe, &t->vocab, json_string_value(a), json_string_length(a),
-                             json_string_value(b), json_string_length(b), where, e);
-    const char *text = json_is_string(m) ? json_string_value(m) : "";
-    size_t n = json_is_string(m) ? json_string_length(m) : 0;
-    const char *gap = memchr(text, ' ', n);
-    size_t left = gap ? (size_t)(gap - text) : 0;
-    if (!gap || memchr(gap + 1, ' ', n - left - 1))
-        return error_set(e, ERR_BAD_MODEL, "%s: merges[%zu]: expected \"a b\" or [\"a\", \"b\"]",
-                         where, index);
-    return bpe_add_merge(&t->bpe, &t->vocab, text, left, gap + 1, n - left - 1, where, e);
-}
-
-static bool load_merges(Tokenizer *t, const json_t *merges, const char *where, Error *e)
-{
-    if (!json_is_array(merges))
-        return error_set(e, ERR_BAD_MODEL, "%s: merges: expected a list", where);
-    size_t n = json_array_size(merges);
-    if (!bpe_init(&t->bpe, &t->vocab, n))
-        return error_memory(e, where, n * sizeof(BpeMerge));
-    t->kind = &KIND_BPE;
-    for (size_t i = 0; i < n; i++)
-        if (!load_merge(t, json_array_get(merges, i), i, where, e))
-            return false;
-    return true;
-}
-
-/* --- BPE ---------------------------------------------------------------------------------------- */
-
-static bool load_unknown(Tokenizer *t, const json_t *model, const char *where, Error *e)
-{
-    const char *unknown;
-    if (!json_get_text(model, "unk_token", NULL, &unknown, where, e) ||
-        !json_get_flag(model, "fuse_unk", false, &t->bpe.fuse_unknown, where, e))
-        return false;
-    if (unknown)
-        t->bpe.unknown = tokenizer_id(t, unknown);
-    return true;
-}
-
-static bool load_pre_tokenizer(Tokenizer *t, const json_t *doc, const char *file, Error *e)
-{
-    const json_t *p = json_object_get(doc, "pre_tokenizer");
-    bool split;
-    if (!expect_type(doc, "pre_tokenizer", "ByteLevel", file, e) ||
-        !json_get_flag(p, "add_prefix_space", true, &t->bpe.prefix_space, file, e) ||
-        !json_get_flag(p, "use_regex", true, &split, file, e))
-        return false;
-    t->bpe.whole_piece = !split;
-    return true;
-}
-
-static bool load_bpe(Tokenizer *t, const json_t *doc, const char *file, Error *e)
-{
-    static const char *const OFF[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix",
-                                      "byte_fallback", "ignore_merges"};
-    const json_t *model = json_object_get(doc, "model");
-    for (size_t i = 0; i < sizeof OFF / sizeof *OFF; i++)
-        if (!expect_off(model, OFF[i], file, e))
-            return false;
-    return expect_type(doc, "normalizer", "", file, e) &&
-           expect_type(doc, "decoder", "ByteLevel", file, e) &&
-           load_vocab(t, json_object_get(model, "vocab"), file, e) &&
-           load_merges(t, json_object_get(model, "merges"), file, e) &&
-           load_unknown(t, model, file, e) && load_pre_tokenizer(t, doc, file, e);
-}
-
-/* --- what all kinds share: added tokens, template ----------------------------------------------- */
+/* --- added tokens, template --------------------------------------------------------------------- */
 
 bool load_added_flags(const json_t *o, AddedToken *flags, const char *where, Error *e)
 {
@@ -129,7 +52,7 @@ bool load_added_flags(const json_t *o, AddedToken *flags, const char *where, Err
            json_get_flag(o, "lstrip", false, &flags->lstrip, where, e) &&
            json_get_flag(o, "rstrip", false, &flags->rstrip, where, e) &&
            json_get_flag(o, "normalized", true, &flags->normalized, where, e) &&
-           expect_off(o, "single_word", where, e);
+           load_expect_off(o, "single_word", where, e);
 }
 
 static bool load_added(Tokenizer *t, const json_t *doc, const char *file, Error *e)
@@ -202,7 +125,7 @@ static bool load_cls_sep(Tokenizer *t, const json_t *p, const char *file, Error 
 
 static bool load_post_processor(Tokenizer *t, const json_t *p, const char *file, Error *e)
 {
-    const char *type = part_type(p);
+    const char *type = load_part_type(p);
     if (!*type || strcmp(type, "ByteLevel") == 0) /* ByteLevel here only moves offsets */
         return true;
     if (t->prefix_n + t->suffix_n > 0)
@@ -223,19 +146,29 @@ static bool load_post_processor(Tokenizer *t, const json_t *p, const char *file,
 
 /* --- the file ----------------------------------------------------------------------------------- */
 
+static const TokenizerKind *find_kind(const char *name)
+{
+    static const TokenizerKind *const KINDS[] = {&KIND_BPE};
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
+        if (strcmp(KINDS[i]->name, name) == 0)
+            return KINDS[i];
+    return NULL;
+}
+
 static bool load_document(Tokenizer *t, const json_t *doc, const char *file, Error *e)
 {
     const json_t *model = json_object_get(doc, "model");
-    const char *type = part_type(model);
+    const char *type = load_part_type(model);
     if (!json_is_object(model))
         return error_set(e, ERR_BAD_MODEL, "%s: model: expected an object", file);
     /* Files older than tokenizers 0.10 do not name the type. */
     if (!json_object_get(model, "type") && json_object_get(model, "merges"))
         type = "BPE";
-    if (strcmp(type, "BPE") != 0)
+    t->kind = find_kind(type);
+    if (!t->kind)
         return error_set(e, ERR_BAD_MODEL, "%s: model.type: expected \"BPE\", got \"%.40s\"", file,
                          type);
-    return load_bpe(t, doc, file, e) && load_added(t, doc, file, e) &&
+    return t->kind->load(t, doc, file, e) && load_added(t, doc, file, e) &&
            load_post_processor(t, json_object_get(doc, "post_processor"), file, e);
 }
 

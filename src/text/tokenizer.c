@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "text/kind.h"
+#include "text/load.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 

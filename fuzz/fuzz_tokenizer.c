@@ -1,0 +1,104 @@
+/* Two modes, chosen by the first byte: the rest is a tokenizer.json to load and use, or a text that
+ * must come back unchanged through a small vocabulary. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static void check(bool ok, const char *what)
+{
+    if (ok)
+        return;
+    fprintf(stderr, "fuzz_tokenizer: %s\n", what);
+    abort();
+}
+
+/* All bytes, a few merges, two special tokens and one that is not. */
+static Tokenizer *small_tokenizer(void)
+{
+    static const char REST[] =
+        "\"th\":256,\"the\":257,\"aa\":258,\"aaaa\":259,\"\xc4\xa0"
+        "a\":260,\"\xc4\xa0\xc4\xa0\":261},"
+        "\"merges\":[\"t h\",\"th e\",\"a a\",\"aa aa\",\"\xc4\xa0 a\",\"\xc4\xa0 \xc4\xa0\"]},"
+        "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"
+        "\"decoder\":{\"type\":\"ByteLevel\"},\"added_tokens\":["
+        "{\"id\":262,\"content\":\"<s>\",\"special\":true},"
+        "{\"id\":263,\"content\":\"<se\",\"special\":true,\"normalized\":false},"
+        "{\"id\":264,\"content\":\"ab\"}]}";
+    StrBuf json = {0};
+    uint32_t next = 0x100;
+    strbuf_puts(&json, "{\"model\":{\"type\":\"BPE\",\"vocab\":{");
+    for (uint32_t b = 0; b < 256; b++) {
+        bool own = (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || b >= 0xae;
+        strbuf_printf(&json, "\"\\u%04x\":%u,", own ? b : next++, b);
+    }
+    strbuf_puts(&json, REST);
+    Error e = {0};
+    Tokenizer *t = tokenizer_parse(json.data, json.len, "small", &e);
+    check(t != NULL, e.message);
+    strbuf_free(&json);
+    return t;
+}
+
+/* Whatever loads can be used, and says why when it does not load. */
+static void try_file(const char *json, size_t n)
+{
+    static const char TEXT[] = "a photo of</s> it's 12  the <s>caf\xc3\xa9 \xf0\x9f\x98\x80 ab";
+    Error e = {0};
+    Ids ids = {0};
+    StrBuf out = {0};
+    Tokenizer *t = tokenizer_parse(json, n, "tokenizer.json", &e);
+    check((t != NULL) == (e.code == ERR_NONE), "an error without a message, or the reverse");
+    if (!t)
+        return;
+    check(tokenizer_encode(t, TEXT, strlen(TEXT), true, false, &ids, &e), e.message);
+    check(tokenizer_decode(t, ids.id, ids.n, false, &out), "decode failed");
+    check(out.len == 0 || utf8_invalid(out.data, out.len) < 0, "decoded text is not UTF-8");
+    tokenizer_truncate(t, &ids, 3, true);
+    ids_free(&ids);
+    strbuf_free(&out);
+    tokenizer_free(t);
+}
+
+static void try_text(const Tokenizer *t, const char *s, size_t n)
+{
+    Error e = {0};
+    Ids ids = {0};
+    StrBuf out = {0}, lossy = {0};
+    bool valid = utf8_invalid(s, n) < 0;
+    for (int split = 0; split < 2; split++) {
+        ids.n = out.len = 0;
+        check(tokenizer_encode(t, s, n, true, split, &ids, &e) == valid, "invalid UTF-8 taken");
+        check(tokenizer_decode(t, ids.id, ids.n, false, &out), "decode failed");
+        check(!valid || (out.len == n && (n == 0 || memcmp(out.data, s, n) == 0)), "text changed");
+    }
+    utf8_add_lossy(&lossy, s, n);
+    check(!lossy.len || utf8_invalid(lossy.data, lossy.len) < 0, "lossy text is not UTF-8");
+    if (lossy.len) {
+        size_t k = text_cleanup(lossy.data, lossy.len);
+        check(text_strip(lossy.data, k) <= k && k <= lossy.len, "clean-up made the text longer");
+    }
+    ids_free(&ids);
+    strbuf_free(&out);
+    strbuf_free(&lossy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    static Tokenizer *small;
+    if (!small)
+        small = small_tokenizer();
+    size_t in_use = mem_in_use();
+    if (n > 0 && data[0] % 2 == 0)
+        try_file((const char *)data + 1, n - 1);
+    else if (n > 0)
+        try_text(small, (const char *)data + 1, n - 1);
+    check(mem_in_use() == in_use, "memory leaked");
+    return 0;
+}
