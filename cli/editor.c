@@ -126,11 +126,12 @@ static void open_edit(Editor *e)
     el_set(e->edit, EL_CLIENTDATA, e);
     el_set(e->edit, EL_PROMPT, show_prompt);
     el_set(e->edit, EL_EDITOR, "emacs");
-    el_set(e->edit, EL_ADDFN, "give-up-line", "give the line up", give_up);
+    /* el_set would leak the two names: it hands copies on that nobody frees. */
+    el_wset(e->edit, EL_ADDFN, L"give-up-line", L"give the line up", give_up);
     el_set(e->edit, EL_BIND, "^C", "give-up-line", NULL);
     el_set(e->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     /* While a line is edited Control-C is a key; while an answer is generated it is a signal. */
-    el_set(e->edit, EL_SETTY, "-d", "intr=", NULL);
+    el_set(e->edit, EL_SETTY, "-d", "-isig", NULL);
     open_history(e);
     el_source(e->edit, NULL);
 }

@@ -32,7 +32,8 @@ const Option options[OPT_COUNT] = {
          "f32: weights as stored, products and sums in f32 (bit for bit the same everywhere in "
          "text); bf16, f16: reduced products allowed; int8, int4: quantised while loading "
          "(default: weights as stored, the fastest kernels for them)"},
-    [OPT_THREADS] = {"threads", 't', KIND_WHOLE, "N", 1, 1024, COMPUTES | BIT(DOCTOR), model_group,
+    [OPT_THREADS] = {"threads", 't', KIND_WHOLE, "N", 1, 1024, COMPUTES | BIT(DOCTOR) | BIT(SHOW),
+                     model_group,
                      "threads to compute with (default: all processors this process may use)"},
 
     [OPT_PROMPT] = {"prompt", 'p', KIND_TEXT, "TEXT", 0, 0, ANSWERS, prompt_group,

@@ -143,8 +143,8 @@ static int unknown_verb(char *const *words, int count)
     if (!debug && access(words[0], R_OK) == 0)
         return usage_error("unknown command %s; did you mean blip2 caption %s?", words[0],
                            words[0]);
-    return usage_error("unknown command %s%s; see blip2 --help", debug ? "debug " : "",
-                       words[debug ? 1 : 0]);
+    return usage_error("unknown command %s%s; see blip2 %s", debug ? "debug " : "",
+                       words[debug ? 1 : 0], debug ? "help debug" : "--help");
 }
 
 /* Options that the command does not take. */
@@ -164,8 +164,9 @@ static int check_operands(const Args *args)
         return usage_error("%s: too few arguments, expected blip2 %s %s", verb->name, verb->name,
                            verb->operands);
     if (verb->most >= 0 && args->count > verb->most)
-        return usage_error("%s: superfluous argument '%s', expected blip2 %s %s", verb->name,
-                           args->operands[verb->most], verb->name, verb->operands);
+        return usage_error("%s: superfluous argument '%s', expected blip2 %s%s%s", verb->name,
+                           args->operands[verb->most], verb->name, *verb->operands ? " " : "",
+                           verb->operands);
     return 0;
 }
 
