@@ -1,0 +1,100 @@
+#!/usr/bin/env bats
+load common
+
+@test "every question of the samples" {
+    jq -r '.file as $f | .questions[] | [$f, .[0], .[1]] | @tsv' "$CASES" >"$T/questions"
+    [ "$(wc -l <"$T/questions")" -gt 20 ]
+    while IFS=$'\t' read -r file question answer; do
+        got=$("$BLIP2" ask "$file" "$question")
+        [ "$got" = "$answer" ] || { echo "$file: $question: expected $answer, got $got"; return 1; }
+    done <"$T/questions"
+}
+
+@test "one question about several pictures" {
+    blip2 ask scene000.png scene001.png "is there a phone in the picture?"
+    [ "$status" -eq 0 ]
+    [ "$(head -1 "$T/out")" = "scene000.png: yes" ]
+    [ "$(wc -l <"$T/out")" -eq 2 ]
+}
+
+@test "--json" {
+    blip2 ask --json scene000.png "is there a phone in the picture?"
+    [ "$status" -eq 0 ]
+    jq -e '.image == "scene000.png" and .text == "yes" and .question == "is there a phone in the picture?"
+        and (.token_ids | type) == "array" and (.timings_ms.total > 0)' <<<"$out"
+}
+
+@test "--prompt and --raw-prompt" {
+    blip2 ask scene003.png "what is on the right?" --prompt "Question: {} Short answer:"
+    [ "$out" = "a cow" ]
+    blip2 ask scene003.png "" --raw-prompt "Question: what is on the right? Answer:"
+    [ "$out" = "a cow" ]
+    blip2 ask scene003.png "x" --prompt "{}" --raw-prompt "x"
+    failed 2 "*exclude each other"
+}
+
+@test "a question that is not UTF-8 is an error of one line" {
+    blip2 ask scene000.png "$(printf 'is \377 there?')"
+    failed 1 "*UTF-8*"
+}
+
+@test "a question of 100 kB is cut, and that is said" {
+    blip2 ask scene000.png "$(head -c 100000 /dev/zero | tr '\0' 'a')"
+    [ "$status" -eq 0 ]
+    [ "$(wc -l <"$T/out")" -eq 1 ]
+    one_error
+}
+
+@test "an empty question" {
+    blip2 ask scene000.png ""
+    [ "$status" -eq 0 ]
+    [ "$(wc -l <"$T/out")" -eq 1 ]
+}
+
+@test "chat reads lines from a script and keeps the dialogue" {
+    printf 'what is on the right?\n\nwhat color is the background?\n' >"$T/in"
+    blip2 chat scene003.png <"$T/in"
+    [ "$status" -eq 0 ]
+    [ -z "$err" ]
+    [ "$out" = "a cow
+purple" ]
+}
+
+@test "chat: /image, /reset, /quit" {
+    printf 'what is in the picture?\n/image scene002.png\nwhat is in the picture?\n/reset\n/quit\nnever\n' >"$T/in"
+    blip2 chat scene001.png <"$T/in"
+    [ "$status" -eq 0 ]
+    [ "$out" = "two strawberries
+a rabbit" ]
+}
+
+@test "chat: a bad picture and a bad command are said, the dialogue goes on" {
+    printf '/image nix.png\n/imge x\nwhat is in the picture?' >"$T/in"
+    blip2 chat scene001.png <"$T/in"
+    [ "$status" -eq 3 ]
+    [ "$out" = "two strawberries" ]
+    [[ $err == *"nix.png"*"did you mean /image"* ]]
+}
+
+@test "chat: a long dialogue does not run out of positions" {
+    for i in $(seq 30); do echo "what is in the picture?"; done >"$T/in"
+    blip2 chat scene001.png <"$T/in"
+    [ "$status" -eq 0 ]
+    [ "$(wc -l <"$T/out")" -eq 30 ]
+}
+
+@test "chat --json" {
+    echo "what is in the picture?" >"$T/in"
+    blip2 chat --json scene001.png <"$T/in"
+    jq -e '.image == "scene001.png" and .question == "what is in the picture?" and .text == "two strawberries"' <<<"$out"
+}
+
+@test "chat with a terminal edits lines and keeps a history" {
+    command -v script >/dev/null || skip "needs script(1)"
+    [ "$("$BLIP2" doctor --json | jq -r .line_editing)" = libedit ] || skip "no line editing"
+    { sleep 1; printf 'what is in the picturf\177e?\r'; sleep 2; printf '/quit\r'; sleep 1; } |
+        TERM=xterm script -qec "$BLIP2 chat scene001.png" /dev/null >"$T/out"
+    grep -q "two strawberries" "$T/out"
+    grep -q "picture?" "$XDG_STATE_HOME/blip2/chat_history" ||
+        grep -q 'what' "$XDG_STATE_HOME/blip2/chat_history"
+}

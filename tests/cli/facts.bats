@@ -1,0 +1,57 @@
+#!/usr/bin/env bats
+# show, doctor, bench.
+load common
+
+@test "show: the same facts as text and as JSON" {
+    blip2 show --json
+    [ "$status" -eq 0 ]
+    jq -e '.parameters > 6000000 and .weight_bytes > 13000000 and .image_size == 96 and .query_tokens == 16
+        and .vocabulary == 588 and .missing == null and (.parts | length) >= 4
+        and ([.parts[].parameters] | add) == .parameters' <<<"$out"
+    [ "$("$BLIP2" show scenes --json | jq -c 'del(.memory_available)')" = "$(jq -c 'del(.memory_available)' <<<"$out")" ]
+    facts=$out
+    blip2 show "$ROOT/models/scenes"
+    [ "$status" -eq 0 ]
+    grep -q "$(jq -r .architecture <<<"$facts" | cut -c 1-20)" <<<"$out"
+    grep -q "588 tokens" <<<"$out"
+    [ "$(awk '{ if (length > n) n = length } END { print n }' "$T/out")" -le 80 ]
+}
+
+@test "doctor" {
+    blip2 doctor
+    [ "$status" -eq 0 ]
+    [ -z "$err" ]
+    grep -q "kernel set" <<<"$out"
+    grep -q "embedded model" <<<"$out"
+    blip2 doctor --json
+    jq -e '(.machine.cpu | length) > 0 and (.isas | index("portable")) != null and .machine.peak_gops.f32 > 0
+        and .machine.read_gbs.mapped > 0 and .memory > 0 and (.embedded_model | type) == "string"' <<<"$out"
+}
+
+@test "doctor follows BLIP2_ISA" {
+    [ "$(BLIP2_ISA=portable "$BLIP2" doctor --json | jq -r .machine.isa)" = portable ]
+}
+
+@test "bench: table and JSON" {
+    blip2 bench --json --repeat 1 --threads 1
+    [ "$status" -eq 0 ]
+    jq -e '(.machine | has("cpu") and has("isa") and .threads == 1)
+        and (.machine.peak_gops | keys) == ["bf16","f32","fp16","int8"]
+        and (.machine.read_gbs | keys) == ["huge","mapped"]
+        and (.stages | keys) == ["caption","decode","decode_beam5","encode","gemm","prefill","preprocess","qformer"]
+        and ([.stages[].ms] | min) > 0 and (.stages.gemm | has("kernel") and has("gops") and has("of_peak"))
+        and (.stages.decode | has("gbs"))
+        and .weights_bytes > 13000000 and .peak_rss_bytes > 0 and .load_ms > 0 and (.dtype | length) > 0' <<<"$out"
+    blip2 bench --repeat 1
+    [ "$status" -eq 0 ]
+    [ "$(awk '{ if (length > n) n = length } END { print n }' "$T/out")" -le 80 ]
+}
+
+@test "bench: an unknown synthetic type" {
+    blip2 bench --synthetic blip2-opt-99b
+    [ "$status" -eq 2 ] || [ "$status" -eq 4 ]
+    one_error
+    [[ $err == *blip2-opt-99b* ]]
+    blip2 bench --synthetic opt-2.7b -m scenes
+    failed 2 "*exclude each other"
+}

@@ -1,0 +1,170 @@
+#!/usr/bin/env bats
+# Bad input at the level of the command: one line, the documented exit code, the others still done.
+load common
+
+bad() {
+    blip2 caption "$1"
+    failed 1 "*$1: *"
+}
+
+@test "missing picture" {
+    bad nix.png
+}
+
+@test "directory, empty file, device" {
+    bad "$T"
+    : >"$T/empty.png"
+    bad "$T/empty.png"
+    bad /dev/null
+}
+
+@test "unreadable picture" {
+    [ "$(id -u)" -ne 0 ] || skip "root reads everything"
+    cp scene000.png "$T/secret.png"
+    chmod 0 "$T/secret.png"
+    bad "$T/secret.png"
+}
+
+@test "truncated picture" {
+    head -c 3000 scene000.png >"$T/short.png"
+    bad "$T/short.png"
+}
+
+@test "garbage, and text with the name of a picture" {
+    head -c 5000 "$ROOT/models/scenes/tokenizer.json" >"$T/garbage.jpg"
+    bad "$T/garbage.jpg"
+}
+
+@test "a header of 100000 x 100000 is refused at once" {
+    bad "$IMAGES/malformed/p_dims_100000.png"
+}
+
+@test "every malformed picture of the test data: no crash, a line for each" {
+    mapfile -t list < <(find "$IMAGES/malformed" -type f | LC_ALL=C sort)
+    blip2 caption --json "${list[@]}"
+    [ "$status" -eq 1 ] || [ "$status" -eq 3 ]
+    [ "$(wc -l <"$T/out")" -eq "${#list[@]}" ]
+    [ "$(jq -r .image <"$T/out")" = "$(printf '%s\n' "${list[@]}")" ]
+    [ "$(jq 'select(.error)' -c <"$T/out" | wc -l)" -eq "$(wc -l <"$T/err")" ]
+    [ -z "$(grep -v '^blip2: ' "$T/err")" ]
+}
+
+@test "a wrong extension does not matter" {
+    cp scene003.png "$T/really.jpg"
+    blip2 caption "$T/really.jpg"
+    [ "$status" -eq 0 ]
+    [ "$out" = "a cat to the left of a cow on a purple background" ]
+}
+
+@test "the others are still done: exit code 3, results in order" {
+    blip2 caption scene001.png nix.png scene002.png "$T"
+    [ "$status" -eq 3 ]
+    [ "$out" = "scene001.png: two strawberries on a gray background
+scene002.png: a rabbit on a blue background" ]
+    [ "$(wc -l <"$T/err")" -eq 2 ]
+    [ "$(grep -c 'nix.png: ' "$T/err")" -eq 1 ]
+}
+
+@test "with --json a failed picture has its object" {
+    blip2 caption --json nix.png scene002.png
+    [ "$status" -eq 3 ]
+    jq -se '.[0].image == "nix.png" and (.[0].error | type) == "string" and .[1].text == "a rabbit on a blue background"' "$T/out"
+}
+
+@test "empty standard input" {
+    blip2 caption - </dev/null
+    [ "$status" -eq 1 ]
+    one_error
+}
+
+@test "no such model: exit code 4" {
+    blip2 caption -m "$T/nix" scene000.png
+    failed 4 "*nix*"
+    blip2 show no-such-model
+    failed 4 "*no-such-model*"
+}
+
+@test "an empty directory is no good model" {
+    mkdir "$T/empty"
+    blip2 caption -m "$T/empty" scene000.png
+    [ "$status" -eq 4 ] || [ "$status" -eq 5 ]
+    one_error
+}
+
+@test "truncated weights: exit code 5, file named" {
+    cp -r "$ROOT/models/scenes" "$T/model"
+    chmod -R u+w "$T/model"
+    head -c 5000000 "$ROOT/models/scenes/model.safetensors" >"$T/model/model.safetensors"
+    blip2 caption -m "$T/model" scene000.png
+    failed 5 "*model.safetensors: *"
+}
+
+@test "garbage config: exit code 5, file named" {
+    cp -r "$ROOT/models/scenes" "$T/model"
+    chmod -R u+w "$T/model"
+    echo '{"model_type": ' >"$T/model/config.json"
+    blip2 caption -m "$T/model" scene000.png
+    failed 5 "*config.json: *"
+}
+
+@test "missing tokenizer: caption fails, show says it, debug run works" {
+    cp -r "$ROOT/models/scenes" "$T/model"
+    chmod -R u+w "$T/model"
+    rm "$T/model"/tokenizer*
+    blip2 caption -m "$T/model" scene000.png
+    failed 5 "*tokenizer*"
+    blip2 show "$T/model" --json
+    [ "$status" -eq 0 ]
+    jq -e '.tokenizer == null and (.missing | contains("tokenizer"))' <<<"$out"
+    blip2 debug run "$T/model" --pixels scene000.png --ids 2 --generate
+    [ "$status" -eq 0 ]
+}
+
+@test "disk full on output: exit code 1, one line" {
+    status=0
+    "$BLIP2" caption scene000.png scene001.png 2>"$T/err" >/dev/full || status=$?
+    err=$(cat "$T/err")
+    [ "$status" -eq 1 ]
+    one_error
+    [[ $err == "blip2: standard output: No space left on device" ]]
+    for verb in "show" "doctor" "help" "help man" "--version"; do
+        status=0
+        "$BLIP2" $verb 2>"$T/err" >/dev/full || status=$?
+        [ "$status" -eq 1 ]
+        err=$(cat "$T/err")
+        one_error
+    done
+}
+
+@test "closed pipe: exit code 1, one line" {
+    { status=0; "$BLIP2" caption --batch 1 --json scene0*.png scene0*.png 2>"$T/err" || status=$?; echo $status >"$T/status"; } | head -c 1 >/dev/null
+    [ "$(cat "$T/status")" -eq 1 ]
+    err=$(cat "$T/err")
+    one_error
+    [[ $err == "blip2: standard output: Broken pipe" ]]
+}
+
+@test "what was printed before a failure stays" {
+    blip2 caption --batch 1 scene001.png nix.png
+    [ "$status" -eq 3 ]
+    [ "$out" = "scene001.png: two strawberries on a gray background" ]
+}
+
+@test "allocation failures: exit code 6 or done, one line, no crash" {
+    for n in 1 2 3 5 8 13 21 34 55 89 144 233 377 610 987 1597 2584; do
+        blip2 caption --num-beams 2 --fail-alloc $n scene003.png
+        if [ "$status" -eq 0 ]; then
+            [ "$out" = "a cat to the left of a cow on a purple background" ]
+        else
+            echo "$n: $status $err"
+            failed 6 "*memory*"
+        fi
+    done
+}
+
+@test "disk full on --dump and -o" {
+    blip2 debug preprocess scene000.png --u8 /dev/full
+    failed 1 "blip2: /dev/full: No space left on device"
+    blip2 debug preprocess scene000.png -o "$T/no/such/x.npy"
+    failed 1 "*x.npy*"
+}
