@@ -1,7 +1,10 @@
 /* ckpt/ckpt.h: find a model, open its weights, look tensors up by name.
  *
  * A Checkpoint is a set of named tensors in mapped files. It knows nothing of models. Files come
- * from strangers: every offset, size and name is checked before use, and nothing is copied. */
+ * from strangers: every offset, size and name is checked before use, and nothing is copied.
+ *
+ * A file must stay as it is while it is open: one that shrinks after it was mapped ends the process
+ * with SIGBUS, and nothing here can prevent that. */
 #ifndef CKPT_CKPT_H
 #define CKPT_CKPT_H
 
@@ -28,7 +31,9 @@ typedef struct Checkpoint Checkpoint;
 
 /* Opens all weights of a directory: model.safetensors, or model.safetensors.index.json with its
  * shards. Errors: ERR_NO_MODEL (no such directory, no weights in it), ERR_BAD_MODEL, ERR_MEMORY.
- * Checks of checkpoints.md 3 and 4. Free with ckpt_close; tensors point into it. */
+ * Checks of checkpoints.md 3 and 4. Tensors of a shard that the index does not name are kept, unless
+ * another one has the name: whoever reports what is left unused sees them. Free with ckpt_close;
+ * tensors point into it. */
 Checkpoint *ckpt_open(const char *dir, Error *e);
 void ckpt_close(Checkpoint *c);
 
@@ -38,7 +43,9 @@ Checkpoint *ckpt_open_file(const char *path, Error *e);
 const char *ckpt_path(const Checkpoint *c);
 size_t ckpt_count(const Checkpoint *c);
 CkptTensor *ckpt_at(Checkpoint *c, size_t i); /* in order of name */
-CkptTensor *ckpt_find(Checkpoint *c, const char *name); /* NULL: not there */
+/* By the name in current Hugging Face files; older spellings (ckpt/names.h) are tried after it, so
+ * the tensor's own name may differ. NULL: not there. */
+CkptTensor *ckpt_find(Checkpoint *c, const char *name);
 
 /* As ckpt_find, and marks it used: what is left over can then be reported. */
 CkptTensor *ckpt_take(Checkpoint *c, const char *name);
@@ -48,9 +55,10 @@ void ckpt_prefetch(Checkpoint *c);
 
 /* Where a model named on the command line lives: an existing directory is itself; otherwise a name
  * is looked for in $BLIP2_MODELS (colon-separated), the build tree's models/, the installed
- * prefix's share/blip2/models, and share/blip2/models beside the running program's bin/. NULL
- * name: "scenes". A zoo name that is not here gets ERR_NO_MODEL with what to do. The path is
- * mem_alloc'd. */
+ * prefix's share/blip2/models, share/blip2/models beside the running program's bin/, and Hugging
+ * Face's cache (a repository's name or a published model's, ckpt/hub.h). NULL name: "scenes", never
+ * a directory of that name that happens to be here. A published model that is not on this machine
+ * gets ERR_NO_MODEL with what to do. The path is mem_alloc'd. */
 char *model_find(const char *name, Error *e);
 
 /* NPY (float32, C order) for dumps and goldens. */

@@ -142,9 +142,25 @@ static void drop_copies(Checkpoint *c, const json_t *map)
     c->list.n = kept;
 }
 
+/* Mapped, since that takes regular files only: a pipe of that name would never end. */
+static json_t *load_index(const char *path, Error *e)
+{
+    MappedFile f;
+    json_t *doc = NULL;
+    if (!file_map(&f, path, ERR_BAD_MODEL, e))
+        return NULL;
+    if (f.size > INDEX_MAX)
+        error_set(e, ERR_BAD_MODEL, "%s: file: expected at most %d bytes, got %zu", path, INDEX_MAX,
+                  f.size);
+    else
+        doc = json_parse(f.data ? (const char *)f.data : "", f.size, path, ERR_BAD_MODEL, e);
+    file_unmap(&f);
+    return doc;
+}
+
 bool index_open(Checkpoint *c, const char *dir, const char *index_path, Error *e)
 {
-    json_t *doc = json_load_path(index_path, INDEX_MAX, ERR_BAD_MODEL, e);
+    json_t *doc = load_index(index_path, e);
     if (!doc)
         return false;
     const json_t *map = json_object_get(doc, "weight_map");

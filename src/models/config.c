@@ -10,16 +10,20 @@ enum { FILE_MAX = 1 << 20 }; /* bytes; config.json has some thousand */
 static const char *const NAMES[CONFIG_FILES] = {
     "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"};
 
-/* A file that is not there leaves *t empty. */
-static bool read_text(ConfigText *t, const char *dir, const char *name, Error *e)
+/* A file that is not there leaves *t empty. Mapped, since that takes regular files only: a pipe of
+ * that name would never end. */
+static bool map_text(ConfigText *t, MappedFile *f, const char *dir, const char *name, Error *e)
 {
     char *path = path_join(dir, name);
     if (!path)
         return error_memory(e, dir, strlen(dir));
     bool ok = true;
     if (file_exists(path)) {
-        t->text = (char *)file_read(path, FILE_MAX, &t->size, ERR_BAD_MODEL, e);
-        ok = t->text != NULL;
+        ok = file_map(f, path, ERR_BAD_MODEL, e);
+        if (ok && f->size > FILE_MAX)
+            ok = error_set(e, ERR_BAD_MODEL, "%s: file: expected at most %d bytes, got %zu", path,
+                           FILE_MAX, f->size);
+        *t = (ConfigText){f->data ? (const char *)f->data : "", f->size};
     }
     mem_free(path);
     return ok;
@@ -85,19 +89,20 @@ static bool read_licence(ModelConfig *c, const char *dir, Error *e)
 bool config_load(ModelConfig *c, const char *dir, Error *e)
 {
     ConfigText texts[CONFIG_FILES] = {0};
+    MappedFile files[CONFIG_FILES] = {0};
     bool ok = true;
     *c = (ModelConfig){0};
     if (!file_is_dir(dir))
         return error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got %s", dir,
                          file_exists(dir) ? "something else" : "nothing of that name");
     for (int i = 0; i < CONFIG_FILES && ok; i++)
-        ok = read_text(&texts[i], dir, NAMES[i], e);
+        ok = map_text(&texts[i], &files[i], dir, NAMES[i], e);
     if (ok && !texts[CONFIG_MODEL].text)
         ok = error_set(e, ERR_NO_MODEL,
                        "%s: config.json: expected a Hugging Face model directory, got no such file",
                        dir);
     ok = ok && config_parse(c, texts, dir, e) && read_licence(c, dir, e);
     for (int i = 0; i < CONFIG_FILES; i++)
-        mem_free((void *)(uintptr_t)texts[i].text);
+        file_unmap(&files[i]);
     return ok;
 }

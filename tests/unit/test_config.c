@@ -417,6 +417,10 @@ static void directories(void **state)
     put_text("config.json", big);
     assert_false(config_load(&c, scratch, &e));
     check_error(&e, ERR_BAD_MODEL, at("config.json"), "at most 1048576 bytes", NULL);
+    put_text("config.json", "");
+    e = (Error){0};
+    assert_false(config_load(&c, scratch, &e));
+    check_error(&e, ERR_BAD_MODEL, at("config.json"), "bad JSON", NULL);
 }
 
 static void licences(void **state)
