@@ -17,7 +17,9 @@ HEAD
         {
             split($1, end, /\.\./)
             class = $2 == "L" ? "LETTER" : $2 == "N" ? "NUMBER" : "SPACE"
-            printf "%s{0x%s, 0x%s, CLASS_%s},", n++ % 2 ? " " : "\n    ", end[1], end[2], class
+            gap = n % 2 ? " " : (n ? "\n    " : "    ")
+            n++
+            printf "%s{0x%s, 0x%s, CLASS_%s},", gap, end[1], end[2], class
         }
         END { print "" }' data/unicode/gpt2_classes.txt
     cat <<'TAIL'

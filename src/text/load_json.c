@@ -148,11 +148,11 @@ static bool load_post_processor(Tokenizer *t, const json_t *p, const char *file,
 
 static const TokenizerKind *find_kind(const char *name)
 {
-    static const TokenizerKind *const KINDS[] = {&KIND_BPE};
-    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
-        if (strcmp(KINDS[i]->name, name) == 0)
-            return KINDS[i];
-    return NULL;
+    static const TokenizerKind *const KINDS[] = {&KIND_BPE, NULL};
+    const TokenizerKind *const *kind = KINDS;
+    while (*kind && strcmp((*kind)->name, name) != 0)
+        kind++;
+    return *kind;
 }
 
 static bool load_document(Tokenizer *t, const json_t *doc, const char *file, Error *e)

@@ -3,7 +3,6 @@
 
 /* clang-format off */
 const UnicodeRange UNICODE_RANGES[] = {
-
     {0x0009, 0x000D, CLASS_SPACE}, {0x0020, 0x0020, CLASS_SPACE},
     {0x0030, 0x0039, CLASS_NUMBER}, {0x0041, 0x005A, CLASS_LETTER},
     {0x0061, 0x007A, CLASS_LETTER}, {0x0085, 0x0085, CLASS_SPACE},
