@@ -2,12 +2,20 @@
 #include "task/decode.h"
 
 #include <math.h>
+#include <string.h>
 #include "base/rng.h"
 
 static bool better(const Cand *a, const Cand *b)
 {
     return a->key > b->key || (a->key == b->key && a->index < b->index);
 }
+
+static bool worse(const Cand *a, const Cand *b)
+{
+    return better(b, a);
+}
+
+typedef bool Order(const Cand *a, const Cand *b);
 
 static void swap(Cand *a, Cand *b)
 {
@@ -16,24 +24,24 @@ static void swap(Cand *a, Cand *b)
     *b = t;
 }
 
-/* Restores the heap below i: no child may be worse than its parent. */
-static void sift_down(Cand *c, int n, int i)
+/* Restores a heap below i: nothing may lie under what it comes before. */
+static inline void sift_down(Cand *c, int n, int i, Order *before)
 {
     for (;;) {
-        int worst = i;
+        int first = i;
         for (int child = 2 * i + 1; child <= 2 * i + 2 && child < n; child++)
-            if (better(&c[worst], &c[child]))
-                worst = child;
-        if (worst == i)
+            if (before(&c[child], &c[first]))
+                first = child;
+        if (first == i)
             return;
-        swap(&c[i], &c[worst]);
-        i = worst;
+        swap(&c[i], &c[first]);
+        i = first;
     }
 }
 
 static void sift_up(Cand *c, int i)
 {
-    while (i > 0 && better(&c[(i - 1) / 2], &c[i])) {
+    while (i > 0 && worse(&c[i], &c[(i - 1) / 2])) {
         swap(&c[i], &c[(i - 1) / 2]);
         i = (i - 1) / 2;
     }
@@ -46,7 +54,7 @@ void top_push(Top *t, Cand c)
         sift_up(t->cand, t->n++);
     } else if (better(&c, &t->cand[0])) {
         t->cand[0] = c;
-        sift_down(t->cand, t->n, 0);
+        sift_down(t->cand, t->n, 0, worse);
     }
 }
 
@@ -54,7 +62,7 @@ void top_sort(Top *t)
 {
     for (int n = t->n - 1; n > 0; n--) {
         swap(&t->cand[0], &t->cand[n]);
-        sift_down(t->cand, n, 0);
+        sift_down(t->cand, n, 0, worse);
     }
 }
 
@@ -68,23 +76,25 @@ static float kth_score(const float *row, int vocab, int k, Cand *scratch)
     return top.cand[0].score;
 }
 
-/* Best first, cut where the mass above reaches p. Equal to the reference's cut from below: an id is
- * dropped when it and everything less likely have at most 1 - p together. */
+/* Keeps the best until their mass reaches p. Equal to the reference's cut from below: an id is
+ * dropped when it and everything less likely have at most 1 - p together. Only what stays is
+ * sorted: the best are taken off a heap, to the array's end, and moved to its start. */
 static int cut_nucleus(Cand *cand, int n, double p, int min_keep)
 {
-    Top all = {cand, n, n};
     for (int i = n / 2; i-- > 0;)
-        sift_down(cand, n, i);
-    top_sort(&all);
-    double total = 0, above = 0;
+        sift_down(cand, n, i, better);
+    double best = n ? cand[0].key : 0, total = 0, above = 0;
     for (int i = 0; i < n; i++)
-        total += exp(cand[i].key - cand[0].key);
-    for (int i = 0; i < n; i++) {
-        if (i >= min_keep && above >= p * total)
-            return i;
-        above += exp(cand[i].key - cand[0].key);
+        total += exp(cand[i].key - best);
+    int kept = 0;
+    while (kept < n && (kept < min_keep || above < p * total)) {
+        above += exp(cand[0].key - best);
+        kept++;
+        swap(&cand[0], &cand[n - kept]);
+        sift_down(cand, n - kept, 0, better);
     }
-    return n;
+    memmove(cand, cand + n - kept, (size_t)kept * sizeof(*cand));
+    return kept;
 }
 
 int warp_row(const Decoder *d, int min_keep, Cand *cand)
