@@ -11,3 +11,16 @@ foreach(source ${UNIT_TESTS})
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600)
 endforeach()
+
+# The example, against the shared library as a stranger would link it.
+add_executable(example_caption examples/caption.c)
+target_include_directories(example_caption PRIVATE include)
+target_link_libraries(example_caption PRIVATE blip2_shared)
+add_test(NAME example_caption COMMAND example_caption
+         ${CMAKE_SOURCE_DIR}/models/scenes/samples/scene002.png)
+set_tests_properties(example_caption PROPERTIES
+  PASS_REGULAR_EXPRESSION "scene002.png: a rabbit on a blue background")
+
+# Nothing but blip2_* may be visible in either library.
+add_test(NAME visible_symbols COMMAND sh ${CMAKE_SOURCE_DIR}/tools/check_symbols.sh
+         $<TARGET_FILE:blip2_shared> $<TARGET_FILE:blip2_static>)
