@@ -4,8 +4,8 @@
  * and its values as rows of panels, and then takes MR queries at once: scores, softmax, values, all
  * in a few tens of KB (the formula: Vaswani et al. 2017, section 3.2.1; the softmax is not divided
  * by its sum, the output row is). A row's bits depend on its query and the keys that it sees. */
-#include "cpu/flush.h"
 #include "cpu/kernels.h"
+#include "cpu/rows.h"
 #include "cpu/softmax.h"
 
 #include <omp.h>
@@ -117,11 +117,11 @@ static bool attention(Device *d, const AttentionArgs *a)
         return true;
     Shape s = shape_of(a, d->threads);
     int heads = a->heads, jobs = a->groups * heads * s.chunks;
-    int threads = jobs < d->threads ? jobs : d->threads;
+    int threads = team_for(d, jobs, a->q->rows, s.nk, 2 * a->q->cols);
     float *memory = cpu_scratch(d, SCRATCH_ATTENTION, (size_t)threads * s.all * sizeof(float));
     if (!memory)
         return false;
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(threads) if (threads > 1)
     {
         Flush flush = flush_on();
         Work w = work_of(memory + (size_t)omp_get_thread_num() * s.all, &s);
@@ -248,14 +248,17 @@ static void attend_slots(const SlotAttentionArgs *a, int r, int head, float *sco
  * then the next head, which lies beside it in memory. */
 static bool attention_slots(Device *d, const SlotAttentionArgs *a)
 {
-    int rows = a->q->rows, heads = a->heads, longest = 0;
-    for (int r = 0; r < rows; r++)
+    int rows = a->q->rows, heads = a->heads, longest = 0, all = 0;
+    for (int r = 0; r < rows; r++) {
         longest = a->n[r] > longest ? a->n[r] : longest;
+        all += a->n[r];
+    }
+    int threads = (size_t)all * (size_t)a->q->cols >= PARALLEL_FLOATS ? d->threads : 1;
     size_t each = ((size_t)panels(longest) + (size_t)panels(a->q->cols / heads)) * W;
-    float *memory = cpu_scratch(d, SCRATCH_ATTENTION, (size_t)d->threads * each * sizeof(float));
+    float *memory = cpu_scratch(d, SCRATCH_ATTENTION, (size_t)threads * each * sizeof(float));
     if (!memory)
         return false;
-#pragma omp parallel num_threads(d->threads)
+#pragma omp parallel num_threads(threads) if (threads > 1)
     {
         Flush flush = flush_on();
         float *scores = memory + (size_t)omp_get_thread_num() * each;

@@ -104,13 +104,13 @@ static void product_group(const Product *p, int first, int n, int k0, int kc, fl
 
 static bool product_add(Device *d, const Product *p)
 {
-    int all = panels(p->n), group = (all + d->threads - 1) / d->threads;
-    group = least_of(group, GROUP);
+    int all = panels(p->n), threads = team_for(d, all, p->m, p->n, p->k);
+    int group = least_of((all + threads - 1) / threads, GROUP);
     size_t each = (size_t)GROUP * KC * W + (size_t)panels(KC) * TILE + TILE;
-    float *memory = cpu_scratch(d, SCRATCH_BACK, (size_t)d->threads * each * sizeof(float));
+    float *memory = cpu_scratch(d, SCRATCH_BACK, (size_t)threads * each * sizeof(float));
     if (!memory)
         return false;
-#pragma omp parallel num_threads(d->threads)
+#pragma omp parallel num_threads(threads) if (threads > 1)
     {
         Flush flush = flush_on();
 #pragma omp for schedule(dynamic, 1)
@@ -406,12 +406,13 @@ static bool attention_back(Device *d, const AttentionArgs *a)
                  .nq = a->q->rows / a->groups,
                  .nk = a->k->rows / a->groups,
                  .hd = a->q->cols / a->heads};
-    int jobs = a->groups * a->heads, threads = least_of(jobs, d->threads);
+    int jobs = a->groups * a->heads;
+    int threads = team_for(d, jobs, a->q->rows, size.nk, 5 * a->q->cols);
     size_t each = head_memory(&size, NULL);
     float *memory = cpu_scratch(d, SCRATCH_BACK, (size_t)threads * each * sizeof(float));
     if (!memory)
         return false;
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(threads) if (threads > 1)
     {
         Flush flush = flush_on();
         Head h = size;

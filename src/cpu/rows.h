@@ -1,5 +1,5 @@
 /* cpu/rows.h: what the row kernels and their backward functions share: vectors with a tail, work over
- * rows, the mean and variance of a row. */
+ * rows on threads, the mean and variance of a row. */
 #ifndef CPU_ROWS_H
 #define CPU_ROWS_H
 
@@ -7,13 +7,22 @@
 #include "cpu/vec.h"
 #include "tensor/backend.h"
 
-/* Below so many floats a parallel region costs more than it saves (a few microseconds). */
-#define PARALLEL_FLOATS 32768
+/* Below so many floats to go through, or products to add up, a parallel region costs more than it
+ * saves (a few microseconds). */
+#define PARALLEL_FLOATS   32768
+#define PARALLEL_PRODUCTS 262144
 
-/* Threads that work on t. */
+/* Threads that go through t. */
 VEC_INLINE int team_of(const Device *d, const Tensor *t)
 {
     return (size_t)t->rows * (size_t)t->cols >= PARALLEL_FLOATS ? d->threads : 1;
+}
+
+/* Threads for m * n * k products in `jobs` parts. */
+VEC_INLINE int team_for(const Device *d, int jobs, int m, int n, int k)
+{
+    bool many = (double)m * n * k >= PARALLEL_PRODUCTS;
+    return !many ? 1 : jobs < d->threads ? jobs : d->threads;
 }
 
 /* Runs `body` for each i = 0, step, 2 step.. below end on `team` threads, subnormals flushed. */
