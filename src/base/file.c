@@ -12,7 +12,7 @@
 
 static int open_regular(const char *path, struct stat *st, ErrorCode code, Error *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not make us wait */
     if (fd < 0) {
         error_set(e, code, "%s: %s", path, strerror(errno));
         return -1;
