@@ -1,10 +1,26 @@
-/* image/gif.c: the first frame of a GIF through giflib's record interface (DGifSlurp would decode
- * all frames), with the canvas and palette rules of Pillow's GifImagePlugin.py. */
+/* image/gif.c: the first frame of a GIF, with the canvas and palette rules of Pillow's
+ * GifImagePlugin.py.
+ *
+ * giflib reads records and codes. The codes are expanded here: giflib (5.2) makes something up for
+ * codes that cannot occur, so that damage would go unseen, and DGifSlurp would decode all frames. */
 #include "image/decode.h"
 
 #include <string.h>
 #include <gif_lib.h>
 #include "base/mem.h"
+
+enum { TABLE = 4096 };
+
+/* The strings of the LZW table: string c is the string link[c] and then last[c]; codes below
+ * clear are single pixels. */
+typedef struct Lzw {
+    int clear, next;
+    int previous;  /* the code before this one; -1 after a clear code */
+    uint8_t first; /* first pixel of the previous string */
+    uint16_t link[TABLE];
+    uint8_t last[TABLE];
+    uint8_t string[TABLE + 1]; /* the string of a code, from its last pixel back */
+} Lzw;
 
 typedef struct GifReader {
     const Source *s;
@@ -103,26 +119,106 @@ static void fill_canvas(const GifReader *r, Picture *p)
         memcpy(p->data + i * k, c, k);
 }
 
-static bool read_line(GifReader *r, Picture *p, int y)
+/* Appends the string of code, last pixel first; returns its length, 0 when there is no such code. */
+static int lzw_expand(Lzw *z, int code)
+{
+    int n = 0;
+    if (code > z->next || (z->previous < 0 && code >= z->clear))
+        return 0;
+    int c = code;
+    if (code >= z->clear + 2 && code == z->next) { /* the string that this code is about to make */
+        z->string[n++] = z->first;
+        c = z->previous;
+    }
+    for (; c >= z->clear && n < TABLE; c = z->link[c])
+        z->string[n++] = z->last[c];
+    z->string[n++] = z->first = (uint8_t)c;
+    return n;
+}
+
+static void lzw_learn(Lzw *z, int code)
+{
+    if (z->previous >= 0 && z->next < TABLE) {
+        z->link[z->next] = (uint16_t)z->previous;
+        z->last[z->next++] = z->first;
+    }
+    z->previous = code;
+}
+
+/* The next string of pixels into z->string, reversed; 0: an error is set. */
+static int next_string(GifReader *r, Lzw *z)
+{
+    for (;;) {
+        int code;
+        if (DGifGetLZCodes(r->gif, &code) == GIF_ERROR)
+            return fail_gif(r, r->gif->Error);
+        if (code < 0)
+            return decode_fail(r->s, r->e, "truncated GIF");
+        if (code == z->clear) {
+            z->next = z->clear + 2;
+            z->previous = -1;
+            continue;
+        }
+        int n = lzw_expand(z, code);
+        if (n == 0)
+            return decode_fail(r->s, r->e, "GIF: impossible code in the pixels");
+        lzw_learn(z, code);
+        return n;
+    }
+}
+
+static void put_line(const GifReader *r, Picture *p, int y)
 {
     const GifImageDesc *d = &r->gif->Image;
-    if (DGifGetLine(r->gif, r->line, d->Width) == GIF_ERROR)
-        return fail_gif(r, r->gif->Error);
     size_t at = ((size_t)(d->Top + y) * (size_t)p->width + (size_t)d->Left) * (size_t)p->channels;
     palette_map(p->data + at, p->channels, r->line, (size_t)d->Width, &r->palette);
+}
+
+/* The row after y: interlaced files bring every 8th, then what is between, in four rounds. */
+static int next_row(const GifImageDesc *d, int y, int *round)
+{
+    static const int start[4] = {0, 4, 2, 1}, step[4] = {8, 8, 4, 2};
+    if (!d->Interlace)
+        return y + 1;
+    y += step[*round];
+    while (y >= d->Height && *round < 3)
+        y = start[++*round];
+    return y;
+}
+
+/* Pixels behind the last row are dropped, and what follows them is not looked at (Pillow). */
+static bool read_lines(GifReader *r, Lzw *z, Picture *p)
+{
+    const GifImageDesc *d = &r->gif->Image;
+    int y = 0, x = 0, round = 0;
+    while (y < d->Height) {
+        int n = next_string(r, z);
+        if (n == 0)
+            return false;
+        while (n > 0 && y < d->Height) {
+            r->line[x++] = z->string[--n];
+            if (x < d->Width)
+                continue;
+            put_line(r, p, y);
+            y = next_row(d, y, &round);
+            x = 0;
+        }
+    }
     return true;
 }
 
-static bool read_lines(GifReader *r, Picture *p)
+/* giflib has just read (and checked) the size of the first codes, and keeps it to itself. */
+static bool read_pixels(GifReader *r, Picture *p)
 {
-    static const int start[4] = {0, 4, 2, 1}, step[4] = {8, 8, 4, 2};
-    const GifImageDesc *d = &r->gif->Image;
-    for (int pass = 0; pass < (d->Interlace ? 4 : 1); pass++)
-        for (int y = d->Interlace ? start[pass] : 0; y < d->Height;
-             y += d->Interlace ? step[pass] : 1)
-            if (!read_line(r, p, y))
-                return false;
-    return true;
+    Lzw *z = mem_alloc(sizeof *z);
+    if (!z)
+        return error_memory(r->e, r->s->name, sizeof *z);
+    z->clear = 1 << r->s->data[r->at - 1];
+    z->next = z->clear + 2;
+    z->previous = -1;
+    bool ok = read_lines(r, z, p);
+    mem_free(z);
+    return ok;
 }
 
 static int larger(int a, int b)
@@ -146,7 +242,7 @@ static bool read_image(GifReader *r, Picture *p)
     r->line = mem_alloc((size_t)d->Width);
     if (!r->line)
         return error_memory(r->e, r->s->name, (size_t)d->Width);
-    return read_lines(r, p);
+    return read_pixels(r, p);
 }
 
 bool decode_gif(Picture *p, const Source *s, Error *e)

@@ -117,7 +117,27 @@ static bool decode_animation(Picture *p, const Source *s, Chunk head, bool alpha
     return decode_frame(p, &f, s, e);
 }
 
-bool decode_webp(Picture *p, const Source *s, Error *e)
+/* The RIFF header's size and, in the extended format, every chunk must lie within the file; a
+ * decoder that needs the first frame only would not notice. file is s without what follows RIFF. */
+static bool check_container(Source *file, const Source *s, Error *e)
+{
+    *file = *s;
+    if (s->size < RIFF_HEADER + 8 || get_u32le(s->data + 4) > s->size - 8)
+        return decode_fail(s, e, "truncated WebP");
+    file->size = (size_t)get_u32le(s->data + 4) + 8;
+    if (file->size < RIFF_HEADER + 8 || memcmp(s->data + RIFF_HEADER, "VP8X", 4) != 0)
+        return true;
+    size_t at = RIFF_HEADER;
+    while (file->size - at >= 8) {
+        uint64_t size = (uint64_t)get_u32le(s->data + at + 4) + 1;
+        if ((size & ~(uint64_t)1) > file->size - at - 8)
+            break;
+        at += 8 + (size_t)(size & ~(uint64_t)1);
+    }
+    return at == file->size ? true : decode_fail(s, e, "truncated WebP");
+}
+
+static bool decode_riff(Picture *p, const Source *s, Error *e)
 {
     Chunk head = find_chunk(s, "VP8X"), exif = find_chunk(s, "EXIF");
     bool extended = head.data && head.size >= 10;
@@ -127,4 +147,10 @@ bool decode_webp(Picture *p, const Source *s, Error *e)
     if (ok && exif.data)
         p->orientation = exif_orientation(exif.data, exif.size);
     return ok;
+}
+
+bool decode_webp(Picture *p, const Source *s, Error *e)
+{
+    Source file;
+    return check_container(&file, s, e) && decode_riff(p, &file, e);
 }

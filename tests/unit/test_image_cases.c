@@ -13,8 +13,10 @@ static void check_size(const Picture *p, const char *file, const json_t *s, int 
     check_route(p, file, "hf u8", ROUTE_HF, size, size, text_of(s, "hf_u8"));
     assert_true(picture_prepare(out, p, ROUTE_LAVIS, &spec, &e));
     check_hash(file, "lavis f32", out, bytes, text_of(s, "lavis_f32"));
-    assert_true(picture_prepare(out, p, ROUTE_HF, &spec, &e));
-    check_hash(file, "hf f32", out, bytes, text_of(s, "hf_f32"));
+    if (strcmp(text_of(s, "hf_f32"), text_of(s, "lavis_f32")) != 0) {
+        assert_true(picture_prepare(out, p, ROUTE_HF, &spec, &e));
+        check_hash(file, "hf f32", out, bytes, text_of(s, "hf_f32"));
+    }
     mem_free(out);
 }
 
