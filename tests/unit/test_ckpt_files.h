@@ -36,7 +36,7 @@ static int scratch_remove(void **state)
 /* The path of a file in the scratch directory; good until the fourth call after. */
 static const char *at(const char *name)
 {
-    static char paths[4][512];
+    static char paths[4][1024];
     static int turn;
     char *p = paths[turn++ % 4];
     snprintf(p, sizeof paths[0], "%s/%s", scratch, name);
@@ -51,7 +51,7 @@ static void put(const char *name, const void *bytes, size_t n)
     assert_int_equal(fclose(f), 0);
 }
 
-static void put_text(const char *name, const char *text)
+__attribute__((unused)) static void put_text(const char *name, const char *text)
 {
     put(name, text, strlen(text));
 }
@@ -68,7 +68,7 @@ static size_t make_safetensors(unsigned char *out, const char *header, size_t bu
     return 8 + n + buffer;
 }
 
-static void put_safetensors(const char *name, const char *header, size_t buffer)
+__attribute__((unused)) static void put_safetensors(const char *name, const char *header, size_t buffer)
 {
     unsigned char *bytes = malloc(8 + strlen(header) + buffer);
     assert_non_null(bytes);

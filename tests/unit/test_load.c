@@ -1,0 +1,322 @@
+/* Loading a model: what a directory may look like (types, mixtures, shards, alignment) and what is
+ * refused (missing, superfluous, misshapen, mistyped tensors), each by name. */
+#include <math.h>
+
+#include "test_ckpt_files.h"
+
+#include "base/file.h"
+#include "base/str.h"
+#include "ckpt/ckpt.h"
+#include "cpu/cpu.h"
+#include "models/blip2.h"
+
+#define GOLDEN SOURCE_DIR "/tests/golden/opt"
+enum { SIZE = 56, NQ = 6, WIDTH = 40 };
+
+/* --- writing variants of the tiny model -------------------------------------------------------- */
+
+typedef struct Variant {
+    DType (*type)(size_t i);        /* of the i-th tensor; NULL: as it is */
+    bool rounded;                   /* values rounded to that type, stored as F32 */
+    size_t pad;                     /* odd padding of the header: data lies unaligned */
+    const char *drop, *rename, *to; /* leave one out, or call it otherwise */
+    const char *extra;              /* one more tensor, empty */
+    const char *reshape;            /* this one gets its shape reversed */
+    const char *retype;             /* this one is said to be I32 */
+    int shards;
+} Variant;
+
+static DType all_bf16(size_t i)
+{
+    return BF16;
+}
+
+static DType all_f16(size_t i)
+{
+    return F16;
+}
+
+static DType mixed(size_t i)
+{
+    static const DType TYPES[] = {F32, BF16, F16};
+    return TYPES[i % 3];
+}
+
+static void add_value(StrBuf *data, const Variant *v, size_t i, float x)
+{
+    DType t = v->type ? v->type(i) : F32;
+    uint16_t h = t == BF16 ? f32_to_bf16(x) : f32_to_f16(x);
+    float wide = t == F32 ? x : t == BF16 ? bf16_to_f32(h) : f16_to_f32(h);
+    if (t == F32 || v->rounded)
+        strbuf_add(data, &wide, 4);
+    else
+        strbuf_add(data, &h, 2);
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a && strcmp(a, b) == 0;
+}
+
+static void add_entry(StrBuf *head, StrBuf *data, const Variant *v, size_t i, const CkptTensor *t)
+{
+    size_t from = data->len, n = t->bytes / 4;
+    DType type = v->type && !v->rounded ? v->type(i) : F32;
+    for (size_t k = 0; k < n; k++) {
+        float x;
+        memcpy(&x, (const char *)t->data + 4 * k, 4);
+        add_value(data, v, i, x);
+    }
+    strbuf_printf(head, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", head->len > 1 ? "," : "",
+                  same(v->rename, t->name) ? v->to : t->name,
+                  same(v->retype, t->name) ? "I32" : dtype_name(type));
+    for (int d = 0; d < t->rank; d++) {
+        int at_dim = same(v->reshape, t->name) ? t->rank - 1 - d : d;
+        strbuf_printf(head, "%s%lld", d ? "," : "", (long long)t->shape[at_dim]);
+    }
+    strbuf_printf(head, "],\"data_offsets\":[%zu,%zu]}", from, data->len);
+}
+
+static void write_shard(const char *name, StrBuf *head, StrBuf *data, const Variant *v)
+{
+    StrBuf all = {0};
+    if (v->extra)
+        strbuf_printf(head, ",\"%s\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[%zu,%zu]}",
+                      v->extra, data->len, data->len);
+    strbuf_puts(head, "}");
+    while (head->len % 8 != v->pad)
+        strbuf_puts(head, " ");
+    uint64_t n = head->len;
+    strbuf_add(&all, &n, 8);
+    strbuf_add(&all, head->data, head->len);
+    strbuf_add(&all, data->data, data->len);
+    put(name, all.data, all.len);
+    strbuf_free(&all);
+    strbuf_free(head);
+    strbuf_free(data);
+}
+
+static void copy_config(void)
+{
+    static const char *const FILES[] = {"config.json", "generation_config.json",
+                                        "preprocessor_config.json", "processor_config.json"};
+    for (size_t i = 0; i < 4; i++) {
+        char path[512];
+        size_t n;
+        Error e = {0};
+        snprintf(path, sizeof path, GOLDEN "/%s", FILES[i]);
+        unsigned char *text = file_read(path, 1 << 16, &n, ERR_FAILED, &e);
+        assert_non_null(text);
+        put(FILES[i], text, n);
+        mem_free(text);
+    }
+}
+
+static void remove_weights(void)
+{
+    unlink(at("model.safetensors"));
+    unlink(at("model.safetensors.index.json"));
+}
+
+static void write_variant(const Variant *v)
+{
+    Error e = {0};
+    Checkpoint *c = ckpt_open_file(GOLDEN "/model.safetensors", &e);
+    assert_non_null(c);
+    remove_weights();
+    int shards = v->shards ? v->shards : 1;
+    StrBuf index = {0}, head[4] = {{0}}, data[4] = {{0}};
+    strbuf_puts(&index, "{\"metadata\":{},\"weight_map\":{");
+    for (size_t i = 0; i < ckpt_count(c); i++) {
+        const CkptTensor *t = ckpt_at(c, i);
+        int s = (int)i % shards;
+        if (same(v->drop, t->name))
+            continue;
+        if (!head[s].len)
+            strbuf_puts(&head[s], "{");
+        add_entry(&head[s], &data[s], v, i, t);
+        strbuf_printf(&index, "%s\"%s\":\"part%d.safetensors\"", i ? "," : "", t->name, s);
+    }
+    strbuf_puts(&index, "}}");
+    for (int s = 0; s < shards; s++) {
+        char name[32];
+        snprintf(name, sizeof name, shards > 1 ? "part%d.safetensors" : "model.safetensors", s);
+        write_shard(name, &head[s], &data[s], v);
+    }
+    if (shards > 1)
+        put_text("model.safetensors.index.json", index.data);
+    strbuf_free(&index);
+    ckpt_close(c);
+}
+
+/* --- running them --------------------------------------------------------------------------------- */
+
+static Device *dev;
+
+static void soft_of(bool quantise, float *out)
+{
+    static float px[3 * SIZE * SIZE];
+    Error e = {0};
+    Blip2 *m = model_open(scratch, quantise, &e);
+    if (!m)
+        fail_msg("%s", e.message);
+    for (int i = 0; i < 3 * SIZE * SIZE; i++)
+        px[i] = (float)(i % 101 - 50) * 0.03f;
+    Ctx c;
+    ctx_init(&c, dev);
+    Tensor *t = model_soft(&c, m, model_encode(&c, m, px, 1, SIZE, SIZE));
+    if (!t)
+        fail_msg("%s", c.err.message);
+    memcpy(out, t->data, 4 * NQ * WIDTH);
+    ctx_free(&c);
+    model_close(m);
+}
+
+static double distance(const float *a, const float *b)
+{
+    double top = 0, err = 0;
+    for (int i = 0; i < NQ * WIDTH; i++) {
+        top = fmax(top, fabs((double)a[i]));
+        err = fmax(err, fabs((double)a[i] - (double)b[i]));
+    }
+    return err / top;
+}
+
+/* A 16-bit file computes what an f32 file with the same values computes. */
+static void test_types(void **state)
+{
+    static const struct {
+        const char *name;
+        DType (*type)(size_t);
+    } CASES[] = {{"BF16", all_bf16}, {"F16", all_f16}, {"mixed", mixed}};
+    for (size_t i = 0; i < 3; i++) {
+        float stored[NQ * WIDTH], wide[NQ * WIDTH];
+        write_variant(&(Variant){.type = CASES[i].type});
+        soft_of(false, stored);
+        write_variant(&(Variant){.type = CASES[i].type, .rounded = true});
+        soft_of(false, wide);
+        printf("%s against the same values in F32: %.1e\n", CASES[i].name, distance(stored, wide));
+        assert_true(distance(stored, wide) < 1e-6);
+    }
+}
+
+static void test_layouts(void **state)
+{
+    float plain[NQ * WIDTH], other[NQ * WIDTH];
+    write_variant(&(Variant){0});
+    soft_of(false, plain);
+    static const Variant SAME[] = {{.pad = 3}, {.pad = 1, .shards = 3}, {.shards = 4}};
+    for (size_t i = 0; i < 3; i++) {
+        write_variant(&SAME[i]);
+        soft_of(false, other);
+        assert_memory_equal(plain, other, sizeof plain);
+    }
+    write_variant(&(Variant){.type = mixed, .pad = 0});
+    soft_of(false, plain);
+    write_variant(&(Variant){.type = mixed, .pad = 5});
+    soft_of(false, other);
+    assert_memory_equal(plain, other, sizeof plain);
+}
+
+/* int8 weights stay near: the bound is a few times what rounding each weight to 127 steps costs. */
+static void test_quantised(void **state)
+{
+    float plain[NQ * WIDTH], low[NQ * WIDTH];
+    write_variant(&(Variant){0});
+    soft_of(false, plain);
+    soft_of(true, low);
+    printf("int8 against f32: %.1e of the largest value\n", distance(plain, low));
+    assert_true(distance(plain, low) > 1e-5); /* it is quantised */
+    assert_true(distance(plain, low) < 0.1);
+}
+
+/* --- refused -------------------------------------------------------------------------------------- */
+
+static void refuse(const Variant *v, const char *object, const char *what)
+{
+    Error e = {0};
+    size_t before = mem_in_use();
+    write_variant(v);
+    Blip2 *m = model_open(scratch, false, &e);
+    assert_null(m);
+    check_error(&e, ERR_BAD_MODEL, scratch, object, what, NULL);
+    assert_int_equal(mem_in_use(), before);
+}
+
+#define FC1 "vision_model.encoder.layers.1.mlp.fc1.weight"
+
+static void test_refused(void **state)
+{
+    refuse(&(Variant){.drop = FC1}, "\"" FC1 "\"", "missing");
+    refuse(&(Variant){.drop = "query_tokens"}, "\"query_tokens\"", "missing");
+    refuse(&(Variant){.drop = "language_model.model.decoder.embed_tokens.weight"}, "embed_tokens",
+           "missing");
+    refuse(&(Variant){.rename = FC1, .to = FC1 "x"}, "\"" FC1 "\"", "missing");
+    refuse(&(Variant){.extra = "vision_model.head.weight"}, "\"vision_model.head.weight\"",
+           "superfluous");
+    refuse(&(Variant){.reshape = FC1}, "\"" FC1 "\"", "expected shape [104,48], got [48,104]");
+    refuse(&(Variant){.retype = FC1}, "\"" FC1 "\"", "expected F32, F16 or BF16, got I32");
+}
+
+/* Buffers of older versions are no error, nor is a head beside the token table. */
+static void test_tolerated(void **state)
+{
+    float plain[NQ * WIDTH], other[NQ * WIDTH];
+    write_variant(&(Variant){0});
+    soft_of(false, plain);
+    write_variant(&(Variant){.extra = "qformer.embeddings.position_ids"});
+    soft_of(false, other);
+    assert_memory_equal(plain, other, sizeof plain);
+    write_variant(&(Variant){.rename = "language_model.model.decoder.embed_tokens.weight",
+                             .to = "language_model.lm_head.weight"});
+    soft_of(false, other);
+    assert_memory_equal(plain, other, sizeof plain);
+}
+
+static void test_no_memory(void **state)
+{
+    write_variant(&(Variant){.type = mixed, .pad = 3});
+    size_t before = mem_in_use();
+    for (long n = 1;; n++) {
+        Error e = {0};
+        mem_fail_at(n);
+        Blip2 *m = model_open(scratch, true, &e);
+        bool hit = mem_fail_hit();
+        mem_fail_at(0);
+        if (!hit) {
+            assert_non_null(m);
+            model_close(m);
+            break;
+        }
+        assert_null(m);
+        assert_int_equal(e.code, ERR_MEMORY);
+        assert_int_equal(mem_in_use(), before);
+    }
+    assert_int_equal(mem_in_use(), before);
+}
+
+static int setup(void **state)
+{
+    Error e = {0};
+    dev = cpu_open(&(CpuOptions){.threads = 1, .precision = PREC_F32}, &e);
+    if (!dev || scratch_make(state) != 0)
+        return -1;
+    copy_config();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    dev->close(dev);
+    return scratch_remove(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_types),     cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_quantised), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_tolerated), cmocka_unit_test(test_no_memory),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
