@@ -86,6 +86,7 @@ static void stage_line(const blip2_stage *s)
 static void bench_text(const Measurement *m)
 {
     char weights[32], peak[32], isas[128], machine[320];
+    bool cached = false;
     out_print("%s%s%s, %s, %s of weights, loaded in %.0f ms\n", out_bold(), m->model, out_normal(),
               m->bench.dtype, size_text(weights, m->bench.weights_bytes), m->load_ms);
     snprintf(machine, sizeof machine, "%s, %d threads, kernel set %s", m->machine.cpu,
@@ -94,11 +95,15 @@ static void bench_text(const Measurement *m)
     out_text("\n");
     out_print("  %s%-14s%11s  %-9s%9s %8s %8s %8s%s\n", out_bold(), "stage", "ms", "kernel",
               "Gop/s", "of peak", "GB/s", "of read", out_normal());
-    for (size_t i = 0; i < m->bench.stage_count; i++)
+    for (size_t i = 0; i < m->bench.stage_count; i++) {
         stage_line(&m->bench.stages[i]);
+        cached |= m->bench.stages[i].of_bandwidth > 1.05;
+    }
     out_print("\n  ms is the median; decode is one step, decode_beam5 one step of 5 beams;\n"
               "  caption is a whole picture. Largest memory in use: %s.\n",
               size_text(peak, m->peak_rss));
+    if (cached)
+        out_text("  More than 100 % of read: the weights fit in the caches of this processor.\n");
 }
 
 static void show_stage(void *user, const char *name)

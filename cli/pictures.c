@@ -68,25 +68,31 @@ static void write_texts(Work *w, const Item *item)
     }
 }
 
+static void write_success(Work *w, const Item *item)
+{
+    const char *notice = blip2_result_notice(item->result, item->index);
+    if (w->json)
+        out_json(answer_json(item->path, w->question, item->result, item->index));
+    else
+        write_texts(w, item);
+    if (notice)
+        complain_picture(item->path, notice);
+    w->done++;
+}
+
+/* Options or a text that make no sense do so for every picture: said once, they end the command. */
 static void write_item(Work *w, Item *item)
 {
-    const char *notice;
     if (item->result && blip2_result_error(item->result, item->index))
         item->error = *blip2_result_error(item->result, item->index);
     if (w->streaming && item->image && item->error.code != BLIP2_OK)
         stream_drop(&w->stream);
-    if (!item->result || item->error.code != BLIP2_OK) {
+    if (item->error.code == BLIP2_USAGE)
+        w->final_code = report(&item->error);
+    else if (!item->result || item->error.code != BLIP2_OK)
         write_failure(w, item);
-    } else {
-        notice = blip2_result_notice(item->result, item->index);
-        if (w->json)
-            out_json(answer_json(item->path, w->question, item->result, item->index));
-        else
-            write_texts(w, item);
-        if (notice)
-            complain_picture(item->path, notice);
-        w->done++;
-    }
+    else
+        write_success(w, item);
     if (!out_flush())
         w->final_code = EXIT_FAILED;
 }
@@ -120,18 +126,12 @@ static bool compute(Work *w, Item *items, size_t count, blip2_result **result, b
 }
 
 /* A group that fails as a whole is tried once more picture by picture, so that none is lost for
- * what another needs; options that make no sense end the command. */
+ * what another needs. */
 static void compute_and_write(Work *w, Item *items, size_t count)
 {
     blip2_result *result;
     blip2_error err = {0};
-    bool alone = !compute(w, items, count, &result, &err) && count > 1;
-    if (err.code == BLIP2_USAGE) {
-        if (w->streaming)
-            stream_drop(&w->stream);
-        w->final_code = report(&err);
-        return;
-    }
+    bool alone = !compute(w, items, count, &result, &err) && count > 1 && err.code != BLIP2_USAGE;
     for (size_t i = 0; i < count && !w->final_code; i++) {
         if (alone && items[i].image)
             compute_and_write(w, &items[i], 1);

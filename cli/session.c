@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include "output.h"
+#include "text.h"
 
 #include <blip2_debug.h>
 #include <stddef.h>
@@ -136,11 +137,28 @@ void apply_generation(const Args *args, blip2_options *o)
                                               : BLIP2_EARLY_FALSE;
 }
 
+int check_text(const char *what, const char *text)
+{
+    long fault = text ? utf8_fault(text) : -1;
+    if (fault < 0)
+        return 0;
+    return usage_error("%s: byte %ld: expected UTF-8, got 0x%02x", what, fault,
+                       (unsigned char)text[fault]);
+}
+
+static int check_prompts(const Args *args)
+{
+    int code = check_text("--prompt", args_text(args, OPT_PROMPT, NULL));
+    return code ? code : check_text("--raw-prompt", args_text(args, OPT_RAW_PROMPT, NULL));
+}
+
 int make_request(const Args *args, const blip2_model *model, blip2_task task,
                  blip2_options *generation, blip2_request *request)
 {
     if (args->has[OPT_PROMPT] && args->has[OPT_RAW_PROMPT])
         return usage_error("--prompt and --raw-prompt exclude each other");
+    if (check_prompts(args) != 0)
+        return EXIT_USAGE;
     *generation = blip2_options_default(model, task, chosen_library(args, OPT_GENERATION));
     apply_generation(args, generation);
     *request = (blip2_request){

@@ -29,6 +29,9 @@ void apply_generation(const Args *args, blip2_options *o);
 int make_request(const Args *args, const blip2_model *model, blip2_task task,
                  blip2_options *generation, blip2_request *request);
 
+/* A text for the model must be UTF-8: 0, or EXIT_USAGE after one line that names `what`. */
+int check_text(const char *what, const char *text);
+
 /* The exit code of an error that ends the command. */
 int exit_code(const blip2_error *err);
 /* complain(), then the exit code. */

@@ -45,6 +45,17 @@ json_t *json_text_n(const char *text, size_t n)
     return value;
 }
 
+long utf8_fault(const char *text)
+{
+    size_t n = strlen(text), skip;
+    for (size_t i = 0, length; i < n; i += length) {
+        length = sequence((const unsigned char *)text + i, n - i, &skip);
+        if (length == 0)
+            return (long)i;
+    }
+    return -1;
+}
+
 json_t *json_text(const char *text)
 {
     return text ? json_text_n(text, strlen(text)) : json_null();

@@ -11,6 +11,8 @@
  * each maximal ill-formed part as Unicode 3.9 recommends. */
 json_t *json_text_n(const char *text, size_t n);
 json_t *json_text(const char *text);
+/* Offset of the first byte that is not UTF-8; -1: there is none. */
+long utf8_fault(const char *text);
 /* A finite number, else null. */
 json_t *json_number(double value);
 /* object[key] = value; takes the reference; exits when memory runs out. */

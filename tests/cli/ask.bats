@@ -35,7 +35,9 @@ load common
 
 @test "a question that is not UTF-8 is an error of one line" {
     blip2 ask scene000.png "$(printf 'is \377 there?')"
-    failed 1 "*UTF-8*"
+    failed 2 "blip2: question: byte 3: expected UTF-8, got 0xff"
+    blip2 ask scene000.png "x" --prompt "$(printf '\377{}')"
+    failed 2 "blip2: --prompt: byte 0: *"
 }
 
 @test "a question of 100 kB is cut, and that is said" {
