@@ -98,13 +98,6 @@ VEC_INLINE vi words_load(Words t, const void *p)
     }
 }
 
-VEC_INLINE void store_transposed(float *dst, vi r[VL], int words)
-{
-    vi_transpose(r);
-    for (int k = 0; k < words; k++)
-        vf_storeu(dst + k * NR, (vf)r[k]);
-}
-
 /* VL words of VL rows. */
 VEC_INLINE void pack_square(Words t, float *dst, const char *src, size_t stride)
 {
@@ -182,9 +175,24 @@ VEC_INLINE vf product_pair(vf sum, uint32_t x, vf w)
 #endif
 }
 
+/* Weights that will be packed next, fetched while the microkernel runs: one cache line for each
+ * word of K, `lines` of a row before the next row. Without this the product of a prompt takes the
+ * time of the memory and that of the arithmetic one after the other. */
+typedef struct Ahead {
+    const char *p;
+    size_t stride;
+    int mask, shift; /* lines - 1, log2(lines) */
+} Ahead;
+
+VEC_INLINE void prefetch_line(const Ahead *ahead, int k)
+{
+    size_t row = (size_t)(k >> ahead->shift), line = (size_t)(k & ahead->mask);
+    __builtin_prefetch(ahead->p + row * ahead->stride + line * 64, 0, 2);
+}
+
 /* sums[rows][NR] (+)= x[rows][n] w[n][NR]; rows and pair are constants where this is called. */
 VEC_INLINE void micro(const int rows, const bool pair, int n, const uint32_t *x, const float *w,
-                      float *sums, bool add)
+                      float *sums, bool add, Ahead ahead)
 {
     vf lo[MR], hi[MR];
 #pragma GCC unroll 16
@@ -192,6 +200,7 @@ VEC_INLINE void micro(const int rows, const bool pair, int n, const uint32_t *x,
         lo[i] = hi[i] = vf_zero();
     for (int k = 0; k < n; k++) {
         vf w0 = vf_loadu(w + k * NR), w1 = vf_loadu(w + k * NR + VL);
+        prefetch_line(&ahead, k);
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             uint32_t xi = x[i * X_STRIDE + k];
@@ -207,16 +216,19 @@ VEC_INLINE void micro(const int rows, const bool pair, int n, const uint32_t *x,
     }
 }
 
-typedef void (*MicroFn)(int n, const uint32_t *x, const float *w, float *sums, bool add);
+typedef void (*MicroFn)(int n, const uint32_t *x, const float *w, float *sums, bool add,
+                        Ahead ahead);
 
 #define DEFINE_MICRO(rows)                                                                      \
-    static void micro_f32_##rows(int n, const uint32_t *x, const float *w, float *s, bool add)  \
+    static void micro_f32_##rows(int n, const uint32_t *x, const float *w, float *s, bool add,  \
+                                 Ahead ahead)                                                   \
     {                                                                                           \
-        micro(rows, false, n, x, w, s, add);                                                    \
+        micro(rows, false, n, x, w, s, add, ahead);                                             \
     }                                                                                           \
-    static void micro_pair_##rows(int n, const uint32_t *x, const float *w, float *s, bool add) \
+    static void micro_pair_##rows(int n, const uint32_t *x, const float *w, float *s, bool add, \
+                                  Ahead ahead)                                                  \
     {                                                                                           \
-        micro(rows, true, n, x, w, s, add);                                                     \
+        micro(rows, true, n, x, w, s, add, ahead);                                              \
     }
 #define MICRO_F32(rows)  micro_f32_##rows,
 #define MICRO_PAIR(rows) micro_pair_##rows,
@@ -244,20 +256,53 @@ static int div_up(int a, int b)
     return (a + b - 1) / b;
 }
 
-/* One panel, one block of K, row groups [g0, g1). sums is [rows of the task][NR]. */
-static void run_panel(const Wide *w, int panel, int block, int g0, int g1, const float *packed,
-                      float *sums)
+typedef struct Task {
+    int p0, p1; /* panels */
+    int g0, g1; /* row groups */
+    int first, rows;
+    float *packed, *sums; /* scratch: a panel block; [panel][row][NR] */
+} Task;
+
+static int block_depth(const Wide *w, int block)
 {
-    const int rows = w->a->x->rows, n0 = panel * NR;
+    int left = w->depth - block * KC;
+    return left < KC ? left : KC;
+}
+
+/* What will be packed after (panel, block); nothing to fetch where that is another task. */
+static Ahead ahead_of(const Wide *w, const Task *t, int panel, int block)
+{
+    const Param *p = w->a->w;
+    const size_t size = words_size(w->words), stride = (size_t)p->cols * weight_size(p->dtype);
+    int lines = KC * (int)size / 64, shift = 0;
+    while (1 << shift < lines)
+        shift++;
+    bool more = ++panel < t->p1 || ++block < w->blocks;
+    panel = panel < t->p1 ? panel : t->p0;
+    Ahead a = {(const char *)t->packed, 0, 0, 0};
+    if (more)
+        a = (Ahead){(const char *)p->data + (size_t)(panel * NR) * stride +
+                        (size_t)(block * KC) * size,
+                    stride, lines - 1, shift};
+    return a;
+}
+
+/* One packed panel block times all rows of the task. */
+static void run_panel(const Wide *w, const Task *t, int panel, int block)
+{
+    const int rows = w->a->x->rows, n0 = panel * NR, n = block_depth(w, block);
     const int left = w->a->w->rows - n0, outs = left < NR ? left : NR;
-    const int n = w->depth - block * KC < KC ? w->depth - block * KC : KC;
-    const int first = split(rows, w->groups, g0);
     const MicroFn *micros = w->words == WORDS_PAIR ? micros_pair : micros_f32;
-    for (int g = g0; g < g1; g++) {
+    const Ahead none = {(const char *)t->packed, 0, 0, 0};
+    Ahead ahead = ahead_of(w, t, panel, block);
+    float *sums = t->sums + (size_t)(panel - t->p0) * (size_t)t->rows * NR;
+    for (int g = t->g0; g < t->g1; g++) {
         int m = split(rows, w->groups, g), count = split(rows, w->groups, g + 1) - m;
-        float *s = sums + (size_t)(m - first) * NR;
+        int fetched = (g - t->g0) * (KC >> ahead.shift); /* weight rows */
+        float *s = sums + (size_t)(m - t->first) * NR;
         const uint32_t *x = w->x + ((size_t)block * (size_t)rows + (size_t)m) * X_STRIDE;
-        micros[count](n, x, packed, s, block > 0);
+        micros[count](n, x, t->packed, s, block > 0, fetched < NR ? ahead : none);
+        ahead.p += (size_t)(KC >> ahead.shift) * ahead.stride;
         if (block == w->blocks - 1)
             for (int i = 0; i < count; i++)
                 linear_finish(w->a, m + i, n0, s + i * NR, outs);
@@ -266,17 +311,19 @@ static void run_panel(const Wide *w, int panel, int block, int g0, int g1, const
 
 static void run_task(const Wide *w, int task, char *scratch)
 {
-    const int r = task % w->row_tasks, c = task / w->row_tasks;
-    const int g0 = split(w->groups, w->row_tasks, r), g1 = split(w->groups, w->row_tasks, r + 1);
-    const int p0 = split(w->panels, w->panel_tasks, c),
-              p1 = split(w->panels, w->panel_tasks, c + 1);
-    float *packed = (float *)scratch, *sums = packed + KC * NR;
-    const int rows = split(w->a->x->rows, w->groups, g1) - split(w->a->x->rows, w->groups, g0);
+    const int r = task % w->row_tasks, c = task / w->row_tasks, rows = w->a->x->rows;
+    Task t = {.p0 = split(w->panels, w->panel_tasks, c),
+              .p1 = split(w->panels, w->panel_tasks, c + 1),
+              .g0 = split(w->groups, w->row_tasks, r),
+              .g1 = split(w->groups, w->row_tasks, r + 1),
+              .packed = (float *)scratch,
+              .sums = (float *)scratch + KC * NR};
+    t.first = split(rows, w->groups, t.g0);
+    t.rows = split(rows, w->groups, t.g1) - t.first;
     for (int b = 0; b < w->blocks; b++)
-        for (int p = p0; p < p1; p++) {
-            int n = w->depth - b * KC < KC ? w->depth - b * KC : KC;
-            pack_panel(w, packed, p * NR, b * KC, n);
-            run_panel(w, p, b, g0, g1, packed, sums + (size_t)(p - p0) * (size_t)rows * NR);
+        for (int p = t.p0; p < t.p1; p++) {
+            pack_panel(w, t.packed, p * NR, b * KC, block_depth(w, b));
+            run_panel(w, &t, p, b);
         }
 }
 
