@@ -63,16 +63,20 @@ static bool load_in_place(Blip2 *m, Param *p, const CkptTensor *t)
     return true;
 }
 
-/* Symmetric, one scale per row: q = round(w / s), s = max|w| / 127. */
+/* Symmetric, one scale per row: q = round(w / s), s = max|w| / 127. A row with a weight that is no
+ * number stays one that gives none; a row too small to divide by is zero. */
 static void quantise_row(int8_t *q, float *scale, const float *w, int n)
 {
     float top = 0;
-    for (int i = 0; i < n; i++)
+    bool finite = true;
+    for (int i = 0; i < n; i++) {
         top = fmaxf(top, fabsf(w[i]));
-    *scale = top / 127;
-    float inverse = top > 0 ? 127 / top : 0;
+        finite = finite && isfinite(w[i]);
+    }
+    bool flat = !finite || !isfinite(127 / top);
+    *scale = !finite ? NAN : flat ? 0 : top / 127;
     for (int i = 0; i < n; i++)
-        q[i] = (int8_t)lrintf(w[i] * inverse);
+        q[i] = flat ? 0 : (int8_t)lrintf(w[i] * (127 / top));
 }
 
 static bool load_quantised(Blip2 *m, Param *p, const CkptTensor *t)

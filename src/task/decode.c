@@ -44,17 +44,22 @@ static long long length_limit(const GenOptions *o, long long history)
     return o->library == LIB_HF ? history + 20 : 20;
 }
 
+int generate_room(const GenOptions *o, int n_history, int max_new)
+{
+    long long room = length_limit(o, n_history) - n_history;
+    if (room > max_new + 1LL)
+        room = max_new + 1LL;
+    long long most = INT_MAX - 1LL - n_history;
+    return (int)(room < most ? room : most);
+}
+
 int item_room(const Decoder *d, int item)
 {
     const GenItem *it = &d->item[item];
-    long long room = length_limit(d->o, it->n_history) - it->n_history;
-    long long positions = d->lm->max_new;
-    if (it->max_new > 0 && it->max_new < positions)
-        positions = it->max_new;
-    if (room > positions + 1)
-        room = positions + 1;
-    long long most = INT_MAX - 1LL - it->n_history;
-    return (int)(room < most ? room : most);
+    int max_new = d->lm->max_new;
+    if (it->max_new > 0 && it->max_new < max_new)
+        max_new = it->max_new;
+    return generate_room(d->o, it->n_history, max_new);
 }
 
 int item_min_length(const Decoder *d, int item)

@@ -44,9 +44,9 @@ static bool check_factors(const GenOptions *o, Error *e)
 }
 
 /* The bounds keep every product of rows, beams and vocabulary an int. */
-static bool check_counts(const Lm *lm, int items, const GenOptions *o, Error *e)
+static bool check_counts(const GenOptions *o, int vocab, int items, Error *e)
 {
-    int each = (INT_MAX / lm->vocab - 1) / (1 + 8) / (items > 0 ? items : 1);
+    int each = (INT_MAX / vocab - 1) / (1 + 8) / (items > 0 ? items : 1);
     if (!check_int("beams", o->num_beams, 1, each, e) ||
         !check_int("captions", o->num_captions, 1, each, e) ||
         !check_int("end ids", o->n_eos, 0, (int)(sizeof o->eos / sizeof *o->eos), e))
@@ -60,6 +60,11 @@ static bool check_counts(const Lm *lm, int items, const GenOptions *o, Error *e)
                          "generation: captions: expected 1 without beams and sampling, got %d",
                          o->num_captions);
     return true;
+}
+
+bool generate_check(const GenOptions *o, int vocab, int items, Error *e)
+{
+    return check_counts(o, vocab, items, e) && check_lengths(o, e) && check_factors(o, e);
 }
 
 static bool check_items(const Decoder *d)
@@ -115,8 +120,7 @@ bool generate(const Lm *lm, float *logits, const GenItem *item, int items, const
                  .user = user,
                  .e = e,
                  .logits = logits};
-    if (!check_counts(lm, items, o, e) || !check_lengths(o, e) || !check_factors(o, e) ||
-        !check_items(&d))
+    if (!generate_check(o, lm->vocab, items, e) || !check_items(&d))
         return false;
     if (items == 0)
         return true;

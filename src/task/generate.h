@@ -71,6 +71,14 @@ typedef struct GenSequence {
  * what was generated so far is still in the result. */
 typedef bool (*GenToken)(void *user, int item, int id);
 
+/* Whether these options make sense for `items` items at once over that vocabulary: ERR_USAGE names
+ * the first that does not. Cheap: to be asked before the prompts are read. */
+bool generate_check(const GenOptions *o, int vocab, int items, Error *e);
+
+/* How many new ids an item may get: its length limit behind n_history ids, and max_new + 1 (Lm).
+ * Below 1: the history is at the limit already. */
+int generate_room(const GenOptions *o, int n_history, int max_new);
+
 /* logits [items][vocab] are those after the prompts (destroyed). out receives items *
  * num_captions sequences, item-major; zero it before, generate_free it after, also on error.
  * When a beam pool holds fewer sequences than asked for (all others forbidden), the rest are empty

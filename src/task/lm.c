@@ -1,5 +1,6 @@
 #include "task/lm.h"
 
+#include <limits.h>
 #include <string.h>
 
 void opt_lm_init(OptLm *l, Ctx *c, const Blip2 *m)
@@ -28,11 +29,15 @@ static bool pass_error(const Ctx *c, Error *e)
     return error_set(e, c->err.code, "%s", c->err.message);
 }
 
-/* Room for `rows` live sequences and `slots` cache slots; what is there is kept when it serves. */
-static bool reserve(OptLm *l, int rows_wanted, int slots, Error *e)
+/* Room for `rows` live sequences and `slots` cache slots; what is there is kept when it serves.
+ * Slots are counted in long long: beams and lengths are the caller's wishes. */
+static bool reserve(OptLm *l, int rows_wanted, long long slots, Error *e)
 {
     const OptConfig *k = &l->m->config.opt;
     drop_all(l);
+    if (slots > INT_MAX)
+        return error_memory(e, "key/value cache",
+                            (unsigned long long)slots * (unsigned)k->layers * (unsigned)k->width);
     if (rows_wanted > l->room) {
         mem_free(l->seq);
         l->room = 0;
@@ -44,7 +49,7 @@ static bool reserve(OptLm *l, int rows_wanted, int slots, Error *e)
     if (slots <= l->cache.capacity)
         return true;
     kv_free(&l->cache);
-    return kv_init(&l->cache, k->layers, k->width, slots, e);
+    return kv_init(&l->cache, k->layers, k->width, (int)slots, e);
 }
 
 /* --- one pass through the network ---------------------------------------------------------------- */
@@ -201,7 +206,8 @@ bool opt_lm_start(OptLm *l, const LmItem *item, int items, int rows_wanted, int 
     if (!check_room(l, item, items, &words, &longest, e))
         return false;
     int left = positions - longest, steps = max_new < left ? max_new : left;
-    int slots = items * l->m->config.qformer.queries + words + rows_wanted * steps;
+    long long slots = (long long)items * l->m->config.qformer.queries + words;
+    slots += (long long)rows_wanted * steps;
     if (!reserve(l, rows_wanted > items ? rows_wanted : items, slots, e))
         return false;
     Tensor *x = read_prompts(l, item, items, words, e);

@@ -21,14 +21,36 @@ static size_t replace(char *s, size_t n, const char *from, const char *to)
     return out;
 }
 
+static const char *const RULES[][2] = {
+    {" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
+    {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+};
+enum { RULE_COUNT = sizeof RULES / sizeof *RULES, RULE_BYTES = 4 };
+
 size_t text_cleanup(char *s, size_t n)
 {
-    static const char *const RULES[][2] = {
-        {" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
-        {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
-    };
-    for (size_t i = 0; i < sizeof RULES / sizeof *RULES; i++)
+    for (size_t i = 0; i < RULE_COUNT; i++)
         n = replace(s, n, RULES[i][0], RULES[i][1]);
+    return n;
+}
+
+/* Whether what follows could make a match of a rule out of the last k bytes. */
+static bool may_match(const char *end, size_t k)
+{
+    for (size_t i = 0; i < RULE_COUNT; i++)
+        if (strlen(RULES[i][0]) > k && memcmp(end - k, RULES[i][0], k) == 0)
+            return true;
+    return false;
+}
+
+size_t text_settled(const char *s, size_t n)
+{
+    size_t k = 1;
+    while (k < RULE_BYTES && k <= n) {
+        bool open = may_match(s + n, k);
+        n -= open ? k : 0; /* and again: what is left may end in such a beginning too */
+        k = open ? 1 : k + 1;
+    }
     return n;
 }
 

@@ -53,6 +53,10 @@ bool tokenizer_is_special(const Tokenizer *t, int id);
  * PreTrainedTokenizerBase.clean_up_tokenization. Returns the new length. */
 size_t text_cleanup(char *s, size_t n);
 
+/* How many bytes of s[0..n) the clean-up treats the same whatever comes behind: text that grows can
+ * be shown up to there. */
+size_t text_settled(const char *s, size_t n);
+
 /* Removes Unicode white space at both ends, as Python's str.strip(). In place; the new length. */
 size_t text_strip(char *s, size_t n);
 
