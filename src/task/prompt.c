@@ -1,7 +1,11 @@
+/* task/prompt.c: composing prompts as LAVIS and transformers do; cutting what does not fit. */
 #include "task/prompt.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* A template may repeat the question; the product of the two must not eat the memory. */
+enum { PROMPT_BYTES_MAX = 1 << 24 };
 
 static const char ANSWER[] = "Question: {} Answer:"; /* BLIP-2 paper 4.3, LAVIS' notebook */
 
@@ -14,7 +18,7 @@ static bool fill(StrBuf *out, const char *pattern, const char *question, Error *
                          "--prompt: expected a template with {} for the question, "
                          "got \"%.80s\"",
                          pattern);
-    for (; hole; hole = strstr(pattern, "{}")) {
+    for (; hole && out->len <= PROMPT_BYTES_MAX; hole = strstr(pattern, "{}")) {
         strbuf_add(out, pattern, (size_t)(hole - pattern));
         strbuf_puts(out, question);
         pattern = hole + 2;
@@ -64,29 +68,46 @@ static bool encode(const PromptSpec *s, size_t first_turn, const Tokenizer *t, I
     const char *all = strbuf_cstr(&text);
     if (ok && !all)
         ok = error_memory(e, "prompt", text.len);
+    if (ok && text.len > PROMPT_BYTES_MAX)
+        ok = error_set(e, ERR_FAILED, "prompt: expected at most %d bytes, got more",
+                       PROMPT_BYTES_MAX);
     ok = ok && tokenizer_encode(t, all, text.len, true, false, out, e);
     strbuf_free(&text);
     return ok;
 }
 
-/* Drops the oldest rounds until the rest fits. */
+/* The dialogue from round `first` on. fits: whether the model has room for it. */
+static bool encode_rounds(const PromptSpec *s, size_t first, const Tokenizer *t, Ids *out,
+                          size_t before, bool *fits, Error *e)
+{
+    out->n = before;
+    if (!encode(s, first, t, out, e))
+        return false;
+    *fits = s->room >= 0 && out->n - before <= (size_t)s->room;
+    return true;
+}
+
+/* Drops as few of the oldest rounds as it takes; searched by halves, since a dialogue may be long. */
 static bool encode_chat(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[256],
                         Error *e)
 {
-    size_t before = out->n, first = 0;
-    for (;; first++) {
-        out->n = before;
-        if (!encode(s, first, t, out, e))
+    size_t before = out->n, first = 0, last = s->n_turns;
+    bool fits;
+    if (!encode_rounds(s, 0, t, out, before, &fits, e))
+        return false;
+    if (fits || !s->n_turns)
+        return true;
+    while (last - first > 1) { /* from `first` on is too much */
+        size_t middle = first + (last - first) / 2;
+        if (!encode_rounds(s, middle, t, out, before, &fits, e))
             return false;
-        if ((int)(out->n - before) <= s->room || first >= s->n_turns)
-            break;
+        *(fits ? &last : &first) = middle;
     }
-    if (first)
-        snprintf(notice, 256,
-                 "dialogue: the oldest %zu of %zu rounds no longer fit the model's "
-                 "positions and were left out",
-                 first, s->n_turns);
-    return true;
+    snprintf(notice, 256,
+             "dialogue: the oldest %zu of %zu rounds no longer fit the model's "
+             "positions and were left out",
+             last, s->n_turns);
+    return encode_rounds(s, last, t, out, before, &fits, e);
 }
 
 bool prompt_ids(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[256], Error *e)
@@ -104,7 +125,7 @@ bool prompt_ids(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[2
         n = LAVIS_PROMPT_IDS;
         out->n = before + n;
     }
-    if ((int)n <= s->room)
+    if (s->room >= 0 && n <= (size_t)s->room)
         return true;
     return error_set(e, ERR_FAILED, "prompt: expected at most %d tokens beside the image, got %zu",
                      s->room, n);
