@@ -129,7 +129,7 @@ static bool step_item(Search *s, BeamItem *b)
             return false;
         s->next[i] = (Next){top.cand[i].score, node, from->row, is_end(d->o, id)};
     }
-    s->rules->step(d->o, b, s->next, top.n, s->want);
+    s->rules->step(d->o, b, s->next, top.n);
     return true;
 }
 

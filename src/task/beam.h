@@ -36,11 +36,11 @@ typedef struct BeamItem {
     bool done;
 } BeamItem;
 
-/* A library's rules (models.md 6.3 and 6.4). step takes the ranked candidates of one step, of which
- * there are `want` unless too few ids are allowed: updates pool, running beams, n and done. */
+/* A library's rules (models.md 6.3 and 6.4). step takes the ranked candidates of one step: updates
+ * pool, running beams, n and done. */
 typedef struct BeamRules {
     void (*start)(const GenOptions *o, BeamItem *b);
-    void (*step)(const GenOptions *o, BeamItem *b, const Next *next, int n, int want);
+    void (*step)(const GenOptions *o, BeamItem *b, const Next *next, int n);
     void (*finish)(const GenOptions *o, BeamItem *b); /* brings the pool into order, best first */
 } BeamRules;
 

@@ -39,12 +39,9 @@ static void pool_insert(BeamItem *b, Hyp h)
 static void pool_merge(const GenOptions *o, BeamItem *b, const Next *next, int n)
 {
     float length = (float)pow(b->n + 1, o->length_penalty);
-    bool full = o->early_stopping == EARLY_TRUE && pool_full(b);
     for (int i = 0; i < n; i++) {
         bool finished = i < o->num_beams && stops(b, &next[i]);
         float score = next[i].score / length;
-        if (full)
-            score += BEAM_NEVER;
         if (!finished)
             score += BEAM_NEVER;
         pool_insert(b, (Hyp){(double)score, next[i].node, b->n + 1, finished});
@@ -80,15 +77,15 @@ static bool can_improve(const GenOptions *o, const BeamItem *b)
     return false;
 }
 
-static void hf_step(const GenOptions *o, BeamItem *b, const Next *next, int n, int want)
+/* The reference goes on with the whole batch until no item is open; one that is closed or full takes
+ * in nothing more, so each can end by itself. Only the length limit makes all candidates stop. */
+static void hf_step(const GenOptions *o, BeamItem *b, const Next *next, int n)
 {
-    bool all_stop = n == want || b->n + 1 >= b->room;
-    for (int i = 0; i < n; i++)
-        all_stop = all_stop && stops(b, &next[i]);
     pool_merge(o, b, next, n);
     next_run(o, b, next, n);
     b->n++;
-    b->done = !can_improve(o, b) || (o->early_stopping == EARLY_TRUE && pool_full(b)) || all_stop;
+    b->done =
+        !can_improve(o, b) || (o->early_stopping == EARLY_TRUE && pool_full(b)) || b->n >= b->room;
 }
 
 static void hf_finish(const GenOptions *o, BeamItem *b)

@@ -58,7 +58,7 @@ static void add_running(const GenOptions *o, BeamItem *b)
         pool_add(o, b, b->run[i].score, b->prompt + b->n, (Hyp){.node = b->run[i].node, .n = b->n});
 }
 
-static void lavis_step(const GenOptions *o, BeamItem *b, const Next *next, int n, int want)
+static void lavis_step(const GenOptions *o, BeamItem *b, const Next *next, int n)
 {
     b->n_run = 0;
     for (int i = 0; i < n && b->n_run < o->num_beams; i++) {

@@ -15,7 +15,7 @@ static const GenItem one_item = {.history = short_history, .n_history = 1};
 static void first_logits(uint32_t salt, float spread, float *x)
 {
     Formula f = {.spread = spread};
-    FormulaRow r = {salt, 0, 2, 0};
+    FormulaRow r = {salt, 1, 0, 2, 0};
     formula_logits(&f, &r, x);
 }
 
@@ -152,6 +152,20 @@ static void test_draw_without_replacement(void **state)
         }
 }
 
+/* Equal keys: the lowest indices stay, in order, wherever they come in. */
+static void test_top_ties(void **state)
+{
+    Cand best[3];
+    Top top = {best, 0, 3};
+    const int order[] = {4, 2, 5, 0, 3, 1};
+    for (int i = 0; i < 6; i++)
+        top_push(&top, (Cand){order[i] == 5 ? 2 : 1, 0, order[i]});
+    top_sort(&top);
+    assert_int_equal(best[0].index, 5);
+    assert_int_equal(best[1].index, 0);
+    assert_int_equal(best[2].index, 1);
+}
+
 static void test_draw_few(void **state)
 {
     Cand cand[2] = {{0, -1e9f, 0}, {0, 0, 4}}, out[5];
@@ -212,11 +226,11 @@ static void test_key(void **state)
     generate_free(out, 6);
 }
 
-/* log softmax of the formula behind `before`, `last`. */
-static float log_prob(uint32_t salt, int before, int last, int id)
+/* log softmax of the formula behind `length` ids, the last two being before and last. */
+static float log_prob(uint32_t salt, int length, int before, int last, int id)
 {
     Formula f = {.spread = 6};
-    FormulaRow r = {salt, before, last, 0};
+    FormulaRow r = {salt, length, before, last, 0};
     float x[FORMULA_VOCAB];
     double sum = 0;
     formula_logits(&f, &r, x);
@@ -234,7 +248,7 @@ static void test_stream_score(void **state)
     run_one(9, &o, out);
     for (int i = 0; i < 3; i++) {
         const int *id = out[i].ids;
-        float want = log_prob(9, 0, 2, id[0]) + log_prob(9, 2, id[0], id[1]);
+        float want = log_prob(9, 1, 0, 2, id[0]) + log_prob(9, 2, 2, id[0], id[1]);
         assert_float_equal(out[i].score, want, 1e-5);
     }
     generate_free(out, 3);
@@ -254,7 +268,7 @@ static void test_beam_sampling_scores(void **state)
         run_one(9, &o, out);
         for (int i = 0; i < 3; i++) {
             const int *id = out[i].ids;
-            float a = log_prob(9, 0, 2, id[0]), b = log_prob(9, 2, id[0], id[1]);
+            float a = log_prob(9, 1, 0, 2, id[0]), b = log_prob(9, 2, 2, id[0], id[1]);
             float want = lib == LIB_HF ? a / 2 + b / 2 : (a / 2 + b) / 2;
             assert_float_equal(out[i].score, want, 1e-5);
         }
@@ -285,6 +299,26 @@ static void test_cold_beam_sampling(void **state)
     assert_int_equal(cold[0].ids[0], cold[2].ids[0]);
     generate_free(cold, 3);
     generate_free(beam, 3);
+}
+
+/* However hard top-k and top-p cut, each beam keeps more ids than there are end ids: with 5, 9 and
+ * 13 far ahead and top-k 1, beams can still go on past the end ids. */
+static void test_beam_sampling_goes_on(void **state)
+{
+    GenOptions o = sampling_options(LIB_HF, 2);
+    GenSequence out[2] = {{0}};
+    Formula f = {.bonus = 30};
+    const uint32_t salt = 9;
+    o.num_captions = 2;
+    o.n_eos = 3;
+    o.eos[1] = 9;
+    o.eos[2] = 13;
+    o.top_k = 1;
+    o.early_stopping = EARLY_NEVER;
+    o.length_penalty = 9;
+    assert_true(run_formula(&f, 50, &salt, &one_item, 1, &o, NULL, NULL, out, NULL));
+    assert_true(f.calls >= 2);
+    generate_free(out, 2);
 }
 
 /* --- the batch ---------------------------------------------------------------------------------- */
@@ -635,11 +669,13 @@ int main(void)
         cmocka_unit_test(test_warp_edges),
         cmocka_unit_test(test_draw_without_replacement),
         cmocka_unit_test(test_draw_few),
+        cmocka_unit_test(test_top_ties),
         cmocka_unit_test(test_seed),
         cmocka_unit_test(test_key),
         cmocka_unit_test(test_stream_score),
         cmocka_unit_test(test_beam_sampling_scores),
         cmocka_unit_test(test_cold_beam_sampling),
+        cmocka_unit_test(test_beam_sampling_goes_on),
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_no_items),
         cmocka_unit_test(test_callback),

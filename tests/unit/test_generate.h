@@ -1,5 +1,5 @@
 /* A language model that is a formula (tests/data/generate/reference.py has the same one): logits
- * depend on the last two ids and on the item's salt. Checks how it is called. */
+ * depend on the last two ids, the length and the item's salt; possible end ids get a bonus. Checks how it is called. */
 #ifndef TEST_GENERATE_H
 #define TEST_GENERATE_H
 
@@ -18,7 +18,7 @@ enum { FORMULA_VOCAB = 40, FORMULA_ROWS = 256 };
 
 typedef struct FormulaRow {
     uint32_t salt;
-    int before, last;
+    int length, before, last;
     int fed;
 } FormulaRow;
 
@@ -26,6 +26,7 @@ typedef struct Formula {
     FormulaRow row[FORMULA_ROWS];
     int rows, calls, most_fed;
     float spread; /* logits lie in [0, spread) */
+    float bonus;  /* and this more for the ids 5, 9 and 13 */
     int fail_at;  /* this call of advance reports an error; 0: none */
     int nan_at;   /* from this call on row 0 has a NaN; 0: none */
 } Formula;
@@ -39,10 +40,12 @@ static uint32_t formula_mix(uint32_t h)
 
 static void formula_logits(const Formula *f, const FormulaRow *r, float *out)
 {
-    uint32_t h = formula_mix(formula_mix(r->salt) + (uint32_t)r->before);
+    uint32_t h = formula_mix(formula_mix(r->salt) + (uint32_t)r->length);
+    h = formula_mix(h + (uint32_t)r->before);
     h = formula_mix(h + (uint32_t)r->last);
     for (int i = 0; i < FORMULA_VOCAB; i++)
-        out[i] = (float)(formula_mix(h + (uint32_t)i) & 0xfffff) * f->spread / 0x1p20f;
+        out[i] = (float)(formula_mix(h + (uint32_t)i) & 0xfffff) * f->spread / 0x1p20f +
+                 (i == 5 || i == 9 || i == 13 ? f->bonus : 0);
 }
 
 static bool formula_advance(void *self, int n, const int *parent, const int *ids, float *logits,
@@ -58,7 +61,7 @@ static bool formula_advance(void *self, int n, const int *parent, const int *ids
         assert_true(parent[i] >= 0 && parent[i] < f->rows);
         assert_true(ids[i] >= 0 && ids[i] < FORMULA_VOCAB);
         FormulaRow p = f->row[parent[i]];
-        next[i] = (FormulaRow){p.salt, p.last, ids[i], p.fed + 1};
+        next[i] = (FormulaRow){p.salt, p.length + 1, p.last, ids[i], p.fed + 1};
         if (next[i].fed > f->most_fed)
             f->most_fed = next[i].fed;
         formula_logits(f, &next[i], logits + i * FORMULA_VOCAB);
@@ -99,7 +102,7 @@ static bool run_formula(Formula *f, int max_new, const uint32_t *salt, const Gen
     for (int i = 0; i < items; i++) {
         const GenItem *it = &item[i];
         int n = it->n_history;
-        f->row[i] = (FormulaRow){salt[i], n > 1 ? it->history[n - 2] : 0, it->history[n - 1], 0};
+        f->row[i] = (FormulaRow){salt[i], n, n > 1 ? it->history[n - 2] : 0, it->history[n - 1], 0};
         formula_logits(f, &f->row[i], logits + i * FORMULA_VOCAB);
     }
     Lm lm = {f, FORMULA_VOCAB, max_new, formula_advance};

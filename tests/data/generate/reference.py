@@ -4,7 +4,9 @@
     python reference.py hf     > hf.json      under transformers 5.x
     python reference.py lavis  > lavis.json   under transformers 4.33.2 (LAVIS' pin)
 
-The model is a formula, the same as in the C test: logits depend on the last two ids and a salt.
+The model is a formula, the same as in the C test: logits depend on the last two ids, the length
+(else sequences of the same transitions in another order would tie) and a salt;
+the ids 5, 9 and 13, which the cases end with, get a bonus.
 Nothing in the build or the tests needs this script."""
 import itertools, json, sys, warnings
 import numpy as np, torch, transformers
@@ -27,9 +29,9 @@ def mix(h):
     return h ^ (h >> 16)
 
 
-def logit(salt, before, last, i):
-    h = mix(mix(mix(mix(salt) + before & M) + last & M) + i & M)
-    return (h & 0xFFFFF) * 6 / (1 << 20)
+def logit(salt, bonus, length, before, last, i):
+    h = mix(mix(mix(mix(mix(salt) + length & M) + before & M) + last & M) + i & M)
+    return (h & 0xFFFFF) * 6 / (1 << 20) + (bonus if i in (5, 9, 13) else 0)
 
 
 class Config(PretrainedConfig):
@@ -46,7 +48,7 @@ bases = (PreTrainedModel,) if issubclass(PreTrainedModel, GenerationMixin) else 
 class Formula(*bases):
     config_class = Config
     main_input_name = "input_ids"
-    salt = 0
+    salt, bonus = 0, 0
 
     def __init__(self, c):
         super().__init__(c)
@@ -59,8 +61,8 @@ class Formula(*bases):
     def can_generate(self=None):
         return True
 
-    def row(self, before, last):
-        key = (self.salt, before, last)
+    def row(self, length, before, last):
+        key = (self.salt, self.bonus, length, before, last)
         if key not in self.cache:
             self.cache[key] = torch.tensor([logit(*key, i) for i in range(V)], dtype=torch.float32)
         return self.cache[key]
@@ -68,7 +70,7 @@ class Formula(*bases):
     def forward(self, input_ids, attention_mask=None, **k):
         out = []
         for r in input_ids.tolist():
-            out.append(self.row(r[-2] if len(r) > 1 else 0, r[-1]))
+            out.append(self.row(len(r), r[-2] if len(r) > 1 else 0, r[-1]))
         return CausalLMOutput(logits=torch.stack(out)[:, None, :])
 
     def _reorder_cache(self, past, idx):
@@ -109,6 +111,10 @@ def cases(lib):
     add(num_beams=5, max_new_tokens=40, length_penalty=3.0, num_captions=5)
     add(num_beams=5, max_length=8, max_new_tokens=0), add(num_beams=5, banned=[3, 5, 17, 30], num_captions=3)
     add(num_beams=5, eos=[]), add(eos=[])
+    for k, early, lp in itertools.product((2, 3, 4), ("false", "true", "never"), (0.5, 1.5, 3.0)):
+        add(num_beams=k, early_stopping=early, length_penalty=lp, num_captions=k, max_new_tokens=25)
+    for k, m, n in itertools.product((1, 3), (4, 9), (3, 8)):
+        add(num_beams=k, min_length=m, min_new_tokens=n)
     for i, c in enumerate(out):
         c["history"] = [2] if lib == "lavis" else [[2], [7, 7, 7, 2], [7, 7, 2, 11, 23]][i % 3]
     return out
@@ -143,10 +149,10 @@ def main(lib):
     model = Formula(Config()).eval()
     out = []
     for n, c in enumerate(cases(lib)):
-        for salt in (1 + n, 1000 + n):
-            model.salt = salt
+        for salt, bonus in ((1 + n, 0), (1000 + n, 1.5), (2000 + n, 3)):
+            model.salt, model.bonus = salt, bonus
             ids, scores = expected(model, c, lib)
-            out.append({**c, "salt": salt, "ids": ids, "scores": scores})
+            out.append({**c, "salt": salt, "bonus": bonus, "ids": ids, "scores": scores})
     print('{"reference": "transformers %s, torch %s", "cases": [' % (transformers.__version__, torch.__version__))
     print(",\n".join(json.dumps(c) for c in out) + "\n]}")
 
