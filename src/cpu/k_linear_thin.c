@@ -1,12 +1,12 @@
 /* cpu/k_linear_thin.c: products for decoding: few rows, every weight read from memory once.
  *
- * Speed is that of the memory, so weights are used where they lie: OUTS weight rows run along K
- * together, each loaded and widened once for up to ROWS rows of x, while the next OUTS rows are
- * prefetched. Each (row, output) pair has one accumulator of VL lanes, added up by vf_hsum at the
- * end: its order depends on K alone. More rows come in further passes over the same weights, which
- * are in the cache by then. Where x does not fit into L1, K is cut into pieces, and accumulators
- * wait in memory between them. */
-#include <omp.h>
+ * Speed is that of the memory, so weights are used where they lie. Each (row, output) pair has one
+ * accumulator of VL lanes, added up by vf_hsum at the end: its order depends on K alone.
+ *
+ *   One row of x: the weights are one sequential stream per thread, which memory likes best.
+ *   More rows: OUTS weight rows run along K together, each loaded and widened once for up to ROWS
+ *   rows of x, while the next OUTS are prefetched. Further rows of x come in further passes over
+ *   the same weights, which are in the cache by then. */
 #include "cpu/flush.h"
 #include "cpu/linear.h"
 
@@ -17,22 +17,18 @@ enum { OUTS = 2, ROWS = 5 }; /* 10 of 16 */
 #endif
 
 enum {
-    X_BYTES = 24 << 10,   /* what x may take of L1 */
     TASK_BYTES = 1 << 20, /* weights that a thread takes at a time */
-    CUT_OUTS = 32,        /* outputs per task where K is cut */
-    LINE = 64,            /* bytes, and the unit of elements in which K is cut */
+    STREAM_AHEAD = 8192,  /* prefetch distance of a single stream */
+    LINE = 64,            /* bytes of a cache line */
 };
 
-/* What one call computes: `outs` weight rows times some rows of x over `depth` elements of K. */
+/* What one call computes: up to OUTS weight rows times some rows of x. */
 typedef struct Block {
     const char *w;
-    size_t stride;   /* bytes of a weight row */
-    ptrdiff_t ahead; /* distance in bytes of the weights that come next */
+    size_t stride; /* bytes of a weight row */
     const float *x;
     size_t ldx;
     int depth, outs;
-    float *partial;   /* accumulators of the earlier pieces of K, [rows][OUTS][VL] */
-    bool first, last; /* piece of K */
     float sums[ROWS][OUTS];
 } Block;
 
@@ -65,41 +61,25 @@ VEC_INLINE void step_tail(DType t, const int rows, const int outs, const char *w
     }
 }
 
-VEC_INLINE void acc_begin(const int rows, const int outs, const Block *b, vf acc[ROWS][OUTS])
-{
-#pragma GCC unroll 8
-    for (int m = 0; m < rows; m++)
-#pragma GCC unroll 8
-        for (int n = 0; n < outs; n++)
-            acc[m][n] = b->first ? vf_zero() : vf_loadu(b->partial + (m * OUTS + n) * VL);
-}
-
-VEC_INLINE void acc_end(const int rows, const int outs, int n0, Block *b, vf acc[ROWS][OUTS])
-{
-#pragma GCC unroll 8
-    for (int m = 0; m < rows; m++)
-#pragma GCC unroll 8
-        for (int n = 0; n < outs; n++)
-            if (b->last)
-                b->sums[m][n0 + n] = vf_hsum(acc[m][n]);
-            else
-                vf_storeu(b->partial + (m * OUTS + n) * VL, acc[m][n]);
-}
-
 /* Whole cache lines of weights first: one prefetch each. */
 VEC_INLINE void dots(DType t, const int rows, const int outs, int n0, Block *b)
 {
     const size_t size = weight_size(t), stride = b->stride, ldx = b->ldx;
     const int line = LINE / (int)size > VL ? LINE / (int)size : VL, depth = b->depth;
     const char *w = b->w + (size_t)n0 * stride;
+    const size_t ahead = outs == 1 ? STREAM_AHEAD : (size_t)outs * stride;
     const float *x = b->x;
     vf acc[ROWS][OUTS];
     int k = 0;
-    acc_begin(rows, outs, b, acc);
+#pragma GCC unroll 8
+    for (int m = 0; m < rows; m++)
+#pragma GCC unroll 8
+        for (int n = 0; n < outs; n++)
+            acc[m][n] = vf_zero();
     for (; k + line <= depth; k += line) {
 #pragma GCC unroll 8
         for (int n = 0; n < outs; n++)
-            __builtin_prefetch(w + (size_t)n * stride + (size_t)k * size + b->ahead, 0, 2);
+            __builtin_prefetch(w + (size_t)n * stride + (size_t)k * size + ahead, 0, 2);
 #pragma GCC unroll 16
         for (int j = 0; j < line; j += VL)
             step(t, rows, outs, w + (size_t)(k + j) * size, stride, x + k + j, ldx, acc);
@@ -108,19 +88,22 @@ VEC_INLINE void dots(DType t, const int rows, const int outs, int n0, Block *b)
         step(t, rows, outs, w + (size_t)k * size, stride, x + k, ldx, acc);
     if (k < depth)
         step_tail(t, rows, outs, w + (size_t)k * size, stride, x + k, ldx, depth - k, acc);
-    acc_end(rows, outs, n0, b, acc);
+#pragma GCC unroll 8
+    for (int m = 0; m < rows; m++)
+#pragma GCC unroll 8
+        for (int n = 0; n < outs; n++)
+            b->sums[m][n0 + n] = vf_hsum(acc[m][n]);
 }
 
+/* A single stream has one chain of additions: enough where each covers half a cache line. */
 VEC_INLINE void block_dots(DType t, const int rows, Block *b)
 {
-    if (b->outs == OUTS) {
+    const bool stream = rows == 1 && VL * weight_size(t) >= LINE / 2;
+    if (b->outs == OUTS && !stream)
         dots(t, rows, OUTS, 0, b);
-        return;
-    }
-    for (int n = 0; n < b->outs; n++) { /* the last outputs, one by one */
-        dots(t, rows, 1, n, b);
-        b->partial += VL;
-    }
+    else
+        for (int n = 0; n < b->outs; n++)
+            dots(t, rows, 1, n, b);
 }
 
 /* One function per weight type; the switch makes `rows` a constant. */
@@ -153,98 +136,47 @@ static DotsFn dots_for(DType t)
     }
 }
 
-typedef struct Thin {
-    const LinearArgs *a;
-    DotsFn dots;
-    size_t stride;
-    int task_outs; /* outputs per task */
-    int piece;     /* elements of K at a time */
-    char *partial; /* per thread, for task_outs outputs and all rows */
-    size_t partial_size;
-} Thin;
-
-/* Outputs [n, n + outs) of all rows over [k, k + depth) of K. */
-static void thin_block(const Thin *t, int n, int outs, int k, ptrdiff_t ahead, float *partial)
+/* Outputs [n, n + outs) of all rows of x. */
+static void thin_block(const LinearArgs *a, DotsFn fn, int n, int outs)
 {
-    const LinearArgs *a = t->a;
-    const int left = a->w->cols - k;
-    Block b = {.w = (const char *)a->w->data + (size_t)n * t->stride +
-                    (size_t)k * weight_size(a->w->dtype),
-               .stride = t->stride,
-               .ahead = ahead,
+    size_t stride = (size_t)a->w->cols * weight_size(a->w->dtype);
+    Block b = {.w = (const char *)a->w->data + (size_t)n * stride,
+               .stride = stride,
                .ldx = (size_t)a->x->ld,
-               .depth = left < t->piece ? left : t->piece,
-               .outs = outs,
-               .first = k == 0,
-               .last = left <= t->piece};
+               .depth = a->w->cols,
+               .outs = outs};
     for (int m = 0; m < a->x->rows; m += ROWS) {
         int rows = a->x->rows - m < ROWS ? a->x->rows - m : ROWS;
-        b.x = row_f32(a->x, m) + k;
-        b.partial = partial ? partial + (size_t)m * OUTS * VL : NULL;
-        t->dots(rows, &b);
-        for (int i = 0; i < rows && b.last; i++)
+        b.x = row_f32(a->x, m);
+        fn(rows, &b);
+        for (int i = 0; i < rows; i++)
             linear_finish(a, m + i, n, b.sums[i], outs);
-        b.ahead = 0;
     }
 }
 
-static void thin_task(const Thin *t, int n0, int n1, float *partial)
+/* Outputs per task: a fair share for each thread in a few portions, at most TASK_BYTES. */
+static int task_size(const LinearArgs *a, int threads)
 {
-    const int depth = t->a->w->cols;
-    const size_t size = weight_size(t->a->w->dtype);
-    const size_t block_partial = (size_t)t->a->x->rows * OUTS * VL;
-    for (int k = 0; k == 0 || k < depth; k += t->piece)
-        for (int n = n0; n < n1; n += OUTS) {
-            ptrdiff_t ahead = (ptrdiff_t)(OUTS * t->stride);
-            if (n + OUTS >= n1 && k + t->piece < depth) /* back to n0, in the next piece */
-                ahead = (ptrdiff_t)((size_t)t->piece * size) -
-                        (ptrdiff_t)(n - n0) * (ptrdiff_t)t->stride;
-            thin_block(t, n, n1 - n < OUTS ? n1 - n : OUTS, k, ahead,
-                       partial ? partial + (size_t)((n - n0) / OUTS) * block_partial : NULL);
-        }
-}
-
-/* Cuts the work: outputs into tasks, and K into pieces if x is large. */
-static bool plan(Thin *t, Device *d, const LinearArgs *a, int threads)
-{
-    const int rows = a->x->rows < ROWS ? a->x->rows : ROWS, outs = a->w->rows;
-    memset(t, 0, sizeof *t);
-    t->a = a;
-    t->dots = dots_for(a->w->dtype);
-    t->stride = (size_t)a->w->cols * weight_size(a->w->dtype);
-    t->piece = a->w->cols > 0 ? a->w->cols : 1;
-    size_t task = t->stride ? TASK_BYTES / t->stride : 1;
-    int fair = (outs + 4 * threads - 1) / (4 * threads);
-    t->task_outs = task < (size_t)fair ? (int)task : fair;
-    if (rows > 1 && (size_t)rows * (size_t)a->w->cols * sizeof(float) > X_BYTES) {
-        t->piece = X_BYTES / (int)sizeof(float) / rows / LINE * LINE;
-        t->task_outs = t->task_outs < CUT_OUTS ? t->task_outs : CUT_OUTS;
-    }
-    t->task_outs = (t->task_outs + OUTS - 1) / OUTS * OUTS;
-    if (t->task_outs < OUTS)
-        t->task_outs = OUTS;
-    if (t->piece >= a->w->cols)
-        return true;
-    t->partial_size = (size_t)t->task_outs * (size_t)a->x->rows * VL * sizeof(float);
-    t->partial = cpu_scratch(d, SCRATCH_LINEAR, t->partial_size * (size_t)threads);
-    return t->partial != NULL;
+    const int share = (a->w->rows + 4 * threads - 1) / (4 * threads);
+    const size_t stride = (size_t)a->w->cols * weight_size(a->w->dtype);
+    const size_t most = stride ? TASK_BYTES / stride : 1;
+    const int n = most < (size_t)share ? (int)most : share;
+    return n < OUTS ? OUTS : (n + OUTS - 1) / OUTS * OUTS;
 }
 
 bool ISA_SYM(linear_thin)(Device *d, const LinearArgs *a)
 {
-    Thin t;
-    const int threads = linear_threads(d, a), outs = a->w->rows;
-    if (!plan(&t, d, a, threads))
-        return false;
+    DotsFn fn = dots_for(a->w->dtype);
+    const int threads = linear_threads(d, a), total = a->w->rows, size = task_size(a, threads);
 #pragma omp parallel num_threads(threads)
     {
         Flush flush = flush_on();
-        float *partial = NULL;
-        if (t.partial)
-            partial = (float *)(t.partial + (size_t)omp_get_thread_num() * t.partial_size);
 #pragma omp for schedule(dynamic)
-        for (int n = 0; n < outs; n += t.task_outs)
-            thin_task(&t, n, outs - n < t.task_outs ? outs : n + t.task_outs, partial);
+        for (int first = 0; first < total; first += size) {
+            int end = total - first < size ? total : first + size;
+            for (int n = first; n < end; n += OUTS)
+                thin_block(a, fn, n, end - n < OUTS ? end - n : OUTS);
+        }
         flush_off(flush);
     }
     return true;

@@ -24,7 +24,7 @@ enum {
     NR = 2 * VL,
     KC = 256, /* words of a block: a panel block is KC * NR * 4 bytes, 32 KiB at AVX-512 */
     X_STRIDE = KC + 16, /* words between packed rows: not a multiple of the cache's set distance */
-    MAX_PANELS = 8,     /* per task */
+    MAX_PANELS = 12,    /* per task */
     MAX_ROWS = 392,     /* per task */
 };
 
