@@ -6,15 +6,19 @@
  *     blip2_image *image = blip2_image_from_file("photo.jpg", &err);
  *     blip2_request request = {.task = BLIP2_CAPTION};
  *     blip2_result *r = blip2_generate(s, &image, 1, &request, &err);
- *     puts(blip2_result_text(r, 0));
+ *     const char *text = blip2_result_text(r, 0);
+ *     puts(text ? text : err.message);
  *
  * Ownership: every object is freed by its own _free function; all of them accept NULL. Strings
  * returned belong to the object they came from. Strings taken are copied or used only during the
  * call.
  *
  * Errors: functions return NULL or false and fill the blip2_error, which the caller owns and
- * zero-initialises. The message is one line, "FILE: OBJECT: what, expected vs got". The library
- * never prints and never exits.
+ * zero-initialises. The message is one line, "FILE: OBJECT: what, expected vs got". An error that
+ * is already there stays, and a NULL object is an error (BLIP2_USAGE) where one is needed and an
+ * empty answer where one is read: calls may follow each other as above, and the first error, or a
+ * NULL text, is looked at once, at the end. err itself may be NULL. The library never prints and
+ * never exits.
  *
  * Threads: a model is immutable and may be shared by any number of sessions in any threads. A
  * session is used by one thread at a time. An image may be shared. */
@@ -73,7 +77,8 @@ typedef struct blip2_load_options {
 
 /* path_or_name: a Hugging Face directory, or a name ("scenes"); NULL: the embedded model. Weights
  * are mapped, not copied: the files must stay as they are while the model lives. options may be
- * NULL. Errors: NO_MODEL, BAD_MODEL (missing, superfluous or misshapen tensors are named), MEMORY. */
+ * NULL. Errors: NO_MODEL (also: no tokenizer), BAD_MODEL (missing, superfluous or misshapen tensors
+ * are named; a tokenizer with more ids than the vocabulary), USAGE (no such dtype), MEMORY. */
 BLIP2_API blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options *options,
                                         blip2_error *err);
 BLIP2_API void blip2_model_free(blip2_model *model);
@@ -82,7 +87,8 @@ BLIP2_API void blip2_model_free(blip2_model *model);
 
 typedef struct blip2_image blip2_image;
 
-/* JPEG, PNG, WebP, GIF, BMP, PNM, told by content. "-" reads standard input. */
+/* JPEG, PNG, WebP, GIF, BMP, PNM, told by content. "-" reads standard input. Errors: FAILED (no
+ * picture, damaged, too large), MEMORY. */
 BLIP2_API blip2_image *blip2_image_from_file(const char *path, blip2_error *err);
 BLIP2_API blip2_image *blip2_image_from_memory(const void *bytes, size_t size, blip2_error *err);
 /* pixels [height, width, channels], 8 bits, rows without padding; channels 1, 3 or 4; copied. */
@@ -102,7 +108,8 @@ typedef struct blip2_session_options {
     const char *isa; /* kernel set; NULL: $BLIP2_ISA, else the best this machine has */
 } blip2_session_options;
 
-/* The model must outlive the session. options may be NULL. */
+/* The model must outlive the session. options may be NULL. Errors: USAGE (more than 1024 threads, an
+ * instruction set that this machine does not have), MEMORY. */
 BLIP2_API blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options *options,
                                            blip2_error *err);
 BLIP2_API void blip2_session_free(blip2_session *session);
@@ -136,12 +143,16 @@ typedef struct blip2_options {
 } blip2_options;
 
 /* LAVIS: caption and chat as generate (5 beams, max_length 30), ask as predict_answers (5 beams, 10
- * new tokens, length penalty 0). HF: greedy, 20 new tokens, and the model's generation_config. */
+ * new tokens, length penalty 0). HF: greedy, 20 new tokens, and the model's generation_config (model
+ * NULL: the library's own defaults). */
 BLIP2_API blip2_options blip2_options_default(const blip2_model *model, blip2_task task,
                                               blip2_library library);
 
-/* Called for each new id as soon as it is final; text is what it adds to the output (UTF-8, may be
- * empty). Returning false stops the generation (BLIP2_STOPPED). image is the index of the picture. */
+/* Called for each new id of a picture's best text as soon as it is final, once: at once when greedy
+ * or sampling, at the end with beams. text is what it adds to the output (UTF-8, may be empty): a
+ * part that later ids may still change (spaces, half a character) comes with one of those. All texts
+ * of a picture together are its blip2_result_text. image is the index of the picture; those of
+ * different pictures alternate. Returning false stops the call: see blip2_generate. */
 typedef bool (*blip2_token_fn)(void *user, size_t image, int id, const char *text);
 
 typedef struct blip2_turn {
@@ -163,16 +174,25 @@ typedef struct blip2_request {
 typedef struct blip2_result blip2_result;
 
 /* Encodes the pictures and generates for each of them. One result for all; pictures that could not
- * be done have an error of their own (blip2_result_error), the others are not touched by it. NULL
- * when nothing could be done at all. A session remembers the pictures it encoded last: asking again
- * about the same blip2_image does not encode it again. */
+ * be done have an error of their own (blip2_result_error), the others are not touched by it: the
+ * results of a picture do not depend on the others, their number or their order. An images[i] that
+ * is NULL is such an error. NULL when what is asked for is wrong for every picture: USAGE (options
+ * that make no sense, a missing or invalid text), FAILED (a prompt that does not fit the model),
+ * MEMORY. count may be 0.
+ *
+ * When on_token returns false, the pictures in work keep what they have so far, and they and those
+ * not reached have the error BLIP2_STOPPED; pictures whose text was complete have none.
+ *
+ * A session remembers the 32 pictures that it used last: asking again about the same blip2_image
+ * does not encode it again. */
 BLIP2_API blip2_result *blip2_generate(blip2_session *session, blip2_image *const *images,
                                        size_t count, const blip2_request *request,
                                        blip2_error *err);
 BLIP2_API void blip2_result_free(blip2_result *result);
 
-/* Picture i's best text, stripped; NULL when it failed. */
+/* Picture i's best text, stripped; NULL when it failed. After a stop: as far as it came. */
 BLIP2_API const char *blip2_result_text(const blip2_result *result, size_t image);
+/* Never NULL; code BLIP2_OK: none. */
 BLIP2_API const blip2_error *blip2_result_error(const blip2_result *result, size_t image);
 /* Something the user should know and that is no error (a prompt that was cut); NULL: nothing. */
 BLIP2_API const char *blip2_result_notice(const blip2_result *result, size_t image);
@@ -184,6 +204,8 @@ typedef struct blip2_candidate {
     size_t id_count;
 } blip2_candidate;
 
+/* Candidates, best first: num_captions of them, or 0 when the picture failed. One that is not there
+ * is all zero. */
 BLIP2_API size_t blip2_result_count(const blip2_result *result, size_t image);
 BLIP2_API blip2_candidate blip2_result_candidate(const blip2_result *result, size_t image,
                                                  size_t candidate);

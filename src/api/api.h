@@ -34,7 +34,9 @@ typedef struct Encoded {
     uint64_t last_use;
 } Encoded;
 
+/* More are kept than a batch has, so that a batch never drops its own pictures. */
 enum { ENCODED_KEPT = 32, BATCH_MAX = 8 };
+_Static_assert((int)ENCODED_KEPT >= (int)BATCH_MAX, "a batch must fit what is kept");
 
 struct blip2_session {
     blip2_model *model;
@@ -48,6 +50,9 @@ struct blip2_session {
 /* Copies an error out; code names are the same on both sides. Always returns false. */
 bool api_error(blip2_error *to, const Error *from);
 
+/* ERR_USAGE when this version has no such type. */
+bool api_check_dtype(blip2_dtype dtype, Error *e);
+
 /* model may have no tokenizer when `need_tokenizer` is false. */
 blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer, Error *e);
 bool api_describe(blip2_model *m, const char *path, Error *e); /* fills info */
@@ -57,7 +62,7 @@ Precision api_precision(const blip2_model *m);
  * must outlive the result. */
 GenOptions api_gen_options(const blip2_model *m, const blip2_options *o);
 
-/* Soft tokens of count pictures; soft[i] points into the session's memory until the next call.
+/* Soft tokens of count <= BATCH_MAX pictures; soft[i] points into the session's memory until the next call.
  * Adds to timings[i]. */
 bool api_encode(blip2_session *s, blip2_image *const *images, size_t count, const float **soft,
                 blip2_timings *timings, Error *e);

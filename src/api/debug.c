@@ -134,7 +134,7 @@ static void dump_tensor(void *user, const char *name, const Tensor *t)
     if (d->e.code)
         return;
     if (snprintf(path, sizeof path, "%s/%s.npy", d->dir, name) >= (int)sizeof path) {
-        error_set(&d->e, ERR_USAGE, "--dump: path too long");
+        error_set(&d->e, ERR_FAILED, "%.200s: dump: expected a shorter path", d->dir);
         return;
     }
     float *flat = mem_alloc(4 * n); /* views are not contiguous */
@@ -245,10 +245,13 @@ static bool run_generate(blip2_session *s, const blip2_debug_run *r, const LmIte
                          blip2_debug_output *out, Error *e)
 {
     GenOptions o = api_gen_options(s->model, r->options);
-    int n_history,
-        steps = o.max_new_tokens ? o.max_new_tokens : s->model->net->config.opt.positions;
+    const OptConfig *k = &s->model->net->config.opt;
+    int n_history;
+    if (!generate_check(&o, k->vocab, 1, e))
+        return false;
     int *history = run_history(s, r, &n_history);
-    size_t vocab = (size_t)s->model->net->config.opt.vocab, n = (size_t)o.num_captions;
+    int steps = generate_room(&o, n_history, k->positions);
+    size_t vocab = (size_t)k->vocab, n = (size_t)o.num_captions;
     float *logits = mem_alloc(sizeof *logits * vocab);
     GenSequence *seq = mem_calloc(n, sizeof *seq);
     bool ok = (history && logits && seq) || error_memory(e, "generation", vocab * 4);
@@ -281,37 +284,47 @@ static bool run_language(blip2_session *s, const blip2_debug_run *r, const float
     return opt_lm_read(&s->lm, &item, e) != NULL;
 }
 
+/* Picture, then text, every named activation to dump->dir when there is one. */
+static bool run_all(blip2_session *s, const blip2_debug_run *r, const float *px, int h, int w,
+                    Dump *dump, blip2_debug_output *out, Error *e)
+{
+    s->ctx.tap = dump->dir ? dump_tensor : NULL;
+    s->ctx.tap_user = dump;
+    float *soft = run_soft(s, px, h, w, e);
+    bool ok = soft != NULL;
+    if (ok && dump->dir && r->generate) { /* the dump is that of the prompt */
+        LmItem item = {soft, r->ids, (int)r->id_count};
+        ok = opt_lm_read(&s->lm, &item, e) != NULL;
+        s->ctx.tap = NULL;
+    }
+    ok = ok && run_language(s, r, soft, out, e);
+    s->ctx.tap = NULL;
+    mem_free(soft);
+    return ok && (!dump->e.code || error_set(e, dump->e.code, "%s", dump->e.message));
+}
+
 bool blip2_debug_forward(blip2_session *s, const blip2_debug_run *r, blip2_debug_output *out,
                          blip2_error *err)
 {
     Error e = {0};
     int h, w;
-    float *owned, *soft = NULL;
+    float *owned;
     Dump dump = {.dir = r->dump_dir};
     if (out)
         *out = (blip2_debug_output){0};
+    if (r->generate && (!out || !r->options)) {
+        error_set(&e, ERR_USAGE, "generation: expected options and a place for the output");
+        return api_error(err, &e);
+    }
     const float *px = run_pixels(s, r, &h, &w, &owned, err);
     if (!px) {
         mem_free(owned);
         return false;
     }
-    bool ok = make_dir(r->dump_dir, &e);
-    s->ctx.tap = r->dump_dir ? dump_tensor : NULL;
-    s->ctx.tap_user = &dump;
-    ok = ok && (soft = run_soft(s, px, h, w, &e)) != NULL;
-    if (ok && r->dump_dir && r->generate) { /* the dump is that of the prompt */
-        LmItem item = {soft, r->ids, (int)r->id_count};
-        ok = opt_lm_read(&s->lm, &item, &e) != NULL;
-        s->ctx.tap = NULL;
-    }
-    ok = ok && run_language(s, r, soft, out, &e);
-    s->ctx.tap = NULL;
-    if (ok && dump.e.code) {
-        e = dump.e;
-        ok = false;
-    }
-    mem_free(soft);
+    bool ok = make_dir(r->dump_dir, &e) && run_all(s, r, px, h, w, &dump, out, &e);
     mem_free(owned);
+    if (!ok && out)
+        blip2_debug_output_free(out);
     return ok || api_error(err, &e);
 }
 

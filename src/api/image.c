@@ -1,3 +1,4 @@
+/* api/image.c: pictures as the caller holds them. */
 #include <stdatomic.h>
 #include <string.h>
 
@@ -28,7 +29,9 @@ blip2_image *blip2_image_from_file(const char *path, blip2_error *err)
     Picture p = {0};
     double start = now_ms();
     blip2_image *image = NULL;
-    if (picture_load(&p, path, &e))
+    if (!path)
+        error_set(&e, ERR_USAGE, "picture: expected a path, got NULL");
+    else if (picture_load(&p, path, &e))
         image = wrap(&p, path, now_ms() - start, &e);
     if (!image)
         api_error(err, &e);
@@ -42,7 +45,9 @@ blip2_image *blip2_image_from_memory(const void *bytes, size_t size, blip2_error
     Picture p = {0};
     double start = now_ms();
     blip2_image *image = NULL;
-    if (picture_decode(&p, bytes, size, NAME, &e))
+    if (!bytes)
+        error_set(&e, ERR_USAGE, "%s: expected bytes, got NULL", NAME);
+    else if (picture_decode(&p, bytes, size, NAME, &e))
         image = wrap(&p, NAME, now_ms() - start, &e);
     if (!image)
         api_error(err, &e);
@@ -55,7 +60,9 @@ blip2_image *blip2_image_from_pixels(const uint8_t *pixels, int width, int heigh
     Error e = {0};
     Picture p = {0};
     blip2_image *image = NULL;
-    if (picture_from_pixels(&p, pixels, width, height, channels, &e))
+    if (!pixels)
+        error_set(&e, ERR_USAGE, "pixels: expected some, got NULL");
+    else if (picture_from_pixels(&p, pixels, width, height, channels, &e))
         image = wrap(&p, "pixels", 0, &e);
     if (!image)
         api_error(err, &e);
@@ -73,15 +80,15 @@ void blip2_image_free(blip2_image *image)
 
 int blip2_image_width(const blip2_image *image)
 {
-    return image->picture.width;
+    return image ? image->picture.width : 0;
 }
 
 int blip2_image_height(const blip2_image *image)
 {
-    return image->picture.height;
+    return image ? image->picture.height : 0;
 }
 
 double blip2_image_decode_ms(const blip2_image *image)
 {
-    return image->decode_ms;
+    return image ? image->decode_ms : 0;
 }

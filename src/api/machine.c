@@ -41,10 +41,8 @@ static bool synthetic_type(blip2_dtype dtype, DType *t, Error *e)
                                   [BLIP2_BF16] = BF16,
                                   [BLIP2_F16] = F16,
                                   [BLIP2_INT8] = I8};
-    if (dtype == BLIP2_INT4)
-        return error_set(e, ERR_USAGE,
-                         "--dtype int4: not available in this version, expected one "
-                         "of f32, bf16, f16, int8");
+    if (!api_check_dtype(dtype, e))
+        return false;
     *t = TYPES[dtype];
     return true;
 }

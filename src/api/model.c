@@ -1,15 +1,37 @@
-#include <string.h>
-
+/* api/model.c: loading a model and giving it back. */
 #include "api/api.h"
+
+bool api_check_dtype(blip2_dtype dtype, Error *e)
+{
+    if ((int)dtype >= BLIP2_AUTO && dtype <= BLIP2_INT8)
+        return true;
+    if (dtype == BLIP2_INT4)
+        return error_set(e, ERR_USAGE,
+                         "--dtype int4: not available in this version, expected one of "
+                         "f32, bf16, f16, int8");
+    return error_set(e, ERR_USAGE, "dtype: expected one of %d to %d, got %d", BLIP2_AUTO,
+                     BLIP2_INT8, (int)dtype);
+}
+
+/* What no file says wrong by itself: that the parts do not fit each other. */
+static bool check_parts(const blip2_model *m, const char *dir, Error *e)
+{
+    const ModelConfig *k = &m->net->config;
+    if (k->opt.positions <= k->qformer.queries)
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s: config.json: expected more positions than the picture's %d, got %d",
+                         dir, k->qformer.queries, k->opt.positions);
+    if (m->tokenizer && tokenizer_size(m->tokenizer) > k->opt.vocab)
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s: tokenizer: expected ids below the vocabulary's %d, got %d", dir,
+                         k->opt.vocab, tokenizer_size(m->tokenizer) - 1);
+    return true;
+}
 
 blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer, Error *e)
 {
-    if (dtype == BLIP2_INT4) {
-        error_set(e, ERR_USAGE,
-                  "--dtype int4: not available in this version, expected one of "
-                  "f32, bf16, f16, int8");
+    if (!api_check_dtype(dtype, e))
         return NULL;
-    }
     char *dir = model_find(path_or_name, e);
     blip2_model *m = dir ? mem_calloc(1, sizeof *m) : NULL;
     if (!m) {
@@ -25,7 +47,7 @@ blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tok
         *e = m->no_tokenizer;
         ok = false;
     }
-    ok = ok && api_describe(m, dir, e);
+    ok = ok && check_parts(m, dir, e) && api_describe(m, dir, e);
     mem_free(dir);
     if (ok)
         return m;
@@ -60,5 +82,5 @@ Precision api_precision(const blip2_model *m)
 
 const blip2_info *blip2_model_info(const blip2_model *model)
 {
-    return &model->info;
+    return model ? &model->info : NULL;
 }

@@ -51,8 +51,14 @@ static blip2_options hf(const GenConfig *g)
 blip2_options blip2_options_default(const blip2_model *model, blip2_task task,
                                     blip2_library library)
 {
+    static const GenConfig NONE = {.num_beams = 1,
+                                   .length_penalty = 1,
+                                   .repetition_penalty = 1,
+                                   .top_k = 50,
+                                   .top_p = 1,
+                                   .temperature = 1};
     if (library == BLIP2_HF)
-        return hf(&model->net->config.gen);
+        return hf(model ? &model->net->config.gen : &NONE);
     return task == BLIP2_ASK ? lavis_answer() : lavis_generate();
 }
 

@@ -1,31 +1,49 @@
+/* api/session.c: what one thread needs to run a model, and the pictures it has encoded. */
 #include <string.h>
 
 #include "api/api.h"
 #include "base/sys.h"
 #include "cpu/cpu.h"
 
-blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options *options,
-                                 blip2_error *err)
+/* A slip of the keyboard must not start a million threads. */
+enum { THREADS_MAX = 1024 };
+
+static blip2_session *session_open(blip2_model *model, const CpuOptions *cpu, Error *e)
 {
-    Error e = {0};
-    CpuOptions cpu = {.threads = options ? options->threads : 0,
-                      .isa = options ? options->isa : NULL,
-                      .precision = api_precision(model)};
     blip2_session *s = mem_calloc(1, sizeof *s);
     if (!s) {
-        error_memory(&e, "session", sizeof *s);
-        api_error(err, &e);
+        error_memory(e, "session", sizeof *s);
         return NULL;
     }
     s->model = model;
-    s->dev = cpu_open(&cpu, &e);
+    s->dev = cpu_open(cpu, e);
     if (!s->dev) {
-        api_error(err, &e);
         mem_free(s);
         return NULL;
     }
     ctx_init(&s->ctx, s->dev);
     opt_lm_init(&s->lm, &s->ctx, model->net);
+    return s;
+}
+
+blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options *options,
+                                 blip2_error *err)
+{
+    Error e = {0};
+    blip2_session *s = NULL;
+    int threads = options ? options->threads : 0;
+    if (!model) {
+        error_set(&e, ERR_USAGE, "model: expected one, got NULL");
+    } else if (threads < 0 || threads > THREADS_MAX) {
+        error_set(&e, ERR_USAGE, "threads: expected 0 to %d, got %d", THREADS_MAX, threads);
+    } else {
+        CpuOptions cpu = {.threads = threads,
+                          .isa = options ? options->isa : NULL,
+                          .precision = api_precision(model)};
+        s = session_open(model, &cpu, &e);
+    }
+    if (!s)
+        api_error(err, &e);
     return s;
 }
 
