@@ -1,0 +1,647 @@
+/* The public API on the embedded model: what results depend on and what they do not, what the
+ * callback hears, prompts and dialogues, options and arguments that make no sense. */
+#include <math.h>
+
+#include "test_api.h"
+#include "text/tokenizer.h"
+
+static Sample sample[SAMPLES];
+static blip2_image *images[SAMPLES];
+static blip2_model *model;
+static blip2_session *session;
+
+static const blip2_request CAPTION = {.task = BLIP2_CAPTION};
+
+static int setup(void **state)
+{
+    open_samples(sample);
+    for (int i = 0; i < SAMPLES; i++)
+        images[i] = sample[i].image;
+    model = open_model(SCENES, BLIP2_AUTO);
+    session = open_session(model, 1, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    blip2_session_free(session);
+    blip2_model_free(model);
+    close_samples(sample);
+    return 0;
+}
+
+static blip2_options greedy(void)
+{
+    return blip2_options_default(model, BLIP2_CAPTION, BLIP2_HF);
+}
+
+/* --- what a result does not depend on ------------------------------------------------------------ */
+
+static void test_batch_is_alone(void **state)
+{
+    blip2_result *all = must_generate(session, images, SAMPLES, &CAPTION);
+    blip2_session *fresh = open_session(model, 1, NULL); /* that has not encoded them yet */
+    for (int i = 0; i < SAMPLES; i++) {
+        blip2_result *one = must_generate(fresh, &images[i], 1, &CAPTION);
+        assert_same(all, (size_t)i, one, 0);
+        blip2_result_free(one);
+    }
+    blip2_session_free(fresh);
+    blip2_result_free(all);
+}
+
+static void test_order_and_repeats(void **state)
+{
+    blip2_image *list[] = {images[4], images[1], images[4], images[0]};
+    blip2_session *fresh = open_session(model, 1, NULL);
+    blip2_result *r = must_generate(fresh, list, 4, &CAPTION);
+    blip2_result *plain = must_generate(session, images, 5, &CAPTION);
+    assert_same(r, 0, plain, 4);
+    assert_same(r, 1, plain, 1);
+    assert_same(r, 2, plain, 4);
+    assert_same(r, 3, plain, 0);
+    blip2_result_free(plain);
+    blip2_result_free(r);
+    blip2_session_free(fresh);
+}
+
+static void test_thread_counts(void **state)
+{
+    blip2_session *two = open_session(model, 2, NULL);
+    blip2_result *a = must_generate(two, images, 6, &CAPTION);
+    blip2_result *b = must_generate(session, images, 6, &CAPTION);
+    for (size_t i = 0; i < 6; i++)
+        assert_same(a, i, b, i);
+    blip2_result_free(a);
+    blip2_result_free(b);
+    blip2_session_free(two);
+}
+
+/* More pictures than a session remembers: the oldest are encoded again, and come out the same. */
+static void test_many_pictures(void **state)
+{
+    enum { MANY = 40 };
+    blip2_image *many[MANY];
+    blip2_error err = {0};
+    uint8_t pixels[8 * 8 * 3];
+    for (int i = 0; i < MANY; i++) {
+        memset(pixels, 6 * i, sizeof pixels);
+        many[i] = blip2_image_from_pixels(pixels, 8, 8, 3, &err);
+        assert_non_null(many[i]);
+    }
+    blip2_options o = greedy();
+    o.max_new_tokens = 4;
+    blip2_request r = {.task = BLIP2_CAPTION, .options = &o};
+    blip2_result *first = must_generate(session, many, MANY, &r);
+    blip2_result *again = must_generate(session, many, MANY, &r);
+    assert_true(blip2_result_timings(again, MANY - 1).encode >= 0);
+    for (size_t i = 0; i < MANY; i++)
+        assert_same(first, i, again, i);
+    blip2_result_free(first);
+    blip2_result_free(again);
+    for (int i = 0; i < MANY; i++)
+        blip2_image_free(many[i]);
+}
+
+static void test_remembered_and_timings(void **state)
+{
+    blip2_session *fresh = open_session(model, 1, NULL);
+    blip2_result *a = must_generate(fresh, images, 2, &CAPTION);
+    blip2_result *b = must_generate(fresh, images, 2, &CAPTION);
+    for (size_t i = 0; i < 2; i++) {
+        blip2_timings t = blip2_result_timings(a, i), u = blip2_result_timings(b, i);
+        assert_true(t.decode_image > 0 && t.preprocess > 0 && t.encode > 0 && t.qformer > 0);
+        assert_true(t.prefill > 0 && t.decode > 0);
+        double sum = t.decode_image + t.preprocess + t.encode + t.qformer + t.prefill + t.decode;
+        assert_true(fabs(t.total - sum) <= 1e-9 * sum);
+        assert_true(u.preprocess == 0 && u.encode == 0 && u.qformer == 0);
+        assert_same(a, i, b, i);
+    }
+    blip2_result_free(a);
+    blip2_result_free(b);
+    blip2_session_free(fresh);
+}
+
+/* --- pictures ------------------------------------------------------------------------------------ */
+
+static void test_from_memory(void **state)
+{
+    static char bytes[1 << 20];
+    blip2_error err = {0};
+    FILE *f = fopen(SCENES "/samples/scene002.png", "rb");
+    assert_non_null(f);
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    blip2_image *image = blip2_image_from_memory(bytes, n, &err);
+    assert_non_null(image);
+    blip2_result *r = must_generate(session, &image, 1, &CAPTION);
+    assert_string_equal(blip2_result_text(r, 0), sample[2].caption);
+    blip2_result_free(r);
+    blip2_image_free(image);
+    assert_null(blip2_image_from_memory(bytes, n / 2, &err));
+    assert_int_equal(err.code, BLIP2_FAILED);
+    assert_non_null(strstr(err.message, "picture in memory"));
+}
+
+/* The same grey picture with 1, 3 and 4 channels is one picture; alpha is laid over white. */
+static void test_from_pixels(void **state)
+{
+    enum { W = 40, H = 30, N = W * H };
+    static uint8_t grey[N], rgb[3 * N], rgba[4 * N], clear[4 * N];
+    for (int i = 0; i < N; i++) {
+        grey[i] = (uint8_t)(i * 7);
+        memset(rgb + 3 * i, grey[i], 3);
+        memset(rgba + 4 * i, grey[i], 3);
+        rgba[4 * i + 3] = 255;
+    }
+    const struct {
+        const uint8_t *pixels;
+        int channels;
+    } kinds[] = {{grey, 1}, {rgb, 3}, {rgba, 4}, {clear, 4}};
+    blip2_image *image[4];
+    blip2_error err = {0};
+    for (int i = 0; i < 4; i++) {
+        image[i] = blip2_image_from_pixels(kinds[i].pixels, W, H, kinds[i].channels, &err);
+        assert_non_null(image[i]);
+        assert_int_equal(blip2_image_width(image[i]), W);
+        assert_int_equal(blip2_image_height(image[i]), H);
+    }
+    blip2_result *r = must_generate(session, image, 4, &CAPTION);
+    assert_same(r, 1, r, 0);
+    assert_same(r, 2, r, 0);
+    memset(rgb, 255, sizeof rgb);
+    blip2_image *white = blip2_image_from_pixels(rgb, W, H, 3, &err);
+    blip2_result *w = must_generate(session, &white, 1, &CAPTION);
+    assert_same(r, 3, w, 0);
+    blip2_result_free(w);
+    blip2_result_free(r);
+    blip2_image_free(white);
+    for (int i = 0; i < 4; i++)
+        blip2_image_free(image[i]);
+}
+
+static void expect_no_pixels(int w, int h, int channels)
+{
+    static const uint8_t pixels[64];
+    blip2_error err = {0};
+    assert_null(blip2_image_from_pixels(pixels, w, h, channels, &err));
+    assert_true(err.code == BLIP2_USAGE || err.code == BLIP2_FAILED);
+    assert_true(err.message[0] != 0);
+}
+
+static void test_bad_pixels(void **state)
+{
+    expect_no_pixels(2, 2, 2);
+    expect_no_pixels(2, 2, 0);
+    expect_no_pixels(0, 2, 3);
+    expect_no_pixels(-1, 2, 3);
+    expect_no_pixels(1 << 30, 1 << 30, 4);
+}
+
+static void test_missing_pictures(void **state)
+{
+    blip2_image *list[] = {NULL, images[3], NULL};
+    blip2_result *r = must_generate(session, list, 3, &CAPTION);
+    assert_int_equal(blip2_result_error(r, 0)->code, BLIP2_FAILED);
+    assert_null(blip2_result_text(r, 0));
+    assert_int_equal(blip2_result_count(r, 0), 0);
+    assert_int_equal(blip2_result_error(r, 1)->code, BLIP2_OK);
+    assert_string_equal(blip2_result_text(r, 1), sample[3].caption);
+    assert_non_null(strstr(blip2_result_error(r, 2)->message, "picture 2"));
+    assert_null(blip2_result_text(r, 3)); /* beyond the end */
+    assert_null(blip2_result_candidate(r, 1, 1).text);
+    blip2_result_free(r);
+    r = must_generate(session, NULL, 0, &CAPTION);
+    assert_null(blip2_result_text(r, 0));
+    blip2_result_free(r);
+}
+
+/* --- on_token ------------------------------------------------------------------------------------ */
+
+static void check_heard(const blip2_options *o, blip2_task task, const char *text, size_t n)
+{
+    static Heard h;
+    h = (Heard){0};
+    blip2_request request = {
+        .task = task, .options = o, .text = text, .on_token = hear, .user = &h};
+    blip2_result *r = must_generate(session, images, n, &request);
+    for (size_t i = 0; i < n; i++)
+        assert_heard(&h, r, i);
+    blip2_result_free(r);
+}
+
+static void test_tokens_are_the_text(void **state)
+{
+    blip2_options o = greedy();
+    check_heard(&o, BLIP2_CAPTION, NULL, SAMPLES);
+    check_heard(NULL, BLIP2_CAPTION, NULL, SAMPLES);
+    check_heard(NULL, BLIP2_ASK, sample[0].question[0], 3);
+    o.max_new_tokens = 3; /* cut in the middle: the last text still comes */
+    check_heard(&o, BLIP2_CAPTION, NULL, 3);
+    o = greedy();
+    o.sample = true;
+    o.temperature = 100; /* broken characters, spaces, quotes */
+    o.max_new_tokens = 200;
+    o.top_k = 0;
+    for (o.seed = 1; o.seed <= 8; o.seed++)
+        check_heard(&o, BLIP2_CAPTION, NULL, 2);
+    o.library = BLIP2_LAVIS;
+    for (o.seed = 1; o.seed <= 8; o.seed++)
+        check_heard(&o, BLIP2_CAPTION, NULL, 2);
+}
+
+/* Found by hand from the ten replacements of transformers' clean_up_tokenization. */
+static void test_settled_text(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t settled;
+    } cases[] = {{"a dog", 5}, {"a dog ", 5}, {"a dog '", 5}, {"a dog 'r", 5}, {"a dog 'x", 8},
+                 {"is n", 2},  {"is n'", 2},  {"is n't", 6},  {" ", 0},        {"", 0},
+                 {"a ' '", 1}, {"a .", 3},    {"a  ", 1},     {"an", 2},       {"'", 1},
+                 {"a 's", 4},  {"the 'v", 3}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(text_settled(cases[i].text, strlen(cases[i].text)), cases[i].settled);
+}
+
+static void test_stop(void **state)
+{
+    static Heard h;
+    blip2_options o = greedy();
+    for (int beams = 1; beams <= 3; beams += 2) {
+        o.num_beams = beams;
+        h = (Heard){.stop_at = 3};
+        blip2_request request = {
+            .task = BLIP2_CAPTION, .options = &o, .on_token = hear, .user = &h};
+        blip2_result *r = must_generate(session, images, 1, &request);
+        assert_int_equal(h.calls, 3);
+        assert_int_equal(blip2_result_error(r, 0)->code, BLIP2_STOPPED);
+        blip2_candidate best = blip2_result_candidate(r, 0, 0);
+        assert_memory_equal(h.of[0].id, best.ids, 3 * sizeof(int));
+        assert_memory_equal(h.of[0].text, best.text, strlen(h.of[0].text));
+        if (beams == 1) { /* only what had come */
+            assert_int_equal(best.id_count, 3);
+            assert_memory_equal(best.text, sample[0].caption, strlen(best.text));
+        } else { /* beams are told at the end: all is there */
+            assert_string_equal(best.text, sample[0].caption);
+        }
+        blip2_result_free(r);
+    }
+}
+
+/* Ten pictures, stopped late in the first batch: complete ones are good, the rest say STOPPED. */
+static void test_stop_in_batch(void **state)
+{
+    static Heard h;
+    blip2_options o = greedy();
+    h = (Heard){.stop_at = 60};
+    blip2_request request = {.task = BLIP2_CAPTION, .options = &o, .on_token = hear, .user = &h};
+    blip2_result *r = must_generate(session, images, 10, &request);
+    size_t good = 0, stopped = 0;
+    for (size_t i = 0; i < 10; i++) {
+        const blip2_error *e = blip2_result_error(r, i);
+        good += e->code == BLIP2_OK;
+        stopped += e->code == BLIP2_STOPPED;
+        if (e->code == BLIP2_OK)
+            assert_string_equal(blip2_result_text(r, i), sample[i].caption);
+        if (i >= 8)
+            assert_null(blip2_result_text(r, i));
+    }
+    assert_true(good >= 1 && stopped >= 3 && good + stopped == 10);
+    assert_int_equal(h.calls, 60);
+    blip2_result_free(r);
+}
+
+/* --- several captions, sampling -------------------------------------------------------------------- */
+
+static void test_captions(void **state)
+{
+    blip2_options o = blip2_options_default(model, BLIP2_CAPTION, BLIP2_LAVIS);
+    o.num_captions = 5;
+    blip2_request request = {.task = BLIP2_CAPTION, .options = &o};
+    blip2_result *r = must_generate(session, images, 2, &request);
+    assert_int_equal(blip2_result_count(r, 1), 5);
+    for (size_t i = 1; i < 5; i++)
+        assert_true(blip2_result_candidate(r, 1, i).score <=
+                    blip2_result_candidate(r, 1, i - 1).score);
+    assert_string_equal(blip2_result_text(r, 1), sample[1].caption);
+    blip2_result_free(r);
+    o.sample = true;
+    o.num_beams = 1;
+    o.num_captions = 3;
+    o.seed = 7;
+    r = must_generate(session, images, 9, &request);
+    blip2_result *alone = must_generate(session, images + 8, 1, &request);
+    assert_same(r, 8, alone, 0);
+    blip2_result_free(alone);
+    blip2_result_free(r);
+}
+
+/* --- prompts -------------------------------------------------------------------------------------- */
+
+static blip2_result *ask(blip2_request request, blip2_library library, blip2_error *err)
+{
+    blip2_options o = blip2_options_default(model, request.task, library);
+    request.options = &o;
+    *err = (blip2_error){0};
+    return blip2_generate(session, images, 1, &request, err);
+}
+
+static void expect_notice(blip2_request request, blip2_library library, const char *part)
+{
+    blip2_error err;
+    blip2_result *r = ask(request, library, &err);
+    assert_non_null(r);
+    const char *notice = blip2_result_notice(r, 0);
+    if (part && (!notice || !strstr(notice, part)))
+        fail_msg("expected a notice with \"%s\", got \"%s\"", part, notice ? notice : "none");
+    if (!part)
+        assert_null(notice);
+    blip2_result_free(r);
+}
+
+static void expect_error(blip2_request request, blip2_library library, blip2_error_code code,
+                         const char *part)
+{
+    blip2_error err;
+    assert_null(ask(request, library, &err));
+    if (err.code != code || !strstr(err.message, part))
+        fail_msg("expected %d \"%s\", got %d \"%s\"", code, part, err.code, err.message);
+}
+
+static const char LONG[] =
+    "is there a dog to the left of a red car and a cat above a green boat and a "
+    "train below a yellow banana on a white background in the picture?";
+
+static void test_cut(void **state)
+{
+    blip2_request question = {.task = BLIP2_ASK, .text = LONG};
+    blip2_request prompt = {.task = BLIP2_CAPTION, .prompt = LONG};
+    blip2_request chat = {.task = BLIP2_CHAT, .text = LONG};
+    expect_notice(question, BLIP2_LAVIS, "cut to 32 of");
+    expect_notice(prompt, BLIP2_LAVIS, "cut to 32 of");
+    expect_notice(chat, BLIP2_LAVIS, NULL);
+    expect_notice(question, BLIP2_HF, NULL);
+    expect_notice(prompt, BLIP2_HF, NULL);
+    expect_notice(CAPTION, BLIP2_LAVIS, NULL);
+}
+
+static void test_huge_question(void **state)
+{
+    enum { SIZE = 100 * 1000 };
+    char *text = malloc(SIZE + 1);
+    for (size_t i = 0; i < SIZE; i++)
+        text[i] = "what is in it "[i % 14];
+    text[SIZE] = 0;
+    expect_notice((blip2_request){.task = BLIP2_ASK, .text = text}, BLIP2_LAVIS, "cut to 32 of");
+    expect_error((blip2_request){.task = BLIP2_ASK, .text = text}, BLIP2_HF, BLIP2_FAILED,
+                 "expected at most 240 tokens beside the image");
+    expect_error((blip2_request){.task = BLIP2_CHAT, .text = text}, BLIP2_LAVIS, BLIP2_FAILED,
+                 "tokens beside the image");
+    char *holes = malloc(2 * 1000 + 1); /* a hundred megabytes, if it were filled in */
+    for (size_t i = 0; i < 2000; i++)
+        holes[i] = "{}"[i % 2];
+    holes[2000] = 0;
+    expect_error((blip2_request){.task = BLIP2_ASK, .text = text, .prompt = holes}, BLIP2_LAVIS,
+                 BLIP2_FAILED, "bytes");
+    free(holes);
+    free(text);
+}
+
+/* A template written out is the template filled in. */
+static void test_raw_prompt(void **state)
+{
+    char text[256];
+    blip2_error err;
+    const char *q = sample[1].question[0];
+    snprintf(text, sizeof text, "Question: %s Answer:", q);
+    blip2_result *plain = ask((blip2_request){.task = BLIP2_ASK, .text = q}, BLIP2_LAVIS, &err);
+    blip2_result *raw = ask((blip2_request){.task = BLIP2_ASK, .prompt = text, .raw_prompt = true},
+                            BLIP2_LAVIS, &err);
+    assert_non_null(plain);
+    assert_non_null(raw);
+    assert_same(plain, 0, raw, 0);
+    blip2_result_free(plain);
+    blip2_result_free(raw);
+}
+
+static void test_bad_texts(void **state)
+{
+    expect_error((blip2_request){.task = BLIP2_ASK, .text = "what \xff is it?"}, BLIP2_LAVIS,
+                 BLIP2_USAGE, "UTF-8");
+    expect_error((blip2_request){.task = BLIP2_ASK}, BLIP2_LAVIS, BLIP2_USAGE, "question");
+    expect_error((blip2_request){.task = BLIP2_CHAT}, BLIP2_HF, BLIP2_USAGE, "question");
+    expect_error((blip2_request){.task = BLIP2_ASK, .text = "q", .prompt = "no hole"}, BLIP2_LAVIS,
+                 BLIP2_USAGE, "{}");
+    expect_error((blip2_request){.task = (blip2_task)7}, BLIP2_LAVIS, BLIP2_USAGE, "task");
+    expect_error((blip2_request){.task = BLIP2_CHAT, .text = "q", .turn_count = 1}, BLIP2_LAVIS,
+                 BLIP2_USAGE, "dialogue");
+    expect_error((blip2_request){.task = BLIP2_CHAT,
+                                 .text = "q",
+                                 .turns = &(blip2_turn){"what is it?", NULL},
+                                 .turn_count = 1},
+                 BLIP2_LAVIS, BLIP2_USAGE, "round 0");
+}
+
+/* As many of the newest rounds stay as fit: one more would not. Judged by a dialogue of just those,
+ * which must give the same ids and no notice. */
+static void test_dialogue(void **state)
+{
+    enum { ROUNDS = 3000 };
+    blip2_turn *turns = calloc(ROUNDS, sizeof *turns);
+    size_t dropped, all;
+    blip2_error err;
+    for (size_t i = 0; i < ROUNDS; i++)
+        turns[i] = (blip2_turn){i % 2 ? "what is it?" : "is there a dog in the picture?", "no"};
+    blip2_request chat = {
+        .task = BLIP2_CHAT, .text = sample[1].question[0], .turns = turns, .turn_count = ROUNDS};
+    blip2_result *r = ask(chat, BLIP2_LAVIS, &err);
+    assert_non_null(r);
+    assert_non_null(blip2_result_notice(r, 0));
+    assert_int_equal(
+        sscanf(blip2_result_notice(r, 0), "dialogue: the oldest %zu of %zu rounds", &dropped, &all),
+        2);
+    assert_int_equal(all, ROUNDS);
+    assert_in_range(dropped, ROUNDS - 30, ROUNDS - 1);
+    chat.turns = turns + dropped;
+    chat.turn_count = ROUNDS - dropped;
+    blip2_result *same = ask(chat, BLIP2_LAVIS, &err);
+    assert_non_null(same);
+    assert_null(blip2_result_notice(same, 0));
+    assert_same(r, 0, same, 0);
+    chat.turns--;
+    chat.turn_count++;
+    expect_notice(chat, BLIP2_LAVIS, "the oldest 1 of");
+    blip2_result_free(same);
+    blip2_result_free(r);
+    free(turns);
+}
+
+/* --- options -------------------------------------------------------------------------------------- */
+
+static void refuse(blip2_options o, const char *part)
+{
+    blip2_error err = {0};
+    blip2_request request = {.task = BLIP2_CAPTION, .options = &o};
+    assert_null(blip2_generate(session, images, 2, &request, &err));
+    if (err.code != BLIP2_USAGE || !strstr(err.message, part))
+        fail_msg("expected a usage error with \"%s\", got %d \"%s\"", part, err.code, err.message);
+}
+
+#define REFUSE(part, ...)                                                           \
+    do {                                                                            \
+        blip2_options o = blip2_options_default(model, BLIP2_CAPTION, BLIP2_LAVIS); \
+        __VA_ARGS__;                                                                \
+        refuse(o, part);                                                            \
+    } while (0)
+
+static void test_bad_options(void **state)
+{
+    REFUSE("beams", o.num_beams = 0);
+    REFUSE("beams", o.num_beams = -3);
+    REFUSE("beams", o.num_beams = INT32_MAX);
+    REFUSE("captions", o.num_captions = 0);
+    REFUSE("captions", o.num_captions = -1);
+    REFUSE("captions", o.num_captions = 6);
+    REFUSE("captions", o.num_captions = 1000000);
+    REFUSE("captions", o.num_captions = 1000000, o.sample = true, o.num_beams = 1);
+    REFUSE("captions", o.num_captions = 2, o.num_beams = 1);
+    REFUSE("max length", o.max_length = -1);
+    REFUSE("max new tokens", o.max_new_tokens = -1);
+    REFUSE("min length", o.min_length = -1);
+    REFUSE("min new tokens", o.min_new_tokens = INT32_MIN);
+    REFUSE("n-gram", o.no_repeat_ngram = -1);
+    REFUSE("length penalty", o.length_penalty = NAN);
+    REFUSE("length penalty", o.length_penalty = INFINITY);
+    REFUSE("repetition penalty", o.repetition_penalty = 0);
+    REFUSE("repetition penalty", o.repetition_penalty = NAN);
+    REFUSE("top-p", o.sample = true, o.top_p = 1.5);
+    REFUSE("top-p", o.sample = true, o.top_p = NAN);
+    REFUSE("top-k", o.sample = true, o.top_k = -1);
+    REFUSE("temperature", o.sample = true, o.temperature = 0);
+    REFUSE("temperature", o.sample = true, o.temperature = -INFINITY);
+    REFUSE("library", o.library = (blip2_library)9);
+    REFUSE("early_stopping", o.early_stopping = (blip2_early)-1);
+    REFUSE("banned", o.banned_count = 3);
+}
+
+/* Odd but meaningful: the model's positions are the limit. */
+static void test_extreme_options(void **state)
+{
+    blip2_options o = greedy();
+    o.max_new_tokens = INT32_MAX;
+    o.min_new_tokens = INT32_MAX; /* the end id stays forbidden: only positions end it */
+    blip2_request request = {.task = BLIP2_CAPTION, .options = &o};
+    blip2_result *r = must_generate(session, images, 1, &request);
+    assert_int_equal(blip2_result_candidate(r, 0, 0).id_count, 256 - 16 - 1 + 1);
+    blip2_result_free(r);
+    o = blip2_options_default(model, BLIP2_CAPTION, BLIP2_LAVIS);
+    o.max_length = o.max_new_tokens = INT32_MAX;
+    o.num_beams = 2;
+    r = must_generate(session, images, 1, &request);
+    assert_string_equal(blip2_result_text(r, 0), sample[0].caption);
+    blip2_result_free(r);
+    const int banned[] = {-5, INT32_MAX, 300};
+    o = greedy();
+    o.banned = banned;
+    o.banned_count = 3;
+    r = must_generate(session, images, 1, &request);
+    assert_int_equal(blip2_result_error(r, 0)->code, BLIP2_OK);
+    blip2_result_free(r);
+}
+
+static void test_length_behind_prompt(void **state)
+{
+    blip2_options o = greedy();
+    blip2_error err = {0};
+    o.max_length = 10; /* transformers counts the 16 picture tokens and the prompt */
+    blip2_request request = {.task = BLIP2_CAPTION, .options = &o};
+    assert_null(blip2_generate(session, images, 1, &request, &err));
+    assert_int_equal(err.code, BLIP2_FAILED);
+    assert_non_null(strstr(err.message, "max length"));
+}
+
+/* --- NULL ------------------------------------------------------------------------------------------ */
+
+/* A chain of calls whose first fails: no crash, and the first error is the one that stays. */
+static void test_chain(void **state)
+{
+    blip2_error err = {0};
+    blip2_model *m = blip2_model_load("/nowhere/at/all", NULL, &err);
+    blip2_session *s = blip2_session_new(m, NULL, &err);
+    blip2_image *image = blip2_image_from_file("/nowhere.jpg", &err);
+    blip2_result *r = blip2_generate(s, &image, 1, &CAPTION, &err);
+    assert_null(blip2_result_text(r, 0));
+    assert_int_equal(err.code, BLIP2_NO_MODEL);
+    assert_non_null(strstr(err.message, "/nowhere/at/all"));
+    assert_int_equal(blip2_result_error(r, 0)->code, BLIP2_OK);
+    assert_int_equal(blip2_result_count(r, 0), 0);
+    assert_null(blip2_result_notice(r, 0));
+    assert_null(blip2_model_info(m));
+    assert_int_equal(blip2_image_width(image) + blip2_image_height(image), 0);
+    blip2_result_free(r);
+    blip2_image_free(image);
+    blip2_session_free(s);
+    blip2_model_free(m);
+}
+
+static void test_null(void **state)
+{
+    blip2_error err = {0};
+    assert_null(blip2_session_new(NULL, NULL, &err));
+    assert_int_equal(err.code, BLIP2_USAGE);
+    assert_null(blip2_generate(NULL, images, 1, &CAPTION, NULL));
+    assert_null(blip2_generate(session, images, 1, NULL, NULL));
+    assert_null(blip2_generate(session, NULL, 1, &CAPTION, NULL));
+    assert_null(blip2_image_from_file(NULL, NULL));
+    assert_null(blip2_image_from_memory(NULL, 5, NULL));
+    assert_null(blip2_image_from_pixels(NULL, 1, 1, 3, NULL));
+    assert_int_equal(blip2_options_default(NULL, BLIP2_ASK, BLIP2_LAVIS).num_beams, 5);
+    assert_int_equal(blip2_options_default(NULL, BLIP2_ASK, BLIP2_HF).num_beams, 1);
+}
+
+static void test_bad_sessions(void **state)
+{
+    blip2_error err = {0};
+    assert_null(blip2_session_new(model, &(blip2_session_options){.threads = -1}, &err));
+    assert_int_equal(err.code, BLIP2_USAGE);
+    err = (blip2_error){0};
+    assert_null(blip2_session_new(model, &(blip2_session_options){.threads = 1 << 30}, &err));
+    assert_int_equal(err.code, BLIP2_USAGE);
+    err = (blip2_error){0};
+    assert_null(blip2_session_new(model, &(blip2_session_options){.isa = "abacus"}, &err));
+    assert_int_equal(err.code, BLIP2_USAGE);
+    assert_non_null(strstr(err.message, "portable"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_batch_is_alone),
+        cmocka_unit_test(test_order_and_repeats),
+        cmocka_unit_test(test_thread_counts),
+        cmocka_unit_test(test_many_pictures),
+        cmocka_unit_test(test_remembered_and_timings),
+        cmocka_unit_test(test_from_memory),
+        cmocka_unit_test(test_from_pixels),
+        cmocka_unit_test(test_bad_pixels),
+        cmocka_unit_test(test_missing_pictures),
+        cmocka_unit_test(test_tokens_are_the_text),
+        cmocka_unit_test(test_settled_text),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_stop_in_batch),
+        cmocka_unit_test(test_captions),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_huge_question),
+        cmocka_unit_test(test_raw_prompt),
+        cmocka_unit_test(test_bad_texts),
+        cmocka_unit_test(test_dialogue),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_extreme_options),
+        cmocka_unit_test(test_length_behind_prompt),
+        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_null),
+        cmocka_unit_test(test_bad_sessions),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

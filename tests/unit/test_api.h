@@ -1,0 +1,152 @@
+/* What the tests of the public API share: the embedded model, its sample pictures and their right
+ * answers (models/scenes/samples/cases.jsonl), callbacks that collect. */
+#ifndef TEST_API_H
+#define TEST_API_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blip2_debug.h"
+
+#define SCENES SOURCE_DIR "/models/scenes"
+
+enum { SAMPLES = 12, QUESTIONS = 4 };
+
+typedef struct Sample {
+    json_t *doc; /* owns the texts */
+    blip2_image *image;
+    const char *caption;
+    size_t questions;
+    const char *question[QUESTIONS], *answer[QUESTIONS];
+} Sample;
+
+static void read_sample(Sample *s, const char *line)
+{
+    char path[512];
+    blip2_error err = {0};
+    s->doc = json_loads(line, 0, NULL);
+    assert_non_null(s->doc);
+    json_t *list = json_object_get(s->doc, "questions");
+    snprintf(path, sizeof path, SCENES "/samples/%s",
+             json_string_value(json_object_get(s->doc, "file")));
+    s->image = blip2_image_from_file(path, &err);
+    if (!s->image)
+        fail_msg("%s", err.message);
+    s->caption = json_string_value(json_object_get(s->doc, "caption"));
+    assert_non_null(s->caption);
+    s->questions = json_array_size(list);
+    assert_in_range(s->questions, 1, QUESTIONS);
+    for (size_t i = 0; i < s->questions; i++) {
+        s->question[i] = json_string_value(json_array_get(json_array_get(list, i), 0));
+        s->answer[i] = json_string_value(json_array_get(json_array_get(list, i), 1));
+        assert_true(s->question[i] && s->answer[i]);
+    }
+}
+
+static void open_samples(Sample s[SAMPLES])
+{
+    char line[4096];
+    FILE *f = fopen(SCENES "/samples/cases.jsonl", "r");
+    assert_non_null(f);
+    for (int i = 0; i < SAMPLES; i++) {
+        assert_non_null(fgets(line, sizeof line, f));
+        read_sample(&s[i], line);
+    }
+    fclose(f);
+}
+
+static void close_samples(Sample s[SAMPLES])
+{
+    for (int i = 0; i < SAMPLES; i++) {
+        blip2_image_free(s[i].image);
+        json_decref(s[i].doc);
+    }
+}
+
+static blip2_model *open_model(const char *dir, blip2_dtype dtype)
+{
+    blip2_error err = {0};
+    blip2_model *m = blip2_model_load(dir, &(blip2_load_options){dtype}, &err);
+    if (!m)
+        fail_msg("%s", err.message);
+    return m;
+}
+
+static blip2_session *open_session(blip2_model *m, int threads, const char *isa)
+{
+    blip2_error err = {0};
+    blip2_session *s = blip2_session_new(m, &(blip2_session_options){threads, isa}, &err);
+    if (!s)
+        fail_msg("%s", err.message);
+    return s;
+}
+
+/* A call that must give a result. */
+static inline blip2_result *must_generate(blip2_session *s, blip2_image *const *images, size_t n,
+                                          const blip2_request *request)
+{
+    blip2_error err = {0};
+    blip2_result *r = blip2_generate(s, images, n, request, &err);
+    if (!r)
+        fail_msg("%s", err.message);
+    assert_int_equal(err.code, BLIP2_OK);
+    return r;
+}
+
+/* Picture i of a is, to the last bit, picture k of b. */
+static inline void assert_same(const blip2_result *a, size_t i, const blip2_result *b, size_t k)
+{
+    size_t n = blip2_result_count(a, i);
+    assert_int_equal(blip2_result_error(a, i)->code, blip2_result_error(b, k)->code);
+    assert_int_equal(n, blip2_result_count(b, k));
+    for (size_t c = 0; c < n; c++) {
+        blip2_candidate x = blip2_result_candidate(a, i, c), y = blip2_result_candidate(b, k, c);
+        assert_string_equal(x.text, y.text);
+        assert_int_equal(x.id_count, y.id_count);
+        assert_memory_equal(x.ids, y.ids, x.id_count * sizeof *x.ids);
+        assert_memory_equal(&x.score, &y.score, sizeof x.score);
+    }
+}
+
+/* --- what on_token said ------------------------------------------------------------------------- */
+
+enum { HEARD_IDS = 512, HEARD_BYTES = 4096, HEARD_PICTURES = 16 };
+
+typedef struct Heard {
+    size_t calls, stop_at; /* the stop_at-th call returns false; 0: none */
+    struct {
+        size_t n;
+        int id[HEARD_IDS];
+        char text[HEARD_BYTES];
+    } of[HEARD_PICTURES];
+} Heard;
+
+static inline bool hear(void *user, size_t image, int id, const char *text)
+{
+    Heard *h = user;
+    assert_in_range(image, 0, HEARD_PICTURES - 1);
+    assert_true(h->of[image].n < HEARD_IDS);
+    assert_non_null(text);
+    assert_true(strlen(h->of[image].text) + strlen(text) < HEARD_BYTES);
+    h->of[image].id[h->of[image].n++] = id;
+    strcat(h->of[image].text, text);
+    return ++h->calls != h->stop_at;
+}
+
+/* What was heard is what stands in the result: each id once, and the texts together. */
+static inline void assert_heard(const Heard *h, const blip2_result *r, size_t i)
+{
+    blip2_candidate best = blip2_result_candidate(r, i, 0);
+    assert_int_equal(h->of[i].n, best.id_count);
+    assert_memory_equal(h->of[i].id, best.ids, best.id_count * sizeof *best.ids);
+    assert_string_equal(h->of[i].text, best.text);
+}
+
+#endif
