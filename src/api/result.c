@@ -63,6 +63,27 @@ static const char *news(const StrBuf *now, const StrBuf *shown)
     return now->data + shown->len;
 }
 
+/* Adds the id to what has been told; *more is the text that comes with it, in `now`. After a failure
+ * the item is as before, so that the id can be told when the batch is done again. */
+static bool add_told(const Job *j, Item *it, int id, StrBuf *now, const char **more)
+{
+    size_t before = it->told.n;
+    bool last = is_end(&j->o, id) || before + 1 >= (size_t)j->room;
+    bool ok = ids_push(&it->told, id) && text_of(j, it->told.id, it->told.n, last, now);
+    if (ok) {
+        *more = news(now, &it->shown);
+        strbuf_puts(&it->shown, *more);
+    }
+    if (!ok || it->shown.failed) {
+        it->told.n = before;
+        it->shown.failed = false;
+        return false;
+    }
+    it->again = it->told.n;
+    it->ended = last && (j->o.num_beams > 1 || j->o.num_captions == 1);
+    return true;
+}
+
 bool job_token(void *user, int index, int id)
 {
     Job *j = user;
@@ -72,17 +93,12 @@ bool job_token(void *user, int index, int id)
         return true;
     }
     StrBuf now = {0};
-    bool ok = ids_push(&it->told, id);
-    bool last = is_end(&j->o, id) || it->told.n >= (size_t)j->room;
-    ok = ok && text_of(j, it->told.id, it->told.n, last, &now);
-    const char *more = ok ? news(&now, &it->shown) : "";
-    strbuf_puts(&it->shown, more);
-    ok = ok && !it->shown.failed;
-    if (!ok)
+    const char *more = "";
+    bool go = add_told(j, it, id, &now, &more);
+    if (go)
+        go = j->request->on_token(j->request->user, j->index[index], id, more);
+    else
         error_memory(&j->failed, "text", now.len);
-    it->again = it->told.n;
-    it->ended = last && (j->o.num_beams > 1 || j->o.num_captions == 1);
-    bool go = ok && j->request->on_token(j->request->user, j->index[index], id, more);
     strbuf_free(&now);
     return go;
 }
