@@ -1,0 +1,556 @@
+/* base/: memory, strings, JSON, files, random numbers; and tensor/'s conversions, exhaustively. */
+#include <math.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/str.h"
+#include "base/sys.h"
+#include "tensor/dtype.h"
+
+static char dir[256];
+
+static const char *at(const char *name)
+{
+    static char path[512];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static int setup(void **state)
+{
+    const char *tmp = getenv("TMPDIR");
+    snprintf(dir, sizeof dir, "%.200s/blip2-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    return rmdir(dir); /* every test removes what it wrote */
+}
+
+/* --- memory --------------------------------------------------------------------------------------- */
+
+static void test_counted(void **state)
+{
+    size_t before = mem_in_use();
+    char *p = mem_alloc(1000);
+    assert_int_equal((uintptr_t)p % 64, 0);
+    memset(p, 1, 1000);
+    assert_int_equal(mem_in_use(), before + 1000);
+    p = mem_realloc(p, 5000);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(p[i], 1);
+    assert_int_equal(mem_in_use(), before + 5000);
+    assert_true(mem_peak() >= before + 5000);
+    mem_free(p);
+    mem_free(NULL);
+    assert_int_equal(mem_in_use(), before);
+    assert_null(mem_alloc(SIZE_MAX));
+    assert_null(mem_calloc(SIZE_MAX / 2, 3));
+    assert_int_equal(mem_in_use(), before);
+}
+
+static void test_fail_at(void **state)
+{
+    void *p[4];
+    mem_fail_at(3);
+    for (int i = 0; i < 4; i++)
+        p[i] = mem_alloc(8);
+    assert_true(p[0] && p[1] && !p[2] && p[3]);
+    assert_true(mem_fail_hit());
+    mem_fail_at(0);
+    assert_false(mem_fail_hit());
+    for (int i = 0; i < 4; i++)
+        mem_free(p[i]);
+}
+
+static void test_arena(void **state)
+{
+    size_t before = mem_in_use();
+    Arena a = {0};
+    char *keep = arena_strdup(&a, "kept");
+    ArenaMark mark = arena_mark(&a);
+    char *first = arena_alloc(&a, 100), *big = arena_alloc(&a, 10 << 20);
+    assert_true(first && big && (uintptr_t)big % 64 == 0);
+    memset(big, 7, 10 << 20);
+    assert_true(a.used >= (10 << 20) && a.peak == a.used);
+    size_t held = mem_in_use();
+    arena_release(&a, mark);
+    assert_int_equal(a.used, mark.used);
+    assert_ptr_equal(arena_alloc(&a, 100), first); /* the same place again */
+    assert_non_null(arena_alloc(&a, 10 << 20));
+    assert_int_equal(mem_in_use(), held); /* and no new memory */
+    assert_string_equal(keep, "kept");
+    assert_string_equal(arena_printf(&a, "%d-%s", 5, "x"), "5-x");
+    char *zero = arena_calloc(&a, 300);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(zero[i], 0);
+    assert_null(arena_alloc(&a, SIZE_MAX));
+    arena_free(&a);
+    assert_int_equal(mem_in_use(), before);
+}
+
+/* Blocks of all sizes between marks never overlap: each keeps its own pattern. */
+static void test_arena_overlap(void **state)
+{
+    enum { BLOCKS = 200 };
+    Arena a = {0};
+    unsigned char *p[BLOCKS];
+    size_t n[BLOCKS];
+    for (int round = 0; round < 5; round++) {
+        ArenaMark mark = arena_mark(&a);
+        for (int i = 0; i < BLOCKS; i++) {
+            n[i] = (size_t)(rng_u64((uint64_t)round, (uint64_t)i) % 20000);
+            p[i] = arena_alloc(&a, n[i]);
+            memset(p[i], i, n[i]);
+        }
+        for (int i = 0; i < BLOCKS; i++)
+            for (size_t k = 0; k < n[i]; k++)
+                assert_int_equal(p[i][k], i);
+        if (round % 2)
+            arena_release(&a, mark);
+    }
+    arena_free(&a);
+}
+
+/* --- strings -------------------------------------------------------------------------------------- */
+
+static void test_strbuf(void **state)
+{
+    StrBuf s = {0};
+    assert_string_equal(strbuf_cstr(&s), "");
+    for (int i = 0; i < 1000; i++)
+        strbuf_printf(&s, "%d,", i);
+    strbuf_add(&s, "\0x", 2);
+    assert_int_equal(s.len, 10 * 2 + 90 * 3 + 900 * 4 + 2);
+    assert_int_equal(s.data[s.len], 0);
+    assert_memory_equal(s.data + s.len - 6, "999,\0x", 6);
+    strbuf_free(&s);
+    mem_fail_at(1);
+    strbuf_puts(&s, "lost");
+    strbuf_puts(&s, "lost too");
+    assert_true(s.failed && s.len == 0);
+    assert_null(strbuf_cstr(&s));
+    mem_fail_at(0);
+    strbuf_free(&s);
+}
+
+static void test_distance(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        int d;
+    } cases[] = {{"", "", 0},       {"abc", "", 3},           {"", "abcd", 4},
+                 {"abc", "abc", 0}, {"kitten", "sitting", 3}, {"caption", "captoin", 1},
+                 {"ca", "abc", 3},  {"ask", "chat", 4},       {"flaw", "lawn", 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(str_distance(cases[i].a, cases[i].b), cases[i].d);
+        assert_int_equal(str_distance(cases[i].b, cases[i].a), cases[i].d);
+    }
+    char long_a[500], long_b[500];
+    memset(long_a, 'a', 499);
+    memset(long_b, 'b', 499);
+    long_a[499] = long_b[499] = 0;
+    assert_true(str_distance(long_a, long_b) >= 60); /* bounded, and no overflow */
+    assert_true(str_starts("abc", "ab") && !str_starts("a", "ab"));
+    assert_true(str_ends("abc", "bc") && !str_ends("c", "bc"));
+}
+
+static void test_error(void **state)
+{
+    Error e = {0};
+    assert_false(error_set(&e, ERR_FAILED, "a\nb\x1b[31m: %d", 5));
+    assert_string_equal(e.message, "a?b?[31m: 5");
+    error_set(&e, ERR_MEMORY, "later");
+    assert_int_equal(e.code, ERR_FAILED);
+    error_prefix(&e, "file");
+    assert_string_equal(e.message, "file: a?b?[31m: 5");
+    char big[3000];
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = 0;
+    error_prefix(&e, big);
+    assert_int_equal(strlen(e.message), sizeof e.message - 1);
+    assert_false(error_set(NULL, ERR_FAILED, "nobody listens"));
+}
+
+/* --- JSON ------------------------------------------------------------------------------------------ */
+
+static void refuse_json(const char *text, size_t n, const char *part)
+{
+    Error e = {0};
+    assert_null(json_parse(text, n, "x.json", ERR_BAD_MODEL, &e));
+    assert_int_equal(e.code, ERR_BAD_MODEL);
+    if (!strstr(e.message, "x.json") || !strstr(e.message, part))
+        fail_msg("expected \"%s\", got \"%s\"", part, e.message);
+}
+
+static json_t *nested(size_t levels, Error *e)
+{
+    size_t n = 2 * levels;
+    char *s = malloc(n);
+    memset(s, '[', levels);
+    memset(s + levels, ']', levels);
+    json_t *doc = json_parse(s, n, "x.json", ERR_BAD_MODEL, e);
+    free(s);
+    return doc;
+}
+
+static void test_json(void **state)
+{
+    Error e = {0};
+    json_t *doc = nested(128, &e);
+    assert_non_null(doc);
+    json_decref(doc);
+    assert_null(nested(129, &e));
+    assert_non_null(strstr(e.message, "128 nested levels"));
+    e = (Error){0};
+    assert_null(nested(1000000, &e));
+    doc = json_parse("{\"a\": \"[[[\\\"[[\"}", 16, "x.json", ERR_BAD_MODEL, &e);
+    assert_non_null(doc); /* brackets inside a string are not levels */
+    json_decref(doc);
+#define REFUSE(text, part) refuse_json(text, sizeof text - 1, part)
+    REFUSE("{\"a\": 1, \"a\": 2}", "duplicate");
+    REFUSE("{\"a\": 99999999999999999999999}", "bad JSON");
+    REFUSE("{\"a\": 1e999}", "bad JSON");
+    REFUSE("{\"a\": 1", "bad JSON");
+    REFUSE("", "bad JSON");
+    REFUSE("{\"a\": \"\xff\"}", "bad JSON");
+    REFUSE("{} x", "bad JSON");
+    REFUSE("[1, 2", "bad JSON");
+#undef REFUSE
+}
+
+static void test_json_members(void **state)
+{
+    static const char TEXT[] = "{\"n\": 7, \"x\": 1.5, \"s\": \"t\", \"b\": true, \"z\": null}";
+    Error e = {0};
+    int64_t n;
+    double x;
+    bool b;
+    const char *s;
+    json_t *o = json_parse(TEXT, sizeof TEXT - 1, "f", ERR_BAD_MODEL, &e);
+    assert_true(json_get_int(o, "n", 1, 0, 10, &n, "f", &e) && n == 7);
+    assert_true(json_get_int(o, "z", 3, 0, 10, &n, "f", &e) && n == 3);
+    assert_true(json_get_int(o, "none", 4, 0, 10, &n, "f", &e) && n == 4);
+    assert_true(json_get_real(o, "n", 0, &x, "f", &e) && x == 7);
+    assert_true(json_get_real(o, "x", 0, &x, "f", &e) && x == 1.5);
+    assert_true(json_get_flag(o, "b", false, &b, "f", &e) && b);
+    assert_true(json_get_text(o, "s", "", &s, "f", &e) && strcmp(s, "t") == 0);
+    assert_false(json_get_int(o, "n", 1, 0, 6, &n, "f", &e));
+    assert_string_equal(e.message, "f: n: expected an integer in [0, 6], got 7");
+    e = (Error){0};
+    assert_false(json_get_int(o, "x", 1, 0, 6, &n, "f", &e));
+    assert_string_equal(e.message, "f: x: expected an integer, got a number");
+    e = (Error){0};
+    assert_false(json_get_real(o, "s", 0, &x, "f", &e));
+    assert_false(json_get_flag(o, "n", 0, &b, "f", &e));
+    assert_false(json_get_text(o, "b", 0, &s, "f", &e));
+    assert_int_equal(e.code, ERR_BAD_MODEL);
+    json_decref(o);
+}
+
+/* --- files ------------------------------------------------------------------------------------------ */
+
+static void write_file(const char *name, size_t n)
+{
+    FILE *f = fopen(at(name), "wb");
+    assert_non_null(f);
+    for (size_t i = 0; i < n; i++)
+        fputc((int)(i * 31 & 255), f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void test_file_read(void **state)
+{
+    Error e = {0};
+    size_t n = 0;
+    write_file("f", 1000);
+    unsigned char *p = file_read(at("f"), 1000, &n, ERR_FAILED, &e);
+    assert_non_null(p);
+    assert_int_equal(n, 1000);
+    assert_int_equal(p[1000], 0);
+    assert_int_equal(p[999], 999 * 31 & 255);
+    mem_free(p);
+    assert_null(file_read(at("f"), 999, &n, ERR_FAILED, &e));
+    assert_non_null(strstr(e.message, "at most 999 bytes"));
+    e = (Error){0};
+    assert_null(file_read(dir, 999, &n, ERR_NO_MODEL, &e));
+    assert_int_equal(e.code, ERR_NO_MODEL);
+    assert_non_null(strstr(e.message, "directory"));
+    e = (Error){0};
+    assert_null(file_read(at("none"), 999, &n, ERR_FAILED, &e));
+    assert_memory_equal(e.message, at("none"), strlen(at("none")));
+    e = (Error){0};
+    assert_null(file_read("/dev/zero", 1 << 20, &n, ERR_FAILED, &e)); /* without end */
+    assert_non_null(strstr(e.message, "/dev/zero"));
+    unlink(at("f"));
+}
+
+static void test_file_read_pipe(void **state)
+{
+    int fd[2];
+    char path[64];
+    Error e = {0};
+    size_t n;
+    assert_int_equal(pipe(fd), 0);
+    assert_int_equal(write(fd[1], "from a pipe", 11), 11);
+    close(fd[1]);
+    snprintf(path, sizeof path, "/dev/fd/%d", fd[0]);
+    unsigned char *p = file_read(path, 100, &n, ERR_FAILED, &e);
+    assert_non_null(p);
+    assert_int_equal(n, 11);
+    assert_string_equal((char *)p, "from a pipe");
+    mem_free(p);
+    close(fd[0]);
+}
+
+static void test_file_map(void **state)
+{
+    Error e = {0};
+    MappedFile m;
+    write_file("m", 100);
+    assert_true(file_map(&m, at("m"), ERR_FAILED, &e));
+    assert_int_equal(m.size, 100);
+    assert_int_equal(m.data[99], 99 * 31 & 255);
+    file_unmap(&m);
+    unlink(at("m"));
+    write_file("empty", 0);
+    assert_true(file_map(&m, at("empty"), ERR_FAILED, &e));
+    assert_int_equal(m.size, 0);
+    file_unmap(&m);
+    unlink(at("empty"));
+    assert_int_equal(mkfifo(at("fifo"), 0600), 0);
+    assert_false(file_map(&m, at("fifo"), ERR_FAILED, &e)); /* and does not wait for a writer */
+    assert_non_null(strstr(e.message, "expected a file"));
+    unlink(at("fifo"));
+    e = (Error){0};
+    assert_false(file_map(&m, dir, ERR_BAD_MODEL, &e));
+    assert_int_equal(e.code, ERR_BAD_MODEL);
+}
+
+static void expect_content(const char *name, const char *want)
+{
+    Error e = {0};
+    size_t n;
+    unsigned char *p = file_read(at(name), 1000, &n, ERR_FAILED, &e);
+    assert_non_null(p);
+    assert_string_equal((char *)p, want);
+    mem_free(p);
+}
+
+static bool write_atomic(const char *name, const char *text, size_t times, Error *e)
+{
+    AtomicFile a;
+    if (!atomic_open(&a, at(name), e))
+        return false;
+    for (size_t i = 0; i < times; i++)
+        fputs(text, a.f);
+    return atomic_commit(&a, e);
+}
+
+/* The size limit of a file stands for a full disk: what was there stays, nothing else remains (the
+ * directory can be removed at the end). */
+static void test_atomic(void **state)
+{
+    Error e = {0};
+    struct rlimit old, small;
+    AtomicFile a;
+    assert_true(write_atomic("a", "old", 1, &e));
+    expect_content("a", "old");
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = (struct rlimit){10000, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    bool ok = write_atomic("a", "0123456789", 100000, &e);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_false(ok);
+    assert_int_equal(e.code, ERR_FAILED);
+    assert_memory_equal(e.message, at("a"), strlen(at("a")));
+    expect_content("a", "old");
+    e = (Error){0};
+    assert_true(atomic_open(&a, at("a"), &e));
+    fputs("never", a.f);
+    atomic_abort(&a);
+    expect_content("a", "old");
+    assert_true(write_atomic("a", "new", 1, &e));
+    expect_content("a", "new");
+    unlink(at("a"));
+    assert_false(write_atomic("no/such", "x", 1, &e));
+    assert_int_equal(e.code, ERR_FAILED);
+}
+
+static void test_paths(void **state)
+{
+    char *p = path_join("a", "b"), *q = path_join("a/", "b"), *r = path_join("", "b");
+    assert_string_equal(p, "a/b");
+    assert_string_equal(q, "a/b");
+    assert_string_equal(r, "b");
+    mem_free(p);
+    mem_free(q);
+    mem_free(r);
+    assert_true(file_exists(dir) && file_is_dir(dir) && !file_exists(at("none")));
+}
+
+static void test_machine(void **state)
+{
+    double t = now_ms();
+    assert_true(now_ms() >= t);
+    assert_in_range(cpus_usable(), 1, 100000);
+    assert_true(mem_physical() > (1 << 20) && rss_peak() > (1 << 20));
+}
+
+/* --- random numbers --------------------------------------------------------------------------------- */
+
+/* No known answers: the numbers are ours. What must hold: the same inputs give the same number, the
+ * streams are even, and neighbours in seed and counter have nothing to do with each other. */
+static void test_rng(void **state)
+{
+    enum { N = 200000 };
+    double sum = 0, squares = 0, product = 0, across = 0, normal = 0, variance = 0, kurtosis = 0;
+    int bucket[64] = {0};
+    for (uint64_t i = 0; i < N; i++) {
+        double u = rng_unit(5, i), z = rng_normal(5, i);
+        assert_true(u >= 0 && u < 1);
+        assert_true(u == rng_unit(5, i));
+        bucket[(int)(u * 64)]++;
+        sum += u;
+        squares += u * u;
+        product += (u - 0.5) * (rng_unit(5, i + 1) - 0.5);
+        across += (u - 0.5) * (rng_unit(6, i) - 0.5);
+        normal += z;
+        variance += z * z;
+        kurtosis += z * z * z * z;
+    }
+    double chi = 0, expected = N / 64.0;
+    for (int i = 0; i < 64; i++)
+        chi += (bucket[i] - expected) * (bucket[i] - expected) / expected;
+    assert_true(chi > 20 && chi < 120); /* 63 degrees of freedom: 5 sigma */
+    assert_true(fabs(sum / N - 0.5) < 0.0033);
+    assert_true(fabs(squares / N - 1.0 / 3) < 0.0034);
+    assert_true(fabs(product / N) < 0.001 && fabs(across / N) < 0.001);
+    assert_true(fabs(normal / N) < 0.0112 && fabs(variance / N - 1) < 0.016);
+    assert_true(fabs(kurtosis / N - 3) < 0.12);
+}
+
+static void test_rng_bits(void **state)
+{
+    enum { N = 20000 };
+    int ones[64] = {0}, flips = 0;
+    for (uint64_t i = 0; i < N; i++) {
+        uint64_t x = rng_u64(i, 0);
+        for (int b = 0; b < 64; b++)
+            ones[b] += (int)(x >> b & 1);
+        flips += __builtin_popcountll(x ^ rng_u64(i ^ 1, 0));
+    }
+    for (int b = 0; b < 64; b++)
+        assert_in_range(ones[b], N / 2 - 360, N / 2 + 360); /* 5 sigma */
+    assert_true(fabs((double)flips / N - 32) < 0.2);
+}
+
+/* --- conversions --------------------------------------------------------------------------------- */
+
+/* The value of a small float by its definition: sign, exponent, fraction as numbers. */
+static double small_float(uint16_t h, int exp_bits, int man_bits)
+{
+    int bias = (1 << (exp_bits - 1)) - 1, exp = h >> man_bits & ((1 << exp_bits) - 1);
+    double man = h & ((1 << man_bits) - 1), sign = h >> 15 ? -1 : 1;
+    if (exp == (1 << exp_bits) - 1)
+        return man > 0 ? NAN : sign * INFINITY;
+    if (exp == 0)
+        return sign * ldexp(man, 1 - bias - man_bits);
+    return sign * ldexp(man + ldexp(1, man_bits), exp - bias - man_bits);
+}
+
+typedef struct Format {
+    int exp_bits, man_bits;
+    float (*wide)(uint16_t h);
+    uint16_t (*narrow)(float f);
+} Format;
+
+static float wide_bf16(uint16_t h)
+{
+    return bf16_to_f32(h);
+}
+
+static const Format FORMATS[] = {{5, 10, f16_to_f32, f32_to_f16}, {8, 7, wide_bf16, f32_to_bf16}};
+
+static void test_all_halves(void **state)
+{
+    for (int k = 0; k < 2; k++)
+        for (int h = 0; h < 65536; h++) {
+            const Format *f = &FORMATS[k];
+            double want = small_float((uint16_t)h, f->exp_bits, f->man_bits);
+            float got = f->wide((uint16_t)h);
+            if (isnan(want)) {
+                assert_true(isnan(got));
+                assert_true(isnan(f->wide(f->narrow(got))));
+                continue;
+            }
+            if ((double)got != want || !signbit(got) != !signbit(want) || f->narrow(got) != h)
+                fail_msg("format %d, %#x: expected %g, got %g and back %#x", k, (unsigned)h, want,
+                         (double)got, f->narrow(got));
+        }
+}
+
+/* Between neighbours: below the middle the lower one, above it the upper one, in the middle the even
+ * one. Beyond the largest value, the next one up counts as infinity. */
+static void check_rounding(const Format *f, int h)
+{
+    int inf = ((1 << f->exp_bits) - 1) << f->man_bits;
+    double low = small_float((uint16_t)h, f->exp_bits, f->man_bits);
+    double high = h + 1 < inf ? small_float((uint16_t)(h + 1), f->exp_bits, f->man_bits)
+                              : 2 * low - small_float((uint16_t)(h - 1), f->exp_bits, f->man_bits);
+    float middle = (float)((low + high) / 2);
+    if ((double)middle != (low + high) / 2)
+        return; /* beyond f32: the last step of bf16's subnormals */
+    float below = nextafterf(middle, 0), above = nextafterf(middle, INFINITY);
+    int even = h % 2 ? h + 1 : h;
+    if (f->narrow(middle) != even || f->narrow(-middle) != (even | 0x8000) ||
+        f->narrow(below) != h || f->narrow(above) != h + 1)
+        fail_msg("%d exponent bits, after %#x: middle to %#x, below to %#x, above to %#x",
+                 f->exp_bits, (unsigned)h, f->narrow(middle), f->narrow(below), f->narrow(above));
+}
+
+static void test_rounding(void **state)
+{
+    for (int k = 0; k < 2; k++) {
+        int inf = ((1 << FORMATS[k].exp_bits) - 1) << FORMATS[k].man_bits;
+        for (int h = 0; h < inf; h++)
+            check_rounding(&FORMATS[k], h);
+        assert_int_equal(FORMATS[k].narrow(INFINITY), inf);
+        assert_int_equal(FORMATS[k].narrow(-INFINITY), inf | 0x8000);
+        assert_true(isnan(FORMATS[k].wide(FORMATS[k].narrow(NAN))));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counted),        cmocka_unit_test(test_fail_at),
+        cmocka_unit_test(test_arena),          cmocka_unit_test(test_arena_overlap),
+        cmocka_unit_test(test_strbuf),         cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_error),          cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_members),   cmocka_unit_test(test_file_read),
+        cmocka_unit_test(test_file_read_pipe), cmocka_unit_test(test_file_map),
+        cmocka_unit_test(test_atomic),         cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_machine),        cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_rng_bits),       cmocka_unit_test(test_all_halves),
+        cmocka_unit_test(test_rounding),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
