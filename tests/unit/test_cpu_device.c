@@ -1,0 +1,305 @@
+/* Opening the CPU, its choice of kernels, and the stored measurement. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <glob.h>
+#include <pthread.h>
+#include <cmocka.h>
+#include "base/mem.h"
+#include "cpu/cpu.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+static Device *open_with(const char *isa, int threads, Precision precision, Error *e)
+{
+    return cpu_open(&(CpuOptions){.isa = isa, .threads = threads, .precision = precision}, e);
+}
+
+/* --- instruction sets --------------------------------------------------------------------------- */
+
+static void test_all_sets_open(void **state)
+{
+    (void)state;
+    assert_string_equal(cpu_isas()[0], "portable");
+    for (const char *const *isa = cpu_isas(); *isa; isa++) {
+        Error e = {0};
+        Device *d = open_with(*isa, 3, PREC_F32, &e);
+        assert_non_null(d);
+        assert_string_equal(d->isa, *isa);
+        assert_int_equal(d->threads, 3);
+        assert_non_null(d->k->linear);
+        assert_string_equal(cpu_kernel_name(d, F32), "f32");
+        assert_string_equal(cpu_kernel_name(d, BF16), "widened");
+        d->close(d);
+    }
+}
+
+static void test_unknown_set(void **state)
+{
+    (void)state;
+    Error e = {0};
+    assert_null(open_with("sse9", 1, PREC_F32, &e));
+    assert_int_equal(e.code, ERR_USAGE);
+    assert_non_null(strstr(e.message, "sse9"));
+    for (const char *const *isa = cpu_isas(); *isa; isa++)
+        assert_non_null(strstr(e.message, *isa));
+}
+
+static void test_environment(void **state)
+{
+    (void)state;
+    Error e = {0};
+    setenv("BLIP2_ISA", "portable", 1);
+    Device *d = open_with(NULL, 0, PREC_F32, &e);
+    assert_non_null(d);
+    assert_string_equal(d->isa, "portable");
+    assert_true(d->threads >= 1);
+    d->close(d);
+    setenv("BLIP2_ISA", "nonsense", 1);
+    assert_null(open_with(NULL, 0, PREC_F32, &e));
+    d = open_with("portable", 0, PREC_F32, &e); /* the option goes first */
+    assert_non_null(d);
+    d->close(d);
+    setenv("BLIP2_ISA", "", 1);
+    d = open_with(NULL, 0, PREC_F32, &e);
+    assert_non_null(d);
+    d->close(d);
+    unsetenv("BLIP2_ISA");
+}
+
+static void test_open_out_of_memory(void **state)
+{
+    (void)state;
+    Error e = {0};
+    size_t before = mem_in_use();
+    mem_fail_at(1);
+    assert_null(open_with("portable", 1, PREC_F32, &e));
+    mem_fail_at(0);
+    assert_int_equal(e.code, ERR_MEMORY);
+    assert_true(mem_in_use() == before);
+}
+
+/* --- the stored measurement --------------------------------------------------------------------- */
+
+static char cache_dir[] = "/tmp/blip2-test-XXXXXX";
+
+static void cache_file(char *path, size_t size)
+{
+    glob_t found;
+    char pattern[256];
+    snprintf(pattern, sizeof pattern, "%s/blip2/cpu-*.json", cache_dir);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    snprintf(path, size, "%s", found.gl_pathv[0]);
+    globfree(&found);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static CpuProbe probe(int threads)
+{
+    CpuProbe p;
+    Error e = {0};
+    assert_true(cpu_probe(&p, threads, &e));
+    assert_true(p.gops_f32 > 0);
+    assert_true(!strcmp(p.bf16_kernel, "bf16") || !strcmp(p.bf16_kernel, "widened"));
+    assert_true(*p.cpu && *p.isa);
+    return p;
+}
+
+static void test_probe_is_stored(void **state)
+{
+    (void)state;
+    CpuProbe first = probe(1), second = probe(1), other = probe(2);
+    assert_false(first.from_cache);
+    assert_true(second.from_cache);
+    assert_false(other.from_cache);
+    assert_string_equal(first.bf16_kernel, second.bf16_kernel);
+    assert_string_equal(first.bf16_kernel, other.bf16_kernel);
+    print_message("%s: f32 %.0f bf16 %.0f fp16 %.0f int8 %.0f Gop/s\n", first.cpu, first.gops_f32,
+                  first.gops_bf16, first.gops_fp16, first.gops_int8);
+}
+
+/* The choice in the file holds, whatever a new measurement would say. */
+static void test_stored_choice_holds(void **state)
+{
+    (void)state;
+    char path[300], text[4096];
+    probe(1);
+    cache_file(path, sizeof path);
+    FILE *f = fopen(path, "r");
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    char *at = strstr(text, "\"bf16\": \"");
+    assert_non_null(at);
+    char *value = at + 9, rest[4096];
+    bool native = !strncmp(value, "bf16", 4);
+    snprintf(rest, sizeof rest, "%s", strchr(value, '"'));
+    snprintf(value, sizeof text - (size_t)(value - text), "%s%s", native ? "widened" : "bf16",
+             rest);
+    write_text(path, text);
+    assert_string_equal(probe(1).bf16_kernel, native ? "widened" : "bf16");
+    assert_string_equal(probe(2).bf16_kernel, native ? "widened" : "bf16");
+    unlink(path);
+}
+
+static void test_damaged_cache(void **state)
+{
+    (void)state;
+    static const char *const damaged[] = {"",
+                                          "{",
+                                          "[]",
+                                          "{}",
+                                          "null",
+                                          "\xff\xfe",
+                                          "{\"version\": 99}",
+                                          "{\"version\": 1, \"cpu\": 7}",
+                                          "{\"version\": 1, \"cpu\": \"another\"}"};
+    char path[300];
+    probe(1);
+    cache_file(path, sizeof path);
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        write_text(path, damaged[i]);
+        assert_false(probe(1).from_cache);
+        assert_true(probe(1).from_cache); /* and it has been replaced */
+    }
+    unlink(path);
+    assert_int_equal(mkdir(path, 0700), 0); /* neither readable as a file nor replaceable */
+    assert_false(probe(1).from_cache);
+    rmdir(path);
+}
+
+static void test_no_cache_dir(void **state)
+{
+    (void)state;
+    static const char *const nowhere[] = {"/dev/null", "/proc/nowhere", "relative"};
+    char *home = getenv("HOME") ? mem_strdup(getenv("HOME")) : NULL;
+    setenv("HOME", "/dev/null", 1);
+    for (size_t i = 0; i < 3; i++) {
+        setenv("XDG_CACHE_HOME", nowhere[i], 1);
+        assert_false(probe(1).from_cache);
+    }
+    setenv("XDG_CACHE_HOME", cache_dir, 1);
+    if (home)
+        setenv("HOME", home, 1);
+    mem_free(home);
+}
+
+/* --- threads ------------------------------------------------------------------------------------ */
+
+enum { ROWS = 40, DEPTH = 300, OUTS = 200 };
+
+static float weights[OUTS * DEPTH], input[ROWS * DEPTH];
+
+static void *product(void *result)
+{
+    Error e = {0};
+    Device *d = open_with(NULL, 2, PREC_FAST, &e);
+    Tensor x = {.dtype = F32, .rows = ROWS, .cols = DEPTH, .ld = DEPTH, .data = input};
+    Tensor y = {.dtype = F32, .rows = ROWS, .cols = OUTS, .ld = OUTS, .data = result};
+    Param w = {.dtype = F32, .rows = OUTS, .cols = DEPTH, .data = weights};
+    bool ok = d != NULL;
+    for (int i = 0; i < 20 && ok; i++)
+        for (int role = 0; role < 2 && ok; role++)
+            ok = d->k->linear(d, &(LinearArgs){.x = &x, .w = &w, .y = &y, .role = (Role)role});
+    if (d)
+        d->close(d);
+    return ok ? result : NULL;
+}
+
+static void test_many_devices(void **state)
+{
+    (void)state;
+    static float results[4][ROWS * OUTS];
+    pthread_t t[4];
+    for (int i = 0; i < ROWS * DEPTH; i++)
+        input[i] = (float)(i % 37 - 18) * 0.1f;
+    for (int i = 0; i < OUTS * DEPTH; i++)
+        weights[i] = (float)(i % 41 - 20) * 0.1f;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, product, results[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        void *done;
+        pthread_join(t[i], &done);
+        assert_non_null(done);
+    }
+    for (int i = 1; i < 4; i++)
+        assert_memory_equal(results[0], results[i], sizeof results[0]);
+}
+
+#if defined(__x86_64__)
+static void test_control_register(void **state)
+{
+    (void)state;
+    static float result[ROWS * OUTS];
+    unsigned before = _mm_getcsr();
+    assert_non_null(product(result));
+    assert_int_equal(_mm_getcsr() & ~0x3fu, before & ~0x3fu); /* flags of exceptions may differ */
+}
+#endif
+
+static void test_bandwidth(void **state)
+{
+    (void)state;
+    double small = cpu_bandwidth(0, false), huge = cpu_bandwidth(0, true);
+    print_message("read bandwidth %.1f GB/s, on huge pages %.1f\n", small, huge);
+    assert_true(small > 0.1 && huge > 0.1);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    unsetenv("BLIP2_ISA");
+    if (!mkdtemp(cache_dir))
+        return -1;
+    return setenv("XDG_CACHE_HOME", cache_dir, 1);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    glob_t found;
+    char path[300];
+    snprintf(path, sizeof path, "%s/blip2/*", cache_dir);
+    if (glob(path, 0, NULL, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            unlink(found.gl_pathv[i]);
+        globfree(&found);
+    }
+    snprintf(path, sizeof path, "%s/blip2", cache_dir);
+    rmdir(path);
+    return rmdir(cache_dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_sets_open),
+        cmocka_unit_test(test_unknown_set),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_open_out_of_memory),
+        cmocka_unit_test(test_probe_is_stored),
+        cmocka_unit_test(test_stored_choice_holds),
+        cmocka_unit_test(test_damaged_cache),
+        cmocka_unit_test(test_no_cache_dir),
+        cmocka_unit_test(test_many_devices),
+#if defined(__x86_64__)
+        cmocka_unit_test(test_control_register),
+#endif
+        cmocka_unit_test(test_bandwidth),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
