@@ -27,7 +27,7 @@ typedef struct Sample {
     const char *question[QUESTIONS], *answer[QUESTIONS];
 } Sample;
 
-static void read_sample(Sample *s, const char *line)
+static inline void read_sample(Sample *s, const char *line)
 {
     char path[512];
     blip2_error err = {0};
@@ -50,7 +50,7 @@ static void read_sample(Sample *s, const char *line)
     }
 }
 
-static void open_samples(Sample s[SAMPLES])
+static inline void open_samples(Sample s[SAMPLES])
 {
     char line[4096];
     FILE *f = fopen(SCENES "/samples/cases.jsonl", "r");
@@ -62,7 +62,7 @@ static void open_samples(Sample s[SAMPLES])
     fclose(f);
 }
 
-static void close_samples(Sample s[SAMPLES])
+static inline void close_samples(Sample s[SAMPLES])
 {
     for (int i = 0; i < SAMPLES; i++) {
         blip2_image_free(s[i].image);
@@ -70,7 +70,7 @@ static void close_samples(Sample s[SAMPLES])
     }
 }
 
-static blip2_model *open_model(const char *dir, blip2_dtype dtype)
+static inline blip2_model *open_model(const char *dir, blip2_dtype dtype)
 {
     blip2_error err = {0};
     blip2_model *m = blip2_model_load(dir, &(blip2_load_options){dtype}, &err);
@@ -79,7 +79,7 @@ static blip2_model *open_model(const char *dir, blip2_dtype dtype)
     return m;
 }
 
-static blip2_session *open_session(blip2_model *m, int threads, const char *isa)
+static inline blip2_session *open_session(blip2_model *m, int threads, const char *isa)
 {
     blip2_error err = {0};
     blip2_session *s = blip2_session_new(m, &(blip2_session_options){threads, isa}, &err);
