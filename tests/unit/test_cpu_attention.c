@@ -1,5 +1,6 @@
 /* Attention kernels of every set that runs here, against softmax(q k^T * scale) v in double. */
 #include "cpu_bench.h"
+#include "base/mem.h"
 
 typedef struct Case {
     int heads, hd, groups, nq, nk;
@@ -286,6 +287,33 @@ static void slots(Device *d)
     slots_one(d, 40, 4, 12, 64, 0);
 }
 
+/* Scratch that cannot be had is an answer, not a crash; the next call works again. */
+static void no_memory(Device *d)
+{
+    const Case c = {2, 16, 1, 20, 50, false, 0};
+    Setup s;
+    setup(&s, &c);
+    mem_fail_at(1);
+    assert_false(d->k->attention(d, &s.args));
+    assert_true(mem_fail_hit());
+    assert_true(d->k->attention(d, &s.args));
+    setup_free(&s);
+    Device *fresh = open_isa(d->isa, 2);
+    Slots t;
+    slots_setup(&t, 3, 2, 8, 30, 0);
+    mem_fail_at(1);
+    assert_false(fresh->k->attention_slots(fresh, &t.args));
+    assert_true(fresh->k->attention_slots(fresh, &t.args));
+    mem_fail_at(0);
+    slots_free(&t);
+    fresh->close(fresh);
+}
+
+static void test_memory(void **state)
+{
+    each_isa(no_memory);
+}
+
 static void test_values(void **state)
 {
     each_isa(right_values);
@@ -314,8 +342,8 @@ static void test_slots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values), cmocka_unit_test(test_bits),  cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_large),  cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_values), cmocka_unit_test(test_bits),   cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_large),  cmocka_unit_test(test_memory), cmocka_unit_test(test_slots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * written in double (for what is linear: against the sums themselves). The loss is always
  * sum(dy * y) over the output, unless the kernel is a loss itself. */
 #include "cpu_bench.h"
+#include "base/mem.h"
 
 /* --- differences ------------------------------------------------------------------------------- */
 
@@ -151,6 +152,21 @@ static void attention_skips(Device *d, AttentionProblem *p, Tensor *t[3])
         free(all[i]);
 }
 
+/* Without scratch: false, and no gradient is touched. */
+static void attention_no_memory(AttentionProblem *p, const char *isa)
+{
+    Device *d = open_isa(isa, 2);
+    for (int i = 0; i < 3; i++)
+        reset_grad(&p->in[i]);
+    mem_fail_at(1);
+    assert_false(d->k->attention_back(d, &p->a));
+    assert_true(mem_fail_hit());
+    for (int i = 0; i < 3; i++)
+        assert_true(same_bits(p->in[i].t->grad, p->in[i].t->ld, p->in[i].before, p->in[i].t->ld,
+                              p->in[i].t->rows, p->in[i].t->cols));
+    d->close(d);
+}
+
 static void attention_one(Device *d, int heads, int hd, int groups, int nq, int nk, bool causal,
                           int pad)
 {
@@ -168,6 +184,7 @@ static void attention_one(Device *d, int heads, int hd, int groups, int nq, int 
         check_error(d, what, difference_error(&p.in[i], attention_loss, &p, 25, 1), 1e-6);
     }
     attention_skips(d, &p, all);
+    attention_no_memory(&p, d->isa);
     for (int i = 0; i < 3; i++) {
         input_free(&p.in[i]);
         matrix_free(all[i]);
