@@ -64,17 +64,13 @@ static void next_run(const GenOptions *o, BeamItem *b, const Next *next, int n)
     }
 }
 
-/* Can a running beam still displace something? The best one, over the length it has or may reach. */
+/* Can a running beam still displace something? The best one, over the length it has or may reach,
+ * against the pool's last: an empty place scores as low as what must not win. */
 static bool can_improve(const GenOptions *o, const BeamItem *b)
 {
     bool longest = o->early_stopping == EARLY_NEVER && o->length_penalty > 0;
     float length = (float)pow(longest ? b->room : b->n, o->length_penalty);
-    float best = b->n_run ? b->run[0].score / length : -INFINITY;
-    float lowest = (float)b->pool[b->n_pool - 1].score;
-    for (int i = 0; i < b->n_pool; i++)
-        if (best > (b->pool[i].finished ? lowest : BEAM_NEVER))
-            return true;
-    return false;
+    return b->n_run && b->run[0].score / length > (float)b->pool[b->n_pool - 1].score;
 }
 
 /* The reference goes on with the whole batch until no item is open; one that is closed or full takes

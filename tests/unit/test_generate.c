@@ -302,7 +302,7 @@ static void test_cold_beam_sampling(void **state)
 }
 
 /* However hard top-k and top-p cut, each beam keeps more ids than there are end ids: with 5, 9 and
- * 13 far ahead and top-k 1, beams can still go on past the end ids. */
+ * 13 far ahead and top-k 1, there is still an id to go on with: no beam runs on behind an end id. */
 static void test_beam_sampling_goes_on(void **state)
 {
     GenOptions o = sampling_options(LIB_HF, 2);
@@ -318,6 +318,9 @@ static void test_beam_sampling_goes_on(void **state)
     o.length_penalty = 9;
     assert_true(run_formula(&f, 50, &salt, &one_item, 1, &o, NULL, NULL, out, NULL));
     assert_true(f.calls >= 2);
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j + 1 < out[i].n; j++)
+            assert_false(out[i].ids[j] == 5 || out[i].ids[j] == 9 || out[i].ids[j] == 13);
     generate_free(out, 2);
 }
 
