@@ -39,7 +39,7 @@ void error_prefix(Error *e, const char *prefix)
     memcpy(old, e->message, sizeof old);
     size_t n = (size_t)snprintf(e->message, sizeof e->message, "%s: ", prefix);
     if (n < sizeof e->message)
-        strncat(e->message, old, sizeof e->message - n - 1);
+        snprintf(e->message + n, sizeof e->message - n, "%.*s", (int)(sizeof old - n - 1), old);
     make_printable(e->message);
 }
 

@@ -44,7 +44,7 @@ static bool shapes_ok(const Tensor *q, const Tensor *k, const Tensor *v, const A
 {
     int groups = a->cache ? 1 : a->groups;
     return a->heads > 0 && groups > 0 && q->cols % a->heads == 0 && k->cols == q->cols &&
-           v->cols == q->cols && k->rows == v->rows && q->rows % groups == 0 &&
+           v->cols == q->cols && k->rows == v->rows && k->rows > 0 && q->rows % groups == 0 &&
            k->rows % groups == 0 && !(a->cache && k->rows != q->rows) &&
            !(a->causal && k->rows < q->rows);
 }
