@@ -91,7 +91,7 @@ static int warp_beam(Decoder *d, const BeamItem *b, int j, Cand *cand)
     return n;
 }
 
-/* 4.33 ranks what was drawn by score, 5.x keeps the order of drawing. */
+/* What was drawn is ranked by score before the rules see it (4.33, and 5.24 again). */
 static bool drawn_candidates(Search *s, const BeamItem *b, Top *top)
 {
     Decoder *d = s->d;
@@ -102,8 +102,6 @@ static bool drawn_candidates(Search *s, const BeamItem *b, Top *top)
         n += warp_beam(d, b, j, d->cand + n);
     }
     top->n = draw(d->cand, n, top->room, draw_stream(d, b->item, 0, b->n), top->cand);
-    if (d->o->library == LIB_HF)
-        return true;
     Top sorted = {top->cand, 0, top->room};
     for (int i = 0; i < top->n; i++) {
         Cand c = top->cand[i];
