@@ -37,9 +37,9 @@ void error_prefix(Error *e, const char *prefix)
     if (!e || !e->code)
         return;
     memcpy(old, e->message, sizeof old);
-    size_t n = (size_t)snprintf(e->message, sizeof e->message, "%s: ", prefix);
-    if (n < sizeof e->message)
-        snprintf(e->message + n, sizeof e->message - n, "%.*s", (int)(sizeof old - n - 1), old);
+    int n = snprintf(e->message, sizeof e->message, "%s: ", prefix);
+    if (n >= 0 && (size_t)n < sizeof e->message)
+        snprintf(e->message + n, sizeof e->message - (size_t)n, "%s", old);
     make_printable(e->message);
 }
 
