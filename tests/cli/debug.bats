@@ -21,7 +21,7 @@ load common
     [ "$(wc -l <"$T/out")" -eq 5 ]
     [ "$(grep -c '"error"' "$T/out")" -eq 4 ]
     [ "$(wc -l <"$T/err")" -eq 4 ]
-    printf '{"ids": [2, 99999999]}\n{"ids": [-1]}\n{"ids": ["a"]}\n{"ids": [1e400]}\n' >"$T/in"
+    printf '{"ids": [2, 2147483648]}\n{"ids": [-1]}\n{"ids": ["a"]}\n{"ids": [1e400]}\n' >"$T/in"
     blip2 debug detokenize scenes <"$T/in"
     [ "$status" -eq 1 ]
     [ "$(wc -l <"$T/err")" -eq 4 ]
@@ -97,4 +97,8 @@ load common
     printf '\223NUMPY\001\000\377\377{' >"$T/bad.npy"
     blip2 debug run scenes --pixels "$T/bad.npy" --ids 2
     failed 1 "*bad.npy*"
+}
+
+@test "detokenize skips ids that the vocabulary does not have, as transformers does" {
+    echo '{"ids": [2, 99999999]}' | "$BLIP2" debug detokenize scenes | jq -e '.text == ""'
 }
