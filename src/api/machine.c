@@ -8,17 +8,27 @@
 #include "base/sys.h"
 #include "cpu/cpu.h"
 
+/* The kernel set that a session gets here, which $BLIP2_ISA may have fixed. */
+static bool kernels_in_use(blip2_machine *m, Error *e)
+{
+    Device *dev = cpu_open(&(CpuOptions){.threads = m->threads, .precision = PREC_FAST}, e);
+    if (!dev)
+        return false;
+    snprintf(m->isa, sizeof m->isa, "%s", dev->isa);
+    snprintf(m->bf16_kernel, sizeof m->bf16_kernel, "%s", cpu_kernel_name(dev, BF16));
+    snprintf(m->f16_kernel, sizeof m->f16_kernel, "%s", cpu_kernel_name(dev, F16));
+    dev->close(dev);
+    return true;
+}
+
 bool blip2_debug_machine(blip2_machine *m, int threads, bool bandwidth, blip2_error *err)
 {
     Error e = {0};
     CpuProbe p = {0};
     *m = (blip2_machine){.threads = threads > 0 ? threads : cpus_usable()};
-    if (!cpu_probe(&p, m->threads, &e))
+    if (!cpu_probe(&p, m->threads, &e) || !kernels_in_use(m, &e))
         return api_error(err, &e);
     memcpy(m->cpu, p.cpu, sizeof m->cpu);
-    memcpy(m->isa, p.isa, sizeof m->isa);
-    memcpy(m->bf16_kernel, p.bf16_kernel, sizeof m->bf16_kernel);
-    memcpy(m->f16_kernel, p.f16_kernel, sizeof m->f16_kernel);
     m->isas = cpu_isas();
     m->gops_f32 = p.gops_f32;
     m->gops_bf16 = p.gops_bf16;

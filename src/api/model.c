@@ -45,6 +45,8 @@ blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tok
     bool ok = m->net != NULL;
     if (ok && !m->tokenizer && (need_tokenizer || m->no_tokenizer.code != ERR_NO_MODEL)) {
         *e = m->no_tokenizer;
+        if (e->code == ERR_NO_MODEL)
+            e->code = ERR_BAD_MODEL; /* there is a model; a part of it is missing */
         ok = false;
     }
     ok = ok && check_parts(m, dir, e) && api_describe(m, dir, e);
