@@ -60,6 +60,8 @@ static void test_order_and_repeats(void **state)
     assert_same(r, 1, plain, 1);
     assert_same(r, 2, plain, 4);
     assert_same(r, 3, plain, 0);
+    assert_true(blip2_result_timings(r, 0).encode > 0);
+    assert_true(blip2_result_timings(r, 2).encode == 0); /* the same picture, encoded once */
     blip2_result_free(plain);
     blip2_result_free(r);
     blip2_session_free(fresh);
@@ -97,6 +99,14 @@ static void test_many_pictures(void **state)
     assert_true(blip2_result_timings(again, MANY - 1).encode >= 0);
     for (size_t i = 0; i < MANY; i++)
         assert_same(first, i, again, i);
+    /* 8 is now the oldest that is remembered; the new ones beside it must not push it out */
+    blip2_image *mixed[] = {many[8], many[0], many[1], many[2], many[3], many[4], many[5], many[6]};
+    blip2_result *kept = must_generate(session, mixed, 8, &r);
+    assert_true(blip2_result_timings(kept, 0).encode == 0);
+    assert_true(blip2_result_timings(kept, 1).encode > 0);
+    assert_same(kept, 0, first, 8);
+    assert_same(kept, 7, first, 6);
+    blip2_result_free(kept);
     blip2_result_free(first);
     blip2_result_free(again);
     for (int i = 0; i < MANY; i++)
@@ -248,6 +258,38 @@ static void test_tokens_are_the_text(void **state)
     o.library = BLIP2_LAVIS;
     for (o.seed = 1; o.seed <= 8; o.seed++)
         check_heard(&o, BLIP2_CAPTION, NULL, 2);
+}
+
+/* Only ids of which the clean-up's patterns are made: what was said must not have to be taken back. */
+static void test_tokens_and_clean_up(void **state)
+{
+    static const char *const PARTS[] = {" ", "'", "s", "n", "t", ".", ",", "r", "e", " t", "m"};
+    bool allowed[1024] = {0};
+    int banned[1024];
+    blip2_error err = {0};
+    blip2_tokenizer *t = blip2_tokenizer_load(SCENES, &err);
+    assert_non_null(t);
+    for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++) {
+        size_t n;
+        int *ids;
+        assert_true(blip2_tokenizer_encode(t, PARTS[i], strlen(PARTS[i]), &ids, &n, &err));
+        assert_int_equal(n, 2); /* behind the start id */
+        allowed[ids[1]] = true;
+        blip2_debug_free(ids);
+    }
+    blip2_tokenizer_free(t);
+    blip2_options o = greedy();
+    o.library = BLIP2_LAVIS;
+    o.sample = true;
+    o.temperature = 1000;
+    o.top_k = 0;
+    o.max_new_tokens = 100;
+    o.banned = banned;
+    for (int id = 0; id < blip2_model_info(model)->vocabulary; id++)
+        if (!allowed[id])
+            banned[o.banned_count++] = id;
+    for (o.seed = 1; o.seed <= 20; o.seed++)
+        check_heard(&o, BLIP2_CAPTION, NULL, 1);
 }
 
 /* Found by hand from the ten replacements of transformers' clean_up_tokenization. */
@@ -627,6 +669,7 @@ int main(void)
         cmocka_unit_test(test_bad_pixels),
         cmocka_unit_test(test_missing_pictures),
         cmocka_unit_test(test_tokens_are_the_text),
+        cmocka_unit_test(test_tokens_and_clean_up),
         cmocka_unit_test(test_settled_text),
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_stop_in_batch),
