@@ -263,7 +263,7 @@ static void test_tokens_are_the_text(void **state)
 /* Only ids of which the clean-up's patterns are made: what was said must not have to be taken back. */
 static void test_tokens_and_clean_up(void **state)
 {
-    static const char *const PARTS[] = {" ", "'", "s", "n", "t", ".", ",", "r", "e", " t", "m"};
+    static const char *const PARTS[] = {" ", "'", "s", "n", "t", "."};
     bool allowed[1024] = {0};
     int banned[1024];
     blip2_error err = {0};
@@ -283,7 +283,7 @@ static void test_tokens_and_clean_up(void **state)
     o.sample = true;
     o.temperature = 1000;
     o.top_k = 0;
-    o.max_new_tokens = 100;
+    o.max_new_tokens = o.min_new_tokens = 100;
     o.banned = banned;
     for (int id = 0; id < blip2_model_info(model)->vocabulary; id++)
         if (!allowed[id])
