@@ -80,7 +80,7 @@ VEC_INLINE void dots(DType t, const int rows, const int outs, int n0, Block *b)
 #pragma GCC unroll 8
         for (int n = 0; n < outs; n++)
             __builtin_prefetch(w + (size_t)n * stride + (size_t)k * size + ahead, 0, 2);
-#pragma GCC unroll 16
+#pragma GCC unroll 4
         for (int j = 0; j < line; j += VL)
             step(t, rows, outs, w + (size_t)(k + j) * size, stride, x + k + j, ldx, acc);
     }

@@ -15,7 +15,7 @@
 #if defined(VEC_AVX512)
 enum { MR = 14 }; /* 28 accumulators, 2 weights, 1 x of 32 registers */
 #elif defined(__aarch64__)
-enum { MR = 12 };
+enum { MR = 8 };
 #else
 enum { MR = 6 }; /* 12 + 2 + 1 of 16 */
 #endif
@@ -235,7 +235,7 @@ typedef void (*MicroFn)(int n, const uint32_t *x, const float *w, float *sums, b
 #if defined(VEC_AVX512)
 #define FOR_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #elif defined(__aarch64__)
-#define FOR_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#define FOR_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
 #else
 #define FOR_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #endif
