@@ -61,6 +61,15 @@ VEC_INLINE void step_tail(DType t, const int rows, const int outs, const char *w
     }
 }
 
+/* A stream is used soon and goes to L1; the next OUTS rows have time, and L1 holds x. */
+VEC_INLINE void prefetch(const bool stream, const char *p)
+{
+    if (stream)
+        __builtin_prefetch(p, 0, 3);
+    else
+        __builtin_prefetch(p, 0, 2);
+}
+
 /* Whole cache lines of weights first: one prefetch each. */
 VEC_INLINE void dots(DType t, const int rows, const int outs, int n0, Block *b)
 {
@@ -79,7 +88,7 @@ VEC_INLINE void dots(DType t, const int rows, const int outs, int n0, Block *b)
     for (; k + line <= depth; k += line) {
 #pragma GCC unroll 8
         for (int n = 0; n < outs; n++)
-            __builtin_prefetch(w + (size_t)n * stride + (size_t)k * size + ahead, 0, 2);
+            prefetch(outs == 1, w + (size_t)n * stride + (size_t)k * size + ahead);
 #pragma GCC unroll 4
         for (int j = 0; j < line; j += VL)
             step(t, rows, outs, w + (size_t)(k + j) * size, stride, x + k + j, ldx, acc);
