@@ -77,8 +77,8 @@ typedef struct blip2_load_options {
 
 /* path_or_name: a Hugging Face directory, or a name ("scenes"); NULL: the embedded model. Weights
  * are mapped, not copied: the files must stay as they are while the model lives. options may be
- * NULL. Errors: NO_MODEL (also: no tokenizer), BAD_MODEL (missing, superfluous or misshapen tensors
- * are named; a tokenizer with more ids than the vocabulary), USAGE (no such dtype), MEMORY. */
+ * NULL. Errors: NO_MODEL, BAD_MODEL (missing, superfluous or misshapen tensors are named; no
+ * tokenizer, or one with more ids than the vocabulary), USAGE (no such dtype), MEMORY. */
 BLIP2_API blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options *options,
                                         blip2_error *err);
 BLIP2_API void blip2_model_free(blip2_model *model);
