@@ -4,7 +4,12 @@
  *   k_linear_wide.c  many rows: register-blocked product over weight panels packed on the fly
  *   k_linear_thin.c  few rows: dot products at memory speed
  *
- * Weights are row-major [out, in] and may start at any byte. */
+ * Weights are row-major [out, in] and may start at any byte.
+ *
+ * LAYOUT_PANEL, refused so far (k_linear.c), is the form of packed files: panels of 32 outputs, the
+ * last filled with zero rows, each panel [in][32] for F32 and F16, [in/2][32][2] for BF16 (pairs as
+ * vdpbf16ps takes them, and widened by a shift and a mask) and [in/4][32][4] for I8. That is what
+ * k_linear_wide.c packs on the fly, so its kernels will take such panels without packing. */
 #ifndef CPU_LINEAR_H
 #define CPU_LINEAR_H
 
