@@ -229,7 +229,7 @@ static void finds_the_default(void **state)
     finds(scratch, scratch);
     finds_not("scene", "expected a directory or a known name (scenes, ", "did you mean scenes?");
     finds_not("no/such/thing", "expected a directory or a known name", "got neither");
-    finds_not("../models", "expected a directory or a known name", "got neither");
+    finds_not("../no-such-models", "expected a directory or a known name", "got neither");
     finds_not("opt2.7b", "expected a directory or a known name", "did you mean opt-2.7b?");
     put_text("file", "x");
     finds_not(at("file"), "expected a directory, got a file", NULL);
