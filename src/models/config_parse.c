@@ -214,9 +214,12 @@ static void read_eos(const Part *p, const ModelConfig *c, GenConfig *g)
         return;
     }
     g->n_eos = 0;
-    for (size_t i = 0; i < json_array_size(v); i++) {
+    if (json_array_size(v) > MAX_EOS)
+        error_set(p->e, ERR_BAD_MODEL, "%s: eos_token_id: expected 1 to %d ids, got %zu", p->where,
+                  MAX_EOS, json_array_size(v));
+    for (size_t i = 0; i < json_array_size(v) && !p->e->code; i++) {
         const json_t *id = json_array_get(v, i);
-        bool ok = i < MAX_EOS && json_is_integer(id) && json_integer_value(id) >= 0 &&
+        bool ok = json_is_integer(id) && json_integer_value(id) >= 0 &&
                   json_integer_value(id) <= id_max(c);
         if (!ok) {
             error_set(p->e, ERR_BAD_MODEL,
@@ -283,8 +286,54 @@ static int read_early(const Part *p)
     return json_is_true(v);
 }
 
+/* As if it were not there: null, false, "", [], {} or the number that changes nothing. */
+static bool is_neutral(const json_t *v, double neutral)
+{
+    return !v || json_is_null(v) || json_is_false(v) ||
+           (json_is_string(v) && json_string_length(v) == 0) ||
+           (json_is_array(v) && json_array_size(v) == 0) ||
+           (json_is_object(v) && json_object_size(v) == 0) ||
+           (json_is_number(v) && json_number_value(v) == neutral);
+}
+
+/* Settings of transformers' GenerationConfig that change ids and are not implemented. */
+static void refuse_unsupported(const Part *p)
+{
+    static const struct {
+        const char *key;
+        double neutral;
+    } UNSUPPORTED[] = {
+        {"forced_bos_token_id", -1},
+        {"forced_eos_token_id", -1},
+        {"suppress_tokens", 0},
+        {"begin_suppress_tokens", 0},
+        {"bad_words_ids", 0},
+        {"force_words_ids", 0},
+        {"constraints", 0},
+        {"sequence_bias", 0},
+        {"num_beam_groups", 1},
+        {"diversity_penalty", 0},
+        {"penalty_alpha", 0},
+        {"min_p", 0},
+        {"typical_p", 1},
+        {"epsilon_cutoff", 0},
+        {"eta_cutoff", 0},
+        {"guidance_scale", 1},
+        {"encoder_repetition_penalty", 1},
+        {"encoder_no_repeat_ngram_size", 0},
+        {"exponential_decay_length_penalty", 0},
+        {"watermarking_config", 0},
+    };
+    for (size_t i = 0; i < sizeof UNSUPPORTED / sizeof *UNSUPPORTED; i++)
+        if (!is_neutral(member(p, UNSUPPORTED[i].key), UNSUPPORTED[i].neutral))
+            error_set(p->e, ERR_BAD_MODEL,
+                      "%s: %s: expected it unset, got a setting that this version cannot follow",
+                      p->where, UNSUPPORTED[i].key);
+}
+
 static void read_generation(const Part *p, const ModelConfig *c, GenConfig *g)
 {
+    refuse_unsupported(p);
     read_ids(p, c, g);
     g->num_beams = whole(p, "num_beams", 1, 1, 1000);
     g->max_new_tokens = whole(p, "max_new_tokens", 0, 0, DIM_MAX);

@@ -329,7 +329,7 @@ static void refuses_generation(void **state)
         {"3", "expected"},
         {"{\"eos_token_id\":50272}", "eos_token_id: expected an integer in [0, 50271], got 50272"},
         {"{\"eos_token_id\":[]}", "eos_token_id: expected 1 to 8 ids, got none"},
-        {"{\"eos_token_id\":[1,2,3,4,5,6,7,8,9]}", "eos_token_id: expected 1 to 8 ids"},
+        {"{\"eos_token_id\":[1,2,3,4,5,6,7,8,9]}", "eos_token_id: expected 1 to 8 ids, got 9"},
         {"{\"eos_token_id\":[50272]}", "ids in [0, 50271]"},
         {"{\"eos_token_id\":[\"a\"]}", "eos_token_id"},
         {"{\"num_beams\":0}", "num_beams: expected an integer in [1, 1000], got 0"},
@@ -342,8 +342,17 @@ static void refuses_generation(void **state)
         {"{\"early_stopping\":\"always\"}", "early_stopping: expected true, false or \"never\""},
         {"{\"early_stopping\":1}", "early_stopping"},
         {"{\"do_sample\":\"yes\"}", "do_sample"},
+        {"{\"forced_eos_token_id\":0}", "forced_eos_token_id: expected it unset"},
+        {"{\"suppress_tokens\":[4]}", "suppress_tokens: expected it unset"},
+        {"{\"bad_words_ids\":[[4,5]]}", "bad_words_ids: expected it unset"},
+        {"{\"num_beam_groups\":2}", "num_beam_groups: expected it unset"},
+        {"{\"typical_p\":0.5}", "typical_p: expected it unset"},
     };
     REFUSED(CONFIG_GENERATION, BAD);
+    parsed("{}",
+           "{\"forced_eos_token_id\":null,\"suppress_tokens\":[],\"num_beam_groups\":1,"
+           "\"typical_p\":1.0,\"diversity_penalty\":0.0,\"guidance_scale\":null}",
+           NULL, NULL);
 }
 
 static void refuses_pictures(void **state)
