@@ -21,7 +21,8 @@
  * never exits.
  *
  * Threads: a model is immutable and may be shared by any number of sessions in any threads. A
- * session is used by one thread at a time. An image may be shared. */
+ * session is used by one thread at a time. An image may be shared. On machines that
+ * do other work at the same time set GOMP_SPINCOUNT=10000 in the environment (docs/SPEED.md). */
 #ifndef BLIP2_H
 #define BLIP2_H
 
@@ -163,8 +164,9 @@ typedef struct blip2_request {
     blip2_task task;
     const blip2_options *options; /* NULL: the defaults of task, LAVIS */
     const char *text;             /* the question of ask and chat; else NULL */
-    const char *prompt; /* caption: replaces the checkpoint's prompt. ask, chat: a template with {} */
-    bool raw_prompt;    /* `prompt` goes to the model as it is, no template */
+    const char
+        *prompt;     /* caption: replaces the checkpoint's prompt. ask, chat: a template with {} */
+    bool raw_prompt; /* `prompt` goes to the model as it is, no template */
     const blip2_turn *turns; /* chat: the rounds so far, oldest first */
     size_t turn_count;
     blip2_token_fn on_token; /* may be NULL */
@@ -220,10 +222,10 @@ BLIP2_API blip2_timings blip2_result_timings(const blip2_result *result, size_t 
 /* --- facts about a model ------------------------------------------------------------------------ */
 
 typedef struct blip2_part {
-    const char *name;       /* "vision", "qformer", "projection", "language model" */
+    const char *name; /* "vision", "qformer", "projection", "language model" */
     uint64_t parameters;
-    uint64_t bytes;         /* as they lie in memory */
-    const char *dtype;      /* "BF16", "F32", "mixed", "I8" */
+    uint64_t bytes;    /* as they lie in memory */
+    const char *dtype; /* "BF16", "F32", "mixed", "I8" */
 } blip2_part;
 
 typedef struct blip2_info {
@@ -235,7 +237,8 @@ typedef struct blip2_info {
     int image_size, query_tokens, vocabulary, positions;
     size_t part_count;
     blip2_part parts[8];
-    uint64_t parameters, weight_bytes, working_bytes; /* working: beside the weights, for one caption */
+    uint64_t parameters, weight_bytes,
+        working_bytes; /* working: beside the weights, for one caption */
 } blip2_info;
 
 BLIP2_API const blip2_info *blip2_model_info(const blip2_model *model);
