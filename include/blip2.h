@@ -21,8 +21,8 @@
  * never exits.
  *
  * Threads: a model is immutable and may be shared by any number of sessions in any threads. A
- * session is used by one thread at a time. An image may be shared. On machines that
- * do other work at the same time set GOMP_SPINCOUNT=10000 in the environment (docs/SPEED.md). */
+ * session is used by one thread at a time. An image may be shared. On machines that do other work
+ * at the same time set GOMP_SPINCOUNT=10000 in the environment (docs/SPEED.md). */
 #ifndef BLIP2_H
 #define BLIP2_H
 
@@ -164,9 +164,8 @@ typedef struct blip2_request {
     blip2_task task;
     const blip2_options *options; /* NULL: the defaults of task, LAVIS */
     const char *text;             /* the question of ask and chat; else NULL */
-    const char
-        *prompt;     /* caption: replaces the checkpoint's prompt. ask, chat: a template with {} */
-    bool raw_prompt; /* `prompt` goes to the model as it is, no template */
+    const char *prompt; /* caption: instead of the checkpoint's. ask, chat: a template with {} */
+    bool raw_prompt;    /* `prompt` goes to the model as it is, no template */
     const blip2_turn *turns; /* chat: the rounds so far, oldest first */
     size_t turn_count;
     blip2_token_fn on_token; /* may be NULL */

@@ -8,8 +8,6 @@ setup() {
     CASES=$SAMPLES/cases.jsonl
     T=$BATS_TEST_TMPDIR
     cd "$SAMPLES" || return 1
-    # Many short runs on a machine that may be busy: threads that spin would wait for each other.
-    export OMP_WAIT_POLICY=passive
     export XDG_STATE_HOME=$T/state
 }
 
