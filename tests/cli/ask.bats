@@ -92,7 +92,7 @@ a rabbit" ]
 }
 
 @test "chat with a terminal edits lines and keeps a history" {
-    command -v script >/dev/null || skip "needs script(1)"
+    needs_terminal
     [ "$("$BLIP2" doctor --json | jq -r .line_editing)" = libedit ] || skip "no line editing"
     { sleep 1; printf 'what is in the picturf\177e?\r'; sleep 2; printf '/quit\r'; sleep 1; } |
         TERM=xterm script -qec "$BLIP2 chat scene001.png" /dev/null >"$T/out"

@@ -133,7 +133,7 @@ load common
 }
 
 @test "on a terminal the text appears and is the same" {
-    command -v script >/dev/null || skip "needs script(1)"
+    needs_terminal
     TERM=xterm script -qec "$BLIP2 caption scene003.png" /dev/null </dev/null >"$T/out"
     [ "$(tr -d '\r' <"$T/out" | sed 's/^\^D//; s/\x08//g')" = "a cat to the left of a cow on a purple background" ]
 }

@@ -37,3 +37,8 @@ failed() {
 captions() {
     jq -r '.caption' "$CASES"
 }
+
+# Skips the test where no pseudo-terminal can be had (a bare chroot).
+needs_terminal() {
+    script -qec true /dev/null >/dev/null 2>&1 </dev/null || skip "no pseudo-terminals here"
+}
