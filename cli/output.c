@@ -49,9 +49,10 @@ void out_print(const char *format, ...)
 {
     va_list list;
     va_start(list, format);
-    if (vprintf(format, list) < 0)
-        note_error();
+    int n = vprintf(format, list); // NOLINT(clang-analyzer-valist.Uninitialized): false in 14
     va_end(list);
+    if (n < 0)
+        note_error();
 }
 
 void out_json(json_t *value)

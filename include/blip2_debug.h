@@ -70,7 +70,7 @@ BLIP2_API blip2_model *blip2_debug_load(const char *path_or_name, blip2_dtype dt
 /* --- machine and speed -------------------------------------------------------------------------- */
 typedef struct blip2_machine {
     char cpu[128], isa[32];
-    const char *const *isas;   /* all kernel sets usable here, NULL-terminated, best last */
+    const char *const *isas; /* all kernel sets usable here, NULL-terminated, best last */
     char bf16_kernel[16], f16_kernel[16];
     int threads;
     double gops_f32, gops_bf16, gops_fp16, gops_int8; /* peak of each instruction; 0: not there */

@@ -3,5 +3,5 @@
  * ran out and the work goes on. */
 #include "base/error.h"
 
-#define error_set(...) ((void)error_set(__VA_ARGS__), 0 == 1)
+#define error_set(...)    ((void)error_set(__VA_ARGS__), 0 == 1)
 #define error_memory(...) ((void)error_memory(__VA_ARGS__), 0 == 1)

@@ -10,9 +10,9 @@
 #include <stdint.h>
 #include <stdbool.h>
 
-void *mem_alloc(size_t n);                 /* not zeroed; n = 0 gives a valid block */
-void *mem_calloc(size_t count, size_t n);  /* zeroed; NULL when count * n overflows */
-void *mem_realloc(void *p, size_t n);      /* p may be NULL; p stays valid when NULL is returned */
+void *mem_alloc(size_t n);                /* not zeroed; n = 0 gives a valid block */
+void *mem_calloc(size_t count, size_t n); /* zeroed; NULL when count * n overflows */
+void *mem_realloc(void *p, size_t n);     /* p may be NULL; p stays valid when NULL is returned */
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);
 void mem_free(void *p); /* NULL is fine */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "ckpt/names.h"
 
@@ -164,9 +165,12 @@ CkptTensor *ckpt_take(Checkpoint *c, const char *name)
     return t;
 }
 
-void ckpt_prefetch(Checkpoint *c)
+void ckpt_done_with(const CkptTensor *t)
 {
-    for (size_t i = 0; i < c->n_files; i++)
-        if (c->files[i].map.data)
-            madvise((void *)(uintptr_t)c->files[i].map.data, c->files[i].map.size, MADV_WILLNEED);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)t->data,
+              to = from + t->bytes;
+    from = (from + page - 1) / page * page; /* neighbours share the first and the last page */
+    to = to / page * page;
+    if (to > from)
+        madvise((void *)from, to - from, MADV_DONTNEED);
 }

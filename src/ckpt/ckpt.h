@@ -50,8 +50,9 @@ CkptTensor *ckpt_find(Checkpoint *c, const char *name);
 /* As ckpt_find, and marks it used: what is left over can then be reported. */
 CkptTensor *ckpt_take(Checkpoint *c, const char *name);
 
-/* Tells the kernel that the mapped weights will be needed soon. Never fails. */
-void ckpt_prefetch(Checkpoint *c);
+/* Tells the kernel that this tensor's bytes, having been copied, will not be read again: its pages
+ * stop counting as this process's memory. Reading it stays correct. Never fails. */
+void ckpt_done_with(const CkptTensor *t);
 
 /* Where a model named on the command line lives: an existing directory is itself; otherwise a name
  * is looked for in $BLIP2_MODELS (colon-separated), the build tree's models/, the installed

@@ -92,6 +92,7 @@ static bool load_quantised(Blip2 *m, Param *p, const CkptTensor *t)
         quantise_row(q + (size_t)r * n, &scale[r], row, p->cols);
     }
     mem_free(row);
+    ckpt_done_with(t); /* else the file would stay in memory beside the copy */
     p->dtype = I8;
     p->data = q;
     p->scale = scale;

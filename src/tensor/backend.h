@@ -33,12 +33,12 @@ typedef enum Precision {
 } Precision;
 
 typedef struct LinearArgs {
-    const Tensor *x; /* [M, in] */
-    const Param *w;  /* [out, in]: F32, F16, BF16, or I8 with scale */
-    const Param *b;  /* F32 vector [out] or NULL */
+    const Tensor *x;        /* [M, in] */
+    const Param *w;         /* [out, in]: F32, F16, BF16, or I8 with scale */
+    const Param *b;         /* F32 vector [out] or NULL */
     const Tensor *residual; /* [M, out] or NULL; may be y itself */
-    Tensor *y;       /* [M, out]; must not overlap x */
-    Act act;         /* y = act(x W^T + b) + residual, rounded in this order */
+    Tensor *y;              /* [M, out]; must not overlap x */
+    Act act;                /* y = act(x W^T + b) + residual, rounded in this order */
     Role role;
 } LinearArgs;
 
@@ -52,8 +52,8 @@ typedef struct AttentionArgs {
 
 /* Attention over a cache of token slots. Row r sees the n[r] slots listed at slots[r], in order. */
 typedef struct SlotAttentionArgs {
-    const Tensor *q; /* [M, D] */
-    Tensor *out;     /* [M, D] */
+    const Tensor *q;    /* [M, D] */
+    Tensor *out;        /* [M, D] */
     const float *k, *v; /* [capacity, D] of one layer */
     const int *const *slots;
     const int *n;
@@ -75,9 +75,9 @@ typedef struct Backend {
     bool (*attention_slots)(Device *, const SlotAttentionArgs *);
     /* y[i] = table[ids[i]] widened to f32; ids are in range (the op checks). Any float dtype. */
     void (*embed)(Device *, Tensor *y, const Param *table, const int *ids);
-    void (*activate)(Device *, Tensor *y, const Tensor *x, Act act); /* y may be x */
+    void (*activate)(Device *, Tensor *y, const Tensor *x, Act act);    /* y may be x */
     void (*add)(Device *, Tensor *y, const Tensor *a, const Tensor *b); /* y may be a or b */
-    void (*copy)(Device *, Tensor *y, const Tensor *x); /* same shape, any ld */
+    void (*copy)(Device *, Tensor *y, const Tensor *x);                 /* same shape, any ld */
     /* Unfold pictures: px [B,3,H,W] -> y [B*gh*gw, 3*p*p], columns in (channel,row,column) order,
      * patches in raster order; pixels beyond the last whole patch are dropped. */
     void (*unfold)(Device *, Tensor *y, const float *px, int batch, int height, int width,
@@ -109,7 +109,7 @@ struct Device {
     const Backend *k;
     Precision precision;
     int threads;
-    char isa[32];   /* kernel set in use, e.g. "avx512bf16" */
+    char isa[32]; /* kernel set in use, e.g. "avx512bf16" */
     void (*close)(Device *);
 };
 

@@ -7,19 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef enum DType {
-    F32,
-    F16,
-    BF16,
-    I8,
-    F64,
-    I64,
-    I32,
-    I16,
-    U8,
-    BOOL,
-    DTYPE_COUNT
-} DType;
+typedef enum DType { F32, F16, BF16, I8, F64, I64, I32, I16, U8, BOOL, DTYPE_COUNT } DType;
 
 size_t dtype_size(DType t);                       /* bytes of one element */
 const char *dtype_name(DType t);                  /* "F32", "BF16": safetensors' names */

@@ -60,7 +60,6 @@ static void reads_a_reference_file(void **state)
         assert_true(strcmp(ckpt_at(c, i - 1)->name, ckpt_at(c, i)->name) < 0);
     assert_null(ckpt_find(c, "vision_model"));
     assert_null(ckpt_find(c, ""));
-    ckpt_prefetch(c);
     ckpt_close(c);
     ckpt_close(NULL);
 }

@@ -101,7 +101,6 @@ static void shards(void **state)
     assert_string_equal(ckpt_find(c, "a")->file, at("s1.safetensors"));
     assert_memory_equal(ckpt_find(c, "a")->data, "\x02\x03", 2);
     assert_string_equal(ckpt_find(c, "b")->file, at("s2.safetensors"));
-    ckpt_prefetch(c);
     ckpt_close(c);
 }
 

@@ -68,7 +68,8 @@ static size_t make_safetensors(unsigned char *out, const char *header, size_t bu
     return 8 + n + buffer;
 }
 
-__attribute__((unused)) static void put_safetensors(const char *name, const char *header, size_t buffer)
+__attribute__((unused)) static void put_safetensors(const char *name, const char *header,
+                                                    size_t buffer)
 {
     unsigned char *bytes = malloc(8 + strlen(header) + buffer);
     assert_non_null(bytes);
