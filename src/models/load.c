@@ -1,4 +1,5 @@
 /* models/load.c: fills a model's parameters from a checkpoint, in place or quantised. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,15 +69,20 @@ static bool load_in_place(Blip2 *m, Param *p, const CkptTensor *t)
 static void quantise_row(int8_t *q, float *scale, const float *w, int n)
 {
     float top = 0;
-    bool finite = true;
+    int odd = 0; /* infinities and NaN */
+#pragma omp simd reduction(max : top) reduction(+ : odd)
     for (int i = 0; i < n; i++) {
-        top = fmaxf(top, fabsf(w[i]));
-        finite = finite && isfinite(w[i]);
+        float size = fabsf(w[i]);
+        top = size > top ? size : top;
+        odd += !(size <= FLT_MAX);
     }
-    bool flat = !finite || !isfinite(127 / top);
-    *scale = !finite ? NAN : flat ? 0 : top / 127;
+    float up = 127 / top;
+    bool flat = odd || !isfinite(up);
+    *scale = odd ? NAN : flat ? 0 : top / 127;
+    up = flat ? 0 : up;
+#pragma omp simd
     for (int i = 0; i < n; i++)
-        q[i] = flat ? 0 : (int8_t)lrintf(w[i] * (127 / top));
+        q[i] = flat ? 0 : (int8_t)lrintf(w[i] * up);
 }
 
 static bool load_quantised(Blip2 *m, Param *p, const CkptTensor *t)

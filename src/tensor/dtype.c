@@ -77,17 +77,42 @@ uint16_t f32_to_f16(float f)
     return (uint16_t)(sign | (a - 0x38000000) >> 13);
 }
 
-void convert_to_f32(float *dst, const void *src, DType t, size_t n)
+static void widen_bf16(float *dst, const unsigned char *src, size_t n)
 {
-    const unsigned char *p = src;
-    if (t == F32) {
-        memcpy(dst, src, 4 * n);
-        return;
-    }
+#pragma omp simd
     for (size_t i = 0; i < n; i++) {
         uint16_t h;
-        double d;
-        memcpy(t == F64 ? (void *)&d : (void *)&h, p + i * dtype_size(t), dtype_size(t));
-        dst[i] = t == F64 ? (float)d : t == F16 ? f16_to_f32(h) : bf16_to_f32(h);
+        memcpy(&h, src + 2 * i, 2);
+        dst[i] = bf16_to_f32(h);
     }
+}
+
+static void widen_f16(float *dst, const unsigned char *src, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t h;
+        memcpy(&h, src + 2 * i, 2);
+        dst[i] = f16_to_f32(h);
+    }
+}
+
+static void narrow_f64(float *dst, const unsigned char *src, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double d;
+        memcpy(&d, src + 8 * i, 8);
+        dst[i] = (float)d;
+    }
+}
+
+void convert_to_f32(float *dst, const void *src, DType t, size_t n)
+{
+    if (t == F32)
+        memcpy(dst, src, 4 * n);
+    else if (t == BF16)
+        widen_bf16(dst, src, n);
+    else if (t == F16)
+        widen_f16(dst, src, n);
+    else
+        narrow_f64(dst, src, n);
 }
