@@ -49,7 +49,7 @@ void out_print(const char *format, ...)
 {
     va_list list;
     va_start(list, format);
-    int n = vprintf(format, list); // NOLINT(clang-analyzer-valist.Uninitialized): false in 14
+    int n = vprintf(format, list);
     va_end(list);
     if (n < 0)
         note_error();
