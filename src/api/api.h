@@ -62,6 +62,11 @@ Precision api_precision(const blip2_model *m);
  * must outlive the result. */
 GenOptions api_gen_options(const blip2_model *m, const blip2_options *o);
 
+/* What processors and lengths take as already there, for a prompt of n ids: LAVIS' one phantom start
+ * id, or all prompt ids with the image placeholders in front (HF; not in the old layout without
+ * placeholders). Appends to out; false: out of memory. */
+bool api_history(const ModelConfig *k, Library library, const int *ids, size_t n, Ids *out);
+
 /* Soft tokens of count <= BATCH_MAX pictures; soft[i] points into the session's memory until the next call.
  * Adds to timings[i]. */
 bool api_encode(blip2_session *s, blip2_image *const *images, size_t count, const float **soft,

@@ -150,15 +150,10 @@ static void dump_tensor(void *user, const char *name, const Tensor *t)
 
 blip2_options blip2_debug_options(blip2_library library)
 {
-    return (blip2_options){.library = library,
-                           .num_beams = 1,
-                           .num_captions = 1,
-                           .max_new_tokens = 20,
-                           .length_penalty = 1,
-                           .repetition_penalty = 1,
-                           .top_k = 50,
-                           .top_p = 1,
-                           .temperature = 1};
+    blip2_options o = blip2_options_default(NULL, BLIP2_CAPTION, BLIP2_HF);
+    o.library = library;
+    o.max_new_tokens = 20;
+    return o;
 }
 
 blip2_model *blip2_debug_load(const char *path_or_name, blip2_dtype dtype, blip2_error *err)
@@ -212,18 +207,6 @@ static float *run_soft(blip2_session *s, const float *px, int h, int w, Error *e
     return soft;
 }
 
-static int *run_history(const blip2_session *s, const blip2_debug_run *r, int *n)
-{
-    const ModelConfig *k = &s->model->net->config;
-    bool all = r->options->library == BLIP2_HF && !k->legacy_layout;
-    int image = all ? k->qformer.queries : 0;
-    *n = all ? image + (int)r->id_count : 1;
-    int *ids = mem_alloc(sizeof *ids * (size_t)*n);
-    for (int i = 0; ids && i < *n; i++)
-        ids[i] = !all ? k->gen.bos : i < image ? k->image_token : r->ids[i - image];
-    return ids;
-}
-
 static bool take_output(blip2_debug_output *out, GenSequence *seq, size_t n)
 {
     out->ids = mem_calloc(n, sizeof *out->ids);
@@ -246,16 +229,16 @@ static bool run_generate(blip2_session *s, const blip2_debug_run *r, const LmIte
 {
     GenOptions o = api_gen_options(s->model, r->options);
     const OptConfig *k = &s->model->net->config.opt;
-    int n_history;
+    Ids history = {0};
     if (!generate_check(&o, k->vocab, 1, e))
         return false;
-    int *history = run_history(s, r, &n_history);
-    int steps = generate_room(&o, n_history, k->positions);
+    bool ok = api_history(&s->model->net->config, o.library, r->ids, r->id_count, &history);
+    int steps = generate_room(&o, (int)history.n, k->positions);
     size_t vocab = (size_t)k->vocab, n = (size_t)o.num_captions;
     float *logits = mem_alloc(sizeof *logits * vocab);
     GenSequence *seq = mem_calloc(n, sizeof *seq);
-    bool ok = (history && logits && seq) || error_memory(e, "generation", vocab * 4);
-    GenItem gen = {.history = history, .n_history = n_history};
+    ok = (ok && logits && seq) || error_memory(e, "generation", vocab * 4);
+    GenItem gen = {.history = history.id, .n_history = (int)history.n};
     int rows = o.num_beams > o.num_captions ? o.num_beams : o.num_captions;
     ok = ok && opt_lm_start(&s->lm, item, 1, rows, steps, logits, e);
     ok = ok && generate(&s->lm.lm, logits, &gen, 1, &o, NULL, NULL, seq, e);
@@ -264,7 +247,7 @@ static bool run_generate(blip2_session *s, const blip2_debug_run *r, const LmIte
         generate_free(seq, (int)n);
     mem_free(seq);
     mem_free(logits);
-    mem_free(history);
+    ids_free(&history);
     return ok;
 }
 

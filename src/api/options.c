@@ -51,14 +51,8 @@ static blip2_options hf(const GenConfig *g)
 blip2_options blip2_options_default(const blip2_model *model, blip2_task task,
                                     blip2_library library)
 {
-    static const GenConfig NONE = {.num_beams = 1,
-                                   .length_penalty = 1,
-                                   .repetition_penalty = 1,
-                                   .top_k = 50,
-                                   .top_p = 1,
-                                   .temperature = 1};
     if (library == BLIP2_HF)
-        return hf(model ? &model->net->config.gen : &NONE);
+        return hf(model ? &model->net->config.gen : &GEN_NEUTRAL);
     return task == BLIP2_ASK ? lavis_answer() : lavis_generate();
 }
 
@@ -88,4 +82,17 @@ GenOptions api_gen_options(const blip2_model *m, const blip2_options *o)
     for (int i = 0; i < g->n_eos; i++)
         r.eos[i] = g->eos[i];
     return r;
+}
+
+bool api_history(const ModelConfig *k, Library library, const int *ids, size_t n, Ids *out)
+{
+    if (library == LIB_LAVIS || k->legacy_layout)
+        return ids_push(out, k->gen.bos);
+    for (int i = 0; i < k->qformer.queries; i++)
+        if (!ids_push(out, k->image_token))
+            return false;
+    for (size_t i = 0; i < n; i++)
+        if (!ids_push(out, ids[i]))
+            return false;
+    return true;
 }

@@ -59,22 +59,6 @@ bool job_check(Job *j, blip2_session *s, blip2_image *const *images, size_t coun
 
 /* --- prompt -------------------------------------------------------------------------------------- */
 
-/* What processors and lengths take as already there: LAVIS' one phantom start id, or all prompt ids
- * with the image placeholders in front (HF; not in the old layout without placeholders). */
-static bool make_history(Job *j)
-{
-    const ModelConfig *k = &j->s->model->net->config;
-    if (j->o.library == LIB_LAVIS || k->legacy_layout)
-        return ids_push(&j->history, k->gen.bos);
-    for (int i = 0; i < k->qformer.queries; i++)
-        if (!ids_push(&j->history, k->image_token))
-            return false;
-    for (size_t i = 0; i < j->prompt.n; i++)
-        if (!ids_push(&j->history, j->prompt.id[i]))
-            return false;
-    return true;
-}
-
 static int positions_behind_picture(const Job *j)
 {
     const ModelConfig *k = &j->s->model->net->config;
@@ -130,7 +114,8 @@ bool job_prompt(Job *j, Error *e)
         turns[i] = (Turn){r->turns[i].question, r->turns[i].answer};
     bool ok = encode_prompt(j, turns, e);
     mem_free(turns);
-    if (ok && !make_history(j))
+    const ModelConfig *k = &j->s->model->net->config;
+    if (ok && !api_history(k, j->o.library, j->prompt.id, j->prompt.n, &j->history))
         ok = error_memory(e, "prompt", j->prompt.n * sizeof(int));
     return ok && check_length(j, e);
 }

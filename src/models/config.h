@@ -43,6 +43,8 @@ typedef struct GenConfig { /* generation_config.json; ids fall back to text_conf
     int early; /* 0 false, 1 true, 2 never */
 } GenConfig;
 
+extern const GenConfig GEN_NEUTRAL; /* transformers' defaults; the ids are left to the model */
+
 typedef struct ModelConfig {
     ModelKind kind;
     VitConfig vit;

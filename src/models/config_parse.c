@@ -264,7 +264,10 @@ static void read_model(const Part *p, ModelConfig *c)
     if (c->kind == MODEL_OPT)
         read_opt(&lm, &c->opt);
     bool t5 = c->kind == MODEL_T5;
-    c->gen = (GenConfig){.bos = t5 ? 1 : 2, .pad = t5 ? 0 : 1, .eos = {t5 ? 1 : 2}, .n_eos = 1};
+    c->gen = GEN_NEUTRAL;
+    c->gen.bos = c->gen.eos[0] = t5 ? 1 : 2;
+    c->gen.pad = t5 ? 0 : 1;
+    c->gen.n_eos = 1;
     if (c->kind != MODEL_MATCHING)
         read_ids(&lm, c, &c->gen);
     c->image_token = read_image_token(p, c);
@@ -273,6 +276,13 @@ static void read_model(const Part *p, ModelConfig *c)
 }
 
 /* --- generation_config.json ---------------------------------------------------------------------- */
+
+const GenConfig GEN_NEUTRAL = {.num_beams = 1,
+                               .length_penalty = 1,
+                               .repetition_penalty = 1,
+                               .top_k = 50,
+                               .top_p = 1,
+                               .temperature = 1};
 
 static int read_early(const Part *p)
 {
@@ -335,18 +345,18 @@ static void read_generation(const Part *p, const ModelConfig *c, GenConfig *g)
 {
     refuse_unsupported(p);
     read_ids(p, c, g);
-    g->num_beams = whole(p, "num_beams", 1, 1, 1000);
-    g->max_new_tokens = whole(p, "max_new_tokens", 0, 0, DIM_MAX);
-    g->min_new_tokens = whole(p, "min_new_tokens", 0, 0, DIM_MAX);
-    g->max_length = whole(p, "max_length", 0, 0, DIM_MAX);
-    g->min_length = whole(p, "min_length", 0, 0, DIM_MAX);
-    g->length_penalty = real(p, "length_penalty", 1, -100, 100);
-    g->repetition_penalty = real(p, "repetition_penalty", 1, 1e-3, 1e3);
-    g->no_repeat_ngram = whole(p, "no_repeat_ngram_size", 0, 0, DIM_MAX);
-    g->sample = flag(p, "do_sample", false);
-    g->top_k = whole(p, "top_k", 50, 0, DIM_MAX);
-    g->top_p = real(p, "top_p", 1, 0, 1);
-    g->temperature = real(p, "temperature", 1, 0, 1e6);
+    g->num_beams = whole(p, "num_beams", g->num_beams, 1, 1000);
+    g->max_new_tokens = whole(p, "max_new_tokens", g->max_new_tokens, 0, DIM_MAX);
+    g->min_new_tokens = whole(p, "min_new_tokens", g->min_new_tokens, 0, DIM_MAX);
+    g->max_length = whole(p, "max_length", g->max_length, 0, DIM_MAX);
+    g->min_length = whole(p, "min_length", g->min_length, 0, DIM_MAX);
+    g->length_penalty = real(p, "length_penalty", g->length_penalty, -100, 100);
+    g->repetition_penalty = real(p, "repetition_penalty", g->repetition_penalty, 1e-3, 1e3);
+    g->no_repeat_ngram = whole(p, "no_repeat_ngram_size", g->no_repeat_ngram, 0, DIM_MAX);
+    g->sample = flag(p, "do_sample", g->sample);
+    g->top_k = whole(p, "top_k", g->top_k, 0, DIM_MAX);
+    g->top_p = real(p, "top_p", g->top_p, 0, 1);
+    g->temperature = real(p, "temperature", g->temperature, 0, 1e6);
     g->early = read_early(p);
 }
 

@@ -77,16 +77,11 @@ static void fill(ModelConfig *c, Size s)
                        .mean = {0.48145466f, 0.4578275f, 0.40821073f},
                        .std = {0.26862954f, 0.26130258f, 0.27577711f},
                        .torch_dtype = "float32"};
-    c->gen = (GenConfig){.bos = 2,
-                         .pad = 1,
-                         .eos = {50118},
-                         .n_eos = 1,
-                         .num_beams = 1,
-                         .length_penalty = 1,
-                         .repetition_penalty = 1,
-                         .top_k = 50,
-                         .top_p = 1,
-                         .temperature = 1};
+    c->gen = GEN_NEUTRAL;
+    c->gen.bos = 2;
+    c->gen.pad = 1;
+    c->gen.eos[0] = 50118;
+    c->gen.n_eos = 1;
     c->vit = s.vit_l ? vit_l() : vit_g(s.coco ? 364 : 224);
     c->qformer = qformer(c->vit.width, s.kind == MODEL_MATCHING);
     c->pixels = c->vit.image;
