@@ -78,12 +78,12 @@ static bool encode(const PromptSpec *s, size_t first_turn, const Tokenizer *t, I
 
 /* The dialogue from round `first` on. fits: whether the model has room for it. */
 static bool encode_rounds(const PromptSpec *s, size_t first, const Tokenizer *t, Ids *out,
-                          size_t before, bool *fits, Error *e)
+                          bool *fits, Error *e)
 {
-    out->n = before;
+    out->n = 0;
     if (!encode(s, first, t, out, e))
         return false;
-    *fits = s->room >= 0 && out->n - before <= (size_t)s->room;
+    *fits = s->room >= 0 && out->n <= (size_t)s->room;
     return true;
 }
 
@@ -91,15 +91,15 @@ static bool encode_rounds(const PromptSpec *s, size_t first, const Tokenizer *t,
 static bool encode_chat(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[256],
                         Error *e)
 {
-    size_t before = out->n, first = 0, last = s->n_turns;
+    size_t first = 0, last = s->n_turns;
     bool fits;
-    if (!encode_rounds(s, 0, t, out, before, &fits, e))
+    if (!encode_rounds(s, 0, t, out, &fits, e))
         return false;
     if (fits || !s->n_turns)
         return true;
     while (last - first > 1) { /* from `first` on is too much */
         size_t middle = first + (last - first) / 2;
-        if (!encode_rounds(s, middle, t, out, before, &fits, e))
+        if (!encode_rounds(s, middle, t, out, &fits, e))
             return false;
         *(fits ? &last : &first) = middle;
     }
@@ -107,26 +107,23 @@ static bool encode_chat(const PromptSpec *s, const Tokenizer *t, Ids *out, char 
              "dialogue: the oldest %zu of %zu rounds no longer fit the model's "
              "positions and were left out",
              last, s->n_turns);
-    return encode_rounds(s, last, t, out, before, &fits, e);
+    return encode_rounds(s, last, t, out, &fits, e);
 }
 
 bool prompt_ids(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[256], Error *e)
 {
-    size_t before = out->n;
     notice[0] = 0;
     if (!(s->task == TASK_CHAT ? encode_chat(s, t, out, notice, e) : encode(s, 0, t, out, e)))
         return false;
-    size_t n = out->n - before;
-    if (s->library == LIB_LAVIS && s->task != TASK_CHAT && n > LAVIS_PROMPT_IDS) {
+    if (s->library == LIB_LAVIS && s->task != TASK_CHAT && out->n > LAVIS_PROMPT_IDS) {
         snprintf(notice, 256,
                  "prompt: cut to %d of %zu tokens, as LAVIS does (--generation hf "
                  "keeps all)",
-                 LAVIS_PROMPT_IDS, n);
-        n = LAVIS_PROMPT_IDS;
-        out->n = before + n;
+                 LAVIS_PROMPT_IDS, out->n);
+        tokenizer_truncate(t, out, LAVIS_PROMPT_IDS, false);
     }
-    if (s->room >= 0 && n <= (size_t)s->room)
+    if (s->room >= 0 && out->n <= (size_t)s->room)
         return true;
     return error_set(e, ERR_FAILED, "prompt: expected at most %d tokens beside the image, got %zu",
-                     s->room, n);
+                     s->room, out->n);
 }
