@@ -2,7 +2,7 @@
  * is; a byte 0xff starts the next file. What is accepted must keep what config.h promises. */
 #include <string.h>
 
-#include "models/config.h"
+#include "config/config.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 

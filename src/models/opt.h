@@ -3,7 +3,7 @@
 #ifndef MODELS_OPT_H
 #define MODELS_OPT_H
 
-#include "models/config.h"
+#include "config/config.h"
 #include "nn/visitor.h"
 
 typedef struct OptLayer {

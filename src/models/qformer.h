@@ -5,7 +5,7 @@
 #ifndef MODELS_QFORMER_H
 #define MODELS_QFORMER_H
 
-#include "models/config.h"
+#include "config/config.h"
 #include "nn/visitor.h"
 
 typedef struct AttendPart {

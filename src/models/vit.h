@@ -3,7 +3,7 @@
 #ifndef MODELS_VIT_H
 #define MODELS_VIT_H
 
-#include "models/config.h"
+#include "config/config.h"
 #include "nn/visitor.h"
 
 typedef struct VitBlock {

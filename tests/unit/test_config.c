@@ -3,7 +3,7 @@
 #include "test_ckpt_files.h"
 
 #include "ckpt/hub.h"
-#include "models/config.h"
+#include "config/config.h"
 
 static const char *const FILES[CONFIG_FILES] = {
     "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"};

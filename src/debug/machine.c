@@ -1,4 +1,4 @@
-/* api/machine.c: what this machine is and can do, and models that exist only to be timed. */
+/* debug/machine.c: what this machine is and can do, and models that exist only to be timed. */
 #include "blip2_debug.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* api/debug.c: include/blip2_debug.h's plumbing: tokenizer, preprocessing, NPY, one pass. */
+/* debug/run.c: include/blip2_debug.h's plumbing: tokenizer, preprocessing, NPY, one pass. */
 #include "blip2_debug.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* models/config_parse.c: from the JSON files of a model directory to a ModelConfig.
+/* config/config_parse.c: from the JSON files of a model directory to a ModelConfig.
  *
  * Names and defaults are those of transformers' Blip2Config, Blip2VisionConfig,
  * Blip2QFormerConfig, OPTConfig, T5Config and BlipImageProcessor (checkpoints.md 3). A setting that
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "models/config.h"
+#include "config/config.h"
 
 enum { DIM_MAX = 1000 * 1000, LAYERS_MAX = 1000, PICTURE_MAX = 4096, GRID_MAX = 1024 };
 

@@ -1,7 +1,7 @@
-/* models/config.h: what a model directory says about itself (config.json, generation_config.json,
+/* config/config.h: what a model directory says about itself (config.json, generation_config.json,
  * preprocessor_config.json, processor_config.json), checked and complete. checkpoints.md 3. */
-#ifndef MODELS_CONFIG_H
-#define MODELS_CONFIG_H
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
 
 #include <stdbool.h>
 #include <stddef.h>

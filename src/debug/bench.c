@@ -1,4 +1,4 @@
-/* api/bench.c: how long each stage takes here. Every stage runs `repeat` times on the same inputs,
+/* debug/bench.c: how long each stage takes here. Every stage runs `repeat` times on the same inputs,
  * the median counts; shares refer to the measured peak of the instruction that the kernel uses, and
  * to the bandwidth measured on the kind of pages a mapped file has. */
 #include "blip2_debug.h"

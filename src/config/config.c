@@ -1,4 +1,4 @@
-#include "models/config.h"
+#include "config/config.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
-/* models/zoo.c: the sizes of the published models (models.md 5.7; the config.json files of the
+/* config/zoo.c: the sizes of the published models (models.md 5.7; the config.json files of the
  * Salesforce/blip2-* repositories; LAVIS' lavis/configs/models/blip2). */
 #include <string.h>
 
 #include "base/str.h"
 #include "ckpt/hub.h"
-#include "models/config.h"
+#include "config/config.h"
 
 typedef struct Size {
     ModelKind kind;
