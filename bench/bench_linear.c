@@ -51,7 +51,7 @@ static char *weights(size_t bytes)
 }
 
 /* Returns the median, and the best in *best. */
-static double median_ms(Device *d, const Shape *s, DType type, char *data, size_t footprint,
+static double median_ms(Stream *d, const Shape *s, DType type, char *data, size_t footprint,
                         double *best)
 {
     static float scale[65536];
@@ -69,7 +69,7 @@ static double median_ms(Device *d, const Shape *s, DType type, char *data, size_
     for (size_t i = 0; n < CALLS_MAX && (n < 5 || now_ms() - start < BUDGET_MS); i++) {
         Param w = {.dtype = type, .rows = s->out, .cols = s->in, .data = data + i % copies * one};
         w.scale = type == I8 ? scale : NULL;
-        LinearArgs a = {.x = &x, .w = &w, .y = &y, .role = s->m > 16 ? ROLE_WIDE : ROLE_THIN};
+        LinearArgs a = {.x = &x, .w = &w, .y = &y, .role = s->m > 16 ? ROLE_ENCODE : ROLE_DECODE};
         double t = now_ms();
         d->k->linear(d, &a);
         if (i > 0) /* the first call grows the scratch memory */
@@ -86,7 +86,7 @@ static void run_isa(const char *isa, int threads, Precision precision, const cha
 {
     static const DType types[] = {F32, BF16, F16, I8};
     Error e = {0};
-    Device *d = cpu_open(&(CpuOptions){threads, isa, precision}, &e);
+    Stream *d = cpu_open(&(CpuOptions){threads, isa, precision}, &e);
     if (!d) {
         fprintf(stderr, "%s\n", e.message);
         exit(2);

@@ -40,7 +40,7 @@ _Static_assert((int)ENCODED_KEPT >= (int)BATCH_MAX, "a batch must fit what is ke
 
 struct blip2_session {
     blip2_model *model;
-    Device *dev;
+    Stream *dev;
     Ctx ctx;
     OptLm lm;
     Encoded encoded[ENCODED_KEPT];

@@ -110,7 +110,7 @@ static Tensor *run_encoder(blip2_session *s, const float *px, int n, double *enc
     const Blip2 *net = s->model->net;
     int size = net->config.pixels;
     double start = now_ms();
-    s->ctx.role = ROLE_WIDE;
+    s->ctx.role = ROLE_ENCODE;
     Tensor *image = vit_forward(&s->ctx, &net->vit, px, n, size, size);
     double middle = now_ms();
     Tensor *soft = model_soft(&s->ctx, net, qformer_forward(&s->ctx, &net->qformer, image, n));

@@ -8,9 +8,9 @@
 #include "cpu/isa.h"
 #include "cpu/kernels.h"
 
-void *cpu_scratch(Device *d, int which, size_t bytes)
+void *cpu_scratch(Stream *on, int which, size_t bytes)
 {
-    CpuDevice *c = (CpuDevice *)d;
+    CpuStream *c = (CpuStream *)on;
     if (bytes > c->scratch_size[which] || !c->scratch[which]) {
         mem_free(c->scratch[which]);
         c->scratch[which] = mem_alloc(bytes);
@@ -19,9 +19,9 @@ void *cpu_scratch(Device *d, int which, size_t bytes)
     return c->scratch[which];
 }
 
-static void cpu_close(Device *d)
+static void cpu_close(Stream *on)
 {
-    CpuDevice *c = (CpuDevice *)d;
+    CpuStream *c = (CpuStream *)on;
     for (int i = 0; i < SCRATCH_COUNT; i++)
         mem_free(c->scratch[i]);
     mem_free(c);
@@ -55,7 +55,7 @@ static const Isa *choose_isa(const char *asked, Error *e)
 }
 
 /* In PREC_F32 there is nothing to choose: 16-bit weights are widened. */
-static bool choose_kernels(CpuDevice *c, Error *e)
+static bool choose_kernels(CpuStream *c, Error *e)
 {
     c->bf16 = c->f16 = K16_WIDENED;
     if (c->base.precision != PREC_FAST || strcmp(c->base.isa, "avx512bf16") != 0)
@@ -68,12 +68,12 @@ static bool choose_kernels(CpuDevice *c, Error *e)
     return true;
 }
 
-Device *cpu_open(const CpuOptions *o, Error *e)
+Stream *cpu_open(const CpuOptions *o, Error *e)
 {
     const Isa *isa = choose_isa(o->isa, e);
     if (!isa)
         return NULL;
-    CpuDevice *c = mem_calloc(1, sizeof *c);
+    CpuStream *c = mem_calloc(1, sizeof *c);
     if (!c) {
         error_memory(e, "cpu: device", sizeof *c);
         return NULL;
@@ -93,10 +93,10 @@ Device *cpu_open(const CpuOptions *o, Error *e)
     return &c->base;
 }
 
-const char *cpu_kernel_name(const Device *d, DType weight)
+const char *cpu_kernel_name(const Stream *on, DType weight)
 {
-    const CpuDevice *c = (const CpuDevice *)d;
-    bool fast = d->precision == PREC_FAST;
+    const CpuStream *c = (const CpuStream *)on;
+    bool fast = on->precision == PREC_FAST;
     switch (weight) {
     case BF16: return fast && c->bf16 == K16_NATIVE ? "bf16" : "widened";
     case F16: return fast && c->f16 == K16_NATIVE ? "fp16" : "widened";

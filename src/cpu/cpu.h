@@ -13,7 +13,7 @@ typedef struct CpuOptions {
 
 /* Opens the CPU. Errors: ERR_USAGE (unknown ISA, or one this CPU lacks, with the list of those it
  * has), ERR_MEMORY. Free with dev->close(dev). */
-Device *cpu_open(const CpuOptions *o, Error *e);
+Stream *cpu_open(const CpuOptions *o, Error *e);
 
 /* NULL-terminated list of the kernel sets that are built in and that this CPU can run, best last. */
 const char *const *cpu_isas(void);
@@ -32,7 +32,7 @@ bool cpu_probe(CpuProbe *p, int threads, Error *e);
 
 /* Name of the kernel `linear` uses on this device for a weight type: "f32", "widened", "bf16",
  * "fp16", "int8". */
-const char *cpu_kernel_name(const Device *d, DType weight);
+const char *cpu_kernel_name(const Stream *on, DType weight);
 
 /* Measured read bandwidth in GB/s: of a mapped file on small pages, and of huge pages. */
 double cpu_bandwidth(int threads, bool huge);

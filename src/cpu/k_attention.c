@@ -111,14 +111,14 @@ static void attend_chunk(const Work *w, const Shape *s, const AttentionArgs *a, 
     }
 }
 
-static bool attention(Device *d, const AttentionArgs *a)
+static bool attention(Stream *on, const AttentionArgs *a)
 {
     if (a->q->rows == 0)
         return true;
-    Shape s = shape_of(a, d->threads);
+    Shape s = shape_of(a, on->threads);
     int heads = a->heads, jobs = a->groups * heads * s.chunks;
-    int threads = team_for(d, jobs, a->q->rows, s.nk, 2 * a->q->cols);
-    float *memory = cpu_scratch(d, SCRATCH_ATTENTION, (size_t)threads * s.all * sizeof(float));
+    int threads = team_for(on, jobs, a->q->rows, s.nk, 2 * a->q->cols);
+    float *memory = cpu_scratch(on, SCRATCH_ATTENTION, (size_t)threads * s.all * sizeof(float));
     if (!memory)
         return false;
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -246,16 +246,16 @@ static void attend_slots(const SlotAttentionArgs *a, int r, int head, float *sco
 
 /* A thread takes a head through all rows, since rows often share slots (beams of one picture), and
  * then the next head, which lies beside it in memory. */
-static bool attention_slots(Device *d, const SlotAttentionArgs *a)
+static bool attention_slots(Stream *on, const SlotAttentionArgs *a)
 {
     int rows = a->q->rows, heads = a->heads, longest = 0, all = 0;
     for (int r = 0; r < rows; r++) {
         longest = a->n[r] > longest ? a->n[r] : longest;
         all += a->n[r];
     }
-    int threads = (size_t)all * (size_t)a->q->cols >= PARALLEL_FLOATS ? d->threads : 1;
+    int threads = (size_t)all * (size_t)a->q->cols >= PARALLEL_FLOATS ? on->threads : 1;
     size_t each = ((size_t)panels(longest) + (size_t)panels(a->q->cols / heads)) * W;
-    float *memory = cpu_scratch(d, SCRATCH_ATTENTION, (size_t)threads * each * sizeof(float));
+    float *memory = cpu_scratch(on, SCRATCH_ATTENTION, (size_t)threads * each * sizeof(float));
     if (!memory)
         return false;
 #pragma omp parallel num_threads(threads) if (threads > 1)

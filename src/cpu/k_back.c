@@ -102,12 +102,12 @@ static void product_group(const Product *p, int first, int n, int k0, int kc, fl
     }
 }
 
-static bool product_add(Device *d, const Product *p)
+static bool product_add(Stream *on, const Product *p)
 {
-    int all = panels(p->n), threads = team_for(d, all, p->m, p->n, p->k);
+    int all = panels(p->n), threads = team_for(on, all, p->m, p->n, p->k);
     int group = least_of((all + threads - 1) / threads, GROUP);
     size_t each = (size_t)GROUP * KC * W + (size_t)panels(KC) * TILE + TILE;
-    float *memory = cpu_scratch(d, SCRATCH_BACK, (size_t)threads * each * sizeof(float));
+    float *memory = cpu_scratch(on, SCRATCH_BACK, (size_t)threads * each * sizeof(float));
     if (!memory)
         return false;
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -140,7 +140,7 @@ static void add_rows(float *sum, const Tensor *t, int from, int n)
     FOR_TEAM(team_of(d, t), from, (t)->cols, COLUMN, int n = least_of((t)->cols - from, COLUMN); \
              body)
 
-static bool linear_back(Device *d, const LinearArgs *l)
+static bool linear_back(Stream *on, const LinearArgs *l)
 {
     const Tensor *x = l->x, *y = l->y;
     const Param *w = l->w;
@@ -149,12 +149,12 @@ static bool linear_back(Device *d, const LinearArgs *l)
                   w->data, in,      w->dtype, w->scale, x->grad, (size_t)x->ld};
     Product dw = {w->rows, w->cols,       y->rows, y->grad, ldy,     true,
                   x->data, (size_t)x->ld, F32,     NULL,    w->grad, in};
-    if (x->grad && !product_add(d, &dx))
+    if (x->grad && !product_add(on, &dx))
         return false;
-    if (w->grad && !product_add(d, &dw))
+    if (w->grad && !product_add(on, &dw))
         return false;
     if (l->b && l->b->grad)
-        FOR_COLUMNS(d, y, from, n, add_rows(l->b->grad, y, from, n))
+        FOR_COLUMNS(on, y, from, n, add_rows(l->b->grad, y, from, n))
     return true;
 }
 
@@ -201,23 +201,23 @@ static Tensor some_rows(const Tensor *t, int from, int n)
     return s;
 }
 
-static void layernorm_back(Device *d, const Tensor *y, const Tensor *x, const Param *gamma,
+static void layernorm_back(Stream *on, const Tensor *y, const Tensor *x, const Param *gamma,
                            const Param *beta, float eps)
 {
     Moments m[KC];
     for (int from = 0; from < x->rows; from += KC) {
         int rows = least_of(KC, x->rows - from);
         Tensor xs = some_rows(x, from, rows), ys = some_rows(y, from, rows);
-        FOR_ROWS(d, &xs, r, {
+        FOR_ROWS(on, &xs, r, {
             m[r] = row_moments(row_f32(&xs, r), x->cols, eps);
             if (xs.grad)
                 norm_row_back(row_grad(&xs, r), row_grad(&ys, r), row_f32(&xs, r), x->cols,
                               gamma->data, &m[r]);
         })
         if (gamma->grad)
-            FOR_COLUMNS(d, &xs, c, n, add_gamma(gamma->grad, &ys, &xs, m, c, n))
+            FOR_COLUMNS(on, &xs, c, n, add_gamma(gamma->grad, &ys, &xs, m, c, n))
         if (beta->grad)
-            FOR_COLUMNS(d, &xs, c, n, add_rows(beta->grad, &ys, c, n))
+            FOR_COLUMNS(on, &xs, c, n, add_rows(beta->grad, &ys, c, n))
     }
 }
 
@@ -400,16 +400,16 @@ static void head_back(Head *h)
         key_block(h, i, least_of(h->nk - i, MR));
 }
 
-static bool attention_back(Device *d, const AttentionArgs *a)
+static bool attention_back(Stream *on, const AttentionArgs *a)
 {
     Head size = {.a = a,
                  .nq = a->q->rows / a->groups,
                  .nk = a->k->rows / a->groups,
                  .hd = a->q->cols / a->heads};
     int jobs = a->groups * a->heads;
-    int threads = team_for(d, jobs, a->q->rows, size.nk, 5 * a->q->cols);
+    int threads = team_for(on, jobs, a->q->rows, size.nk, 5 * a->q->cols);
     size_t each = head_memory(&size, NULL);
-    float *memory = cpu_scratch(d, SCRATCH_BACK, (size_t)threads * each * sizeof(float));
+    float *memory = cpu_scratch(on, SCRATCH_BACK, (size_t)threads * each * sizeof(float));
     if (!memory)
         return false;
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -440,10 +440,10 @@ static void add_ids(const Tensor *y, const Param *table, const int *ids, int fro
     }
 }
 
-static void embed_back(Device *d, const Tensor *y, const Param *table, const int *ids)
+static void embed_back(Stream *on, const Tensor *y, const Param *table, const int *ids)
 {
     if (table->grad)
-        FOR_COLUMNS(d, y, from, n, add_ids(y, table, ids, from, n))
+        FOR_COLUMNS(on, y, from, n, add_ids(y, table, ids, from, n))
 }
 
 /* The derivative of act at x. */
@@ -487,10 +487,11 @@ static void act_row_back(float *dx, const float *dy, const float *x, int n, Act 
     }
 }
 
-static void activate_back(Device *d, const Tensor *y, const Tensor *x, Act act)
+static void activate_back(Stream *on, const Tensor *y, const Tensor *x, Act act)
 {
     if (x->grad)
-        FOR_ROWS(d, x, r, act_row_back(row_grad(x, r), row_grad(y, r), row_f32(x, r), x->cols, act))
+        FOR_ROWS(on, x, r,
+                 act_row_back(row_grad(x, r), row_grad(y, r), row_f32(x, r), x->cols, act))
 }
 
 static void add_scaled(float *to, const float *from, int n, float factor)
@@ -500,16 +501,16 @@ static void add_scaled(float *to, const float *from, int n, float factor)
         store_at(to, vf_fma(load_at(from, n, i), f, load_at(to, n, i)), n, i);
 }
 
-static void accumulate(Device *d, float *to, int ldto, const float *from, int ldfrom, int rows,
+static void accumulate(Stream *on, float *to, int ldto, const float *from, int ldfrom, int rows,
                        int cols, float factor)
 {
     Tensor shape = {.rows = rows, .cols = cols};
     FOR_ROWS(
-        d, &shape, r,
+        on, &shape, r,
         add_scaled(to + (size_t)r * (size_t)ldto, from + (size_t)r * (size_t)ldfrom, cols, factor))
 }
 
-static void softmax_loss_back(Device *d, const Tensor *logits, const Tensor *probs,
+static void softmax_loss_back(Stream *on, const Tensor *logits, const Tensor *probs,
                               const int *targets, float loss_grad)
 {
     int valid = 0;
@@ -518,7 +519,7 @@ static void softmax_loss_back(Device *d, const Tensor *logits, const Tensor *pro
     if (valid == 0 || !logits->grad)
         return;
     float factor = loss_grad / (float)valid;
-    FOR_ROWS(d, logits, r, {
+    FOR_ROWS(on, logits, r, {
         if (targets[r] >= 0) {
             add_scaled(row_grad(logits, r), row_f32(probs, r), logits->cols, factor);
             row_grad(logits, r)[targets[r]] -= factor;

@@ -1,7 +1,7 @@
 /* cpu/k_linear.c: y = act(x W^T + b) + residual. See cpu/linear.h for the parts. */
 #include "cpu/linear.h"
 
-static bool linear_forward(Device *d, const LinearArgs *a)
+static bool linear_forward(Stream *on, const LinearArgs *a)
 {
     if (a->w->layout != LAYOUT_ROWS)
         BUG("linear: weights in panels"); /* no loader makes them, see cpu/linear.h */
@@ -9,7 +9,7 @@ static bool linear_forward(Device *d, const LinearArgs *a)
         BUG("linear: weight type");
     if (a->x->rows == 0 || a->w->rows == 0)
         return true;
-    return a->role == ROLE_THIN ? ISA_SYM(linear_thin)(d, a) : ISA_SYM(linear_wide)(d, a);
+    return a->role == ROLE_DECODE ? ISA_SYM(linear_thin)(on, a) : ISA_SYM(linear_wide)(on, a);
 }
 
 void ISA_SYM(install_linear)(Backend *b)

@@ -173,10 +173,10 @@ static int task_size(const LinearArgs *a, int threads)
     return n < OUTS ? OUTS : (n + OUTS - 1) / OUTS * OUTS;
 }
 
-bool ISA_SYM(linear_thin)(Device *d, const LinearArgs *a)
+bool ISA_SYM(linear_thin)(Stream *on, const LinearArgs *a)
 {
     DotsFn fn = dots_for(a->w->dtype);
-    const int threads = linear_threads(d, a), total = a->w->rows, size = task_size(a, threads);
+    const int threads = linear_threads(on, a), total = a->w->rows, size = task_size(a, threads);
 #pragma omp parallel num_threads(threads)
     {
         Flush flush = flush_on();

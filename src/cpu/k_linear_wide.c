@@ -327,13 +327,14 @@ static void run_task(const Wide *w, int task, char *scratch)
         }
 }
 
-static Words words_for(const Device *d, DType t)
+static Words words_for(const Stream *on, DType t)
 {
     switch (t) {
     case BF16:
-        return d->precision == PREC_FAST && ((const CpuDevice *)d)->bf16 == K16_NATIVE ? WORDS_PAIR
-                                                                                       : WORDS_BF16;
-    case F16: return WORDS_F16; /* the place of a native fp16 kernel, see CpuDevice.f16 */
+        return on->precision == PREC_FAST && ((const CpuStream *)on)->bf16 == K16_NATIVE
+                   ? WORDS_PAIR
+                   : WORDS_BF16;
+    case F16: return WORDS_F16; /* the place of a native fp16 kernel, see CpuStream.f16 */
     case I8: return WORDS_I8;
     default: return WORDS_F32;
     }
@@ -359,27 +360,27 @@ static void plan_tasks(Wide *w, int threads)
         w->row_tasks = w->groups;
 }
 
-static bool plan(Wide *w, Device *d, const LinearArgs *a, int threads)
+static bool plan(Wide *w, Stream *on, const LinearArgs *a, int threads)
 {
     w->a = a;
-    w->words = words_for(d, a->w->dtype);
+    w->words = words_for(on, a->w->dtype);
     w->depth = w->words == WORDS_PAIR ? div_up(a->w->cols, 2) : a->w->cols;
     w->blocks = w->depth > KC ? div_up(w->depth, KC) : 1; /* K = 0 still has a result */
     plan_tasks(w, threads);
     size_t rows = (size_t)div_up(w->groups, w->row_tasks) * MR;
     size_t panels = (size_t)div_up(w->panels, w->panel_tasks);
     w->scratch_size = (KC * NR + rows * panels * NR) * sizeof(float);
-    w->scratch = cpu_scratch(d, SCRATCH_LINEAR, w->scratch_size * (size_t)threads);
+    w->scratch = cpu_scratch(on, SCRATCH_LINEAR, w->scratch_size * (size_t)threads);
     size_t x_words = (size_t)w->blocks * (size_t)a->x->rows * X_STRIDE;
-    w->x = cpu_scratch(d, SCRATCH_PACK_X, x_words * sizeof(uint32_t));
+    w->x = cpu_scratch(on, SCRATCH_PACK_X, x_words * sizeof(uint32_t));
     return w->scratch && w->x;
 }
 
-bool ISA_SYM(linear_wide)(Device *d, const LinearArgs *a)
+bool ISA_SYM(linear_wide)(Stream *on, const LinearArgs *a)
 {
     Wide w;
-    const int threads = linear_threads(d, a);
-    if (!plan(&w, d, a, threads))
+    const int threads = linear_threads(on, a);
+    if (!plan(&w, on, a, threads))
         return false;
 #pragma omp parallel num_threads(threads)
     {

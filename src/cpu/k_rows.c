@@ -17,25 +17,26 @@ static void norm_row(float *y, const float *x, int n, const void *gamma, const v
                  i);
 }
 
-static void layernorm(Device *d, Tensor *y, const Tensor *x, const Param *gamma, const Param *beta,
+static void layernorm(Stream *on, Tensor *y, const Tensor *x, const Param *gamma, const Param *beta,
                       float eps)
 {
-    FOR_ROWS(d, x, r, norm_row(row_f32(y, r), row_f32(x, r), x->cols, gamma->data, beta->data, eps))
+    FOR_ROWS(on, x, r,
+             norm_row(row_f32(y, r), row_f32(x, r), x->cols, gamma->data, beta->data, eps))
 }
 
 /* --- tables, elementwise, copies ------------------------------------------------------------------ */
 
-static void embed(Device *d, Tensor *y, const Param *table, const int *ids)
+static void embed(Stream *on, Tensor *y, const Param *table, const int *ids)
 {
     size_t bytes = (size_t)table->cols * dtype_size(table->dtype);
-    FOR_ROWS(d, y, r,
+    FOR_ROWS(on, y, r,
              convert_to_f32(row_f32(y, r), (const char *)table->data + (size_t)ids[r] * bytes,
                             table->dtype, (size_t)table->cols))
 }
 
-static void activate(Device *d, Tensor *y, const Tensor *x, Act act)
+static void activate(Stream *on, Tensor *y, const Tensor *x, Act act)
 {
-    FOR_ROWS(d, x, r, act_row(row_f32(y, r), row_f32(x, r), x->cols, act))
+    FOR_ROWS(on, x, r, act_row(row_f32(y, r), row_f32(x, r), x->cols, act))
 }
 
 static void add_row(float *y, const float *a, const float *b, int n)
@@ -44,15 +45,15 @@ static void add_row(float *y, const float *a, const float *b, int n)
         store_at(y, load_at(a, n, i) + load_at(b, n, i), n, i);
 }
 
-static void add(Device *d, Tensor *y, const Tensor *a, const Tensor *b)
+static void add(Stream *on, Tensor *y, const Tensor *a, const Tensor *b)
 {
-    FOR_ROWS(d, y, r, add_row(row_f32(y, r), row_f32(a, r), row_f32(b, r), y->cols))
+    FOR_ROWS(on, y, r, add_row(row_f32(y, r), row_f32(a, r), row_f32(b, r), y->cols))
 }
 
-static void copy(Device *d, Tensor *y, const Tensor *x)
+static void copy(Stream *on, Tensor *y, const Tensor *x)
 {
     size_t bytes = (size_t)x->cols * sizeof(float);
-    FOR_ROWS(d, x, r, memmove(row_f32(y, r), row_f32(x, r), bytes))
+    FOR_ROWS(on, x, r, memmove(row_f32(y, r), row_f32(x, r), bytes))
 }
 
 /* One patch: 3 planes of height x width, p x p of each. */
@@ -64,21 +65,21 @@ static void unfold_patch(float *to, const float *px, int height, int width, int 
                    (size_t)p * sizeof(float));
 }
 
-static void unfold(Device *d, Tensor *y, const float *px, int batch, int height, int width,
+static void unfold(Stream *on, Tensor *y, const float *px, int batch, int height, int width,
                    int patch)
 {
     int gw = width / patch, each = height / patch * gw;
     size_t picture = 3 * (size_t)height * (size_t)width;
-    FOR_ROWS(d, y, r,
+    FOR_ROWS(on, y, r,
              const float *at = px + (size_t)(r / each) * picture +
                                (size_t)(r % each / gw * patch) * (size_t)width + r % gw * patch;
              unfold_patch(row_f32(y, r), at, height, width, patch))
 }
 
-static void store_slots(Device *d, float *dst, const Tensor *x, const int *slots)
+static void store_slots(Stream *on, float *dst, const Tensor *x, const int *slots)
 {
     size_t n = (size_t)x->cols;
-    FOR_ROWS(d, x, r, memcpy(dst + (size_t)slots[r] * n, row_f32(x, r), n * sizeof(float)))
+    FOR_ROWS(on, x, r, memcpy(dst + (size_t)slots[r] * n, row_f32(x, r), n * sizeof(float)))
 }
 
 /* --- loss -------------------------------------------------------------------------------------- */
@@ -124,7 +125,7 @@ static double row_loss(float *p, const float *x, int n, int target)
 
 /* torch.nn.functional.cross_entropy(ignore_index < 0): NaN when no row has a target. The rows'
  * losses are added in their order. */
-static float softmax_loss(Device *d, Tensor *probs, const Tensor *logits, const int *targets)
+static float softmax_loss(Stream *on, Tensor *probs, const Tensor *logits, const int *targets)
 {
     enum { BATCH = 256 };
     double loss[BATCH], sum = 0;
@@ -132,7 +133,7 @@ static float softmax_loss(Device *d, Tensor *probs, const Tensor *logits, const 
     for (int from = 0; from < logits->rows; from += BATCH) {
         int n = logits->rows - from < BATCH ? logits->rows - from : BATCH;
         Tensor part = {.rows = n, .cols = logits->cols};
-        FOR_ROWS(d, &part, r,
+        FOR_ROWS(on, &part, r,
                  loss[r] = row_loss(row_f32(probs, from + r), row_f32(logits, from + r),
                                     logits->cols, targets[from + r]))
         for (int r = 0; r < n; r++) {

@@ -32,16 +32,16 @@ typedef enum Kernel16 { K16_WIDENED, K16_NATIVE } Kernel16;
 
 enum { SCRATCH_PACK_X, SCRATCH_LINEAR, SCRATCH_ATTENTION, SCRATCH_BACK, SCRATCH_COUNT };
 
-typedef struct CpuDevice {
-    Device base;
+typedef struct CpuStream {
+    Stream base;
     Backend table; /* base.k points here */
     Kernel16 bf16, f16;
     void *scratch[SCRATCH_COUNT];
     size_t scratch_size[SCRATCH_COUNT];
-} CpuDevice;
+} CpuStream;
 
 /* At least `bytes` of 64-byte aligned memory that stays until the next call with the same `which`.
  * NULL: out of memory. Call outside of parallel regions. */
-void *cpu_scratch(Device *d, int which, size_t bytes);
+void *cpu_scratch(Stream *on, int which, size_t bytes);
 
 #endif

@@ -17,16 +17,16 @@
 #include "cpu/kernels.h"
 #include "cpu/vec.h"
 
-bool ISA_SYM(linear_wide)(Device *d, const LinearArgs *a);
-bool ISA_SYM(linear_thin)(Device *d, const LinearArgs *a);
+bool ISA_SYM(linear_wide)(Stream *on, const LinearArgs *a);
+bool ISA_SYM(linear_thin)(Stream *on, const LinearArgs *a);
 
 /* Below this many multiplications one thread does the work: waking others takes longer. */
 #define LINEAR_SERIAL 100000.0
 
-static inline __attribute__((unused)) int linear_threads(const Device *d, const LinearArgs *a)
+static inline __attribute__((unused)) int linear_threads(const Stream *on, const LinearArgs *a)
 {
     double work = (double)a->x->rows * a->w->rows * a->w->cols;
-    return work < LINEAR_SERIAL || d->threads < 1 ? 1 : d->threads;
+    return work < LINEAR_SERIAL || on->threads < 1 ? 1 : on->threads;
 }
 
 VEC_INLINE size_t weight_size(DType t)

@@ -13,16 +13,16 @@
 #define PARALLEL_PRODUCTS 262144
 
 /* Threads that go through t. */
-VEC_INLINE int team_of(const Device *d, const Tensor *t)
+VEC_INLINE int team_of(const Stream *on, const Tensor *t)
 {
-    return (size_t)t->rows * (size_t)t->cols >= PARALLEL_FLOATS ? d->threads : 1;
+    return (size_t)t->rows * (size_t)t->cols >= PARALLEL_FLOATS ? on->threads : 1;
 }
 
 /* Threads for m * n * k products in `jobs` parts. */
-VEC_INLINE int team_for(const Device *d, int jobs, int m, int n, int k)
+VEC_INLINE int team_for(const Stream *on, int jobs, int m, int n, int k)
 {
     bool many = (double)m * n * k >= PARALLEL_PRODUCTS;
-    return !many ? 1 : jobs < d->threads ? jobs : d->threads;
+    return !many ? 1 : jobs < on->threads ? jobs : on->threads;
 }
 
 /* Runs `body` for each i = 0, step, 2 step.. below end on `team` threads, subnormals flushed. */

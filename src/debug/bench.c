@@ -57,7 +57,7 @@ static bool run_gemm(Bench *b, double *ms)
     int tokens = vit_tokens(v, net_of(b)->config.pixels, net_of(b)->config.pixels);
     Ctx *c = &b->s->ctx;
     ctx_reset(c);
-    c->role = ROLE_WIDE;
+    c->role = ROLE_ENCODE;
     Tensor *x = tensor_new(c, tokens, v->config.width), *h = tensor_new(c, tokens, v->config.mlp);
     for (int i = 0; x && i < tokens * x->cols; i++)
         f32(x)[i] = (float)(i % 17 - 8) * 0.1f;
@@ -80,7 +80,7 @@ static bool run_encode(Bench *b, double *ms)
 {
     int size = net_of(b)->config.pixels;
     ctx_reset(&b->s->ctx);
-    b->s->ctx.role = ROLE_WIDE;
+    b->s->ctx.role = ROLE_ENCODE;
     double start = now_ms();
     b->image = vit_forward(&b->s->ctx, &net_of(b)->vit, b->px, 1, size, size);
     *ms = now_ms() - start;

@@ -11,7 +11,7 @@
 /* The kernel set that a session gets here, which $BLIP2_ISA may have fixed. */
 static bool kernels_in_use(blip2_machine *m, Error *e)
 {
-    Device *dev = cpu_open(&(CpuOptions){.threads = m->threads, .precision = PREC_FAST}, e);
+    Stream *dev = cpu_open(&(CpuOptions){.threads = m->threads, .precision = PREC_FAST}, e);
     if (!dev)
         return false;
     snprintf(m->isa, sizeof m->isa, "%s", dev->isa);

@@ -192,7 +192,7 @@ static float *run_soft(blip2_session *s, const float *px, int h, int w, Error *e
 {
     const Blip2 *net = s->model->net;
     ctx_reset(&s->ctx);
-    s->ctx.role = ROLE_WIDE;
+    s->ctx.role = ROLE_ENCODE;
     Tensor *t = model_soft(&s->ctx, net, model_encode(&s->ctx, net, px, 1, h, w));
     if (!t) {
         error_set(e, s->ctx.err.code, "%s", s->ctx.err.message);

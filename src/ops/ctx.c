@@ -5,7 +5,7 @@
 
 #include "ops/tape.h"
 
-void ctx_init(Ctx *c, Device *dev)
+void ctx_init(Ctx *c, Stream *dev)
 {
     *c = (Ctx){.dev = dev};
 }

@@ -16,7 +16,7 @@ typedef struct Node Node;
 typedef void TapFn(void *user, const char *name, const Tensor *t);
 
 struct Ctx {
-    Device *dev;
+    Stream *dev;
     Arena mem;
     Role role;      /* what the products of this pass are for */
     bool record;    /* put ops on the tape */
@@ -28,7 +28,7 @@ struct Ctx {
     Error err;
 };
 
-void ctx_init(Ctx *c, Device *dev); /* the device stays the caller's */
+void ctx_init(Ctx *c, Stream *dev); /* the device stays the caller's */
 void ctx_free(Ctx *c);
 void ctx_reset(Ctx *c); /* empty arena and tape, no error */
 

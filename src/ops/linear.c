@@ -30,7 +30,7 @@ static void linear_back(Ctx *c, const Node *n)
 {
     const Linear *l = n->u.linear;
     LinearArgs a = {
-        .x = n->in[0], .w = &l->w, .b = l->b.data ? &l->b : NULL, .y = n->out, .role = ROLE_WIDE};
+        .x = n->in[0], .w = &l->w, .b = l->b.data ? &l->b : NULL, .y = n->out, .role = ROLE_ENCODE};
     if (!c->dev->k->linear_back(c->dev, &a))
         error_memory(&c->err, name_of(&l->w), 0);
 }

@@ -144,7 +144,7 @@ static Tensor *read_prompts(OptLm *l, const LmItem *item, int items, int words, 
 {
     int q = l->m->config.qformer.queries;
     ctx_reset(l->c);
-    l->c->role = ROLE_WIDE;
+    l->c->role = ROLE_ENCODE;
     int *fresh = arena_alloc(&l->c->mem, sizeof *fresh * (size_t)items);
     bool ok = fresh || error_memory(e, "prompt", sizeof *fresh * (size_t)items);
     for (int i = 0; ok && i < items; i++) {
@@ -161,7 +161,7 @@ static Tensor *read_prompts(OptLm *l, const LmItem *item, int items, int words, 
 
 static bool put_logits(OptLm *l, Tensor *states, float *logits, Error *e)
 {
-    l->c->role = ROLE_THIN; /* whatever the number of rows: the head is read once per step */
+    l->c->role = ROLE_DECODE; /* whatever the number of rows: the head is read once per step */
     Tensor *t = opt_logits(l->c, &l->m->opt, states);
     if (!t)
         return pass_error(l->c, e);
@@ -181,7 +181,7 @@ static bool advance(void *self, int n, const int *parent, const int *ids, float 
         if (!kv_append(&l->cache, &l->seq[i], 1, e))
             return false;
     ctx_reset(l->c);
-    l->c->role = ROLE_THIN;
+    l->c->role = ROLE_DECODE;
     Tensor *x = pass(l, embed(l->c, &l->m->opt.tokens, ids, n), NULL);
     return x ? put_logits(l, x, logits, e) : pass_error(l->c, e);
 }

@@ -1,17 +1,17 @@
 /* tensor/backend.h: the one table of functions between ops and a device.
  *
- * A Backend is a constant table; a Device is one opened instance of it (threads, scratch memory,
- * the kernels chosen for this machine). A Device is used by one thread at a time; several Devices
+ * A Backend is a constant table; a Stream is one opened instance of it (threads, scratch memory,
+ * the kernels chosen for this machine). A Stream is used by one thread at a time; several Devices
  * may work on the same Params at once.
  *
  * Rules that every implementation keeps:
  *  - All activations are F32 in memory. Sums, norms, softmax and losses are computed in f32.
- *  - Given one Device's kernel set, the bits of an output row depend on that row's inputs only:
+ *  - Given one Stream's kernel set, the bits of an output row depend on that row's inputs only:
  *    not on how many rows come with it and not on the number of threads. So every sum has a fixed
  *    order for each Role, and work is split over outputs, never over a sum.
  *  - Tensors may be views (ld > cols). Params may lie unaligned.
  *  - Backward functions ADD to gradients, and skip those that are NULL.
- *  - Nothing allocates but Device scratch; failure to grow it returns false (out of memory). */
+ *  - Nothing allocates but Stream scratch; failure to grow it returns false (out of memory). */
 #ifndef TENSOR_BACKEND_H
 #define TENSOR_BACKEND_H
 
@@ -22,8 +22,8 @@ typedef enum Act { ACT_NONE, ACT_GELU, ACT_RELU, ACT_QUICK_GELU, ACT_GELU_TANH }
 
 /* What a product is for. It selects the kernel, so that the number of rows never does. */
 typedef enum Role {
-    ROLE_WIDE, /* many rows: encoders, prompts, training. Built for speed from about 5 rows on. */
-    ROLE_THIN, /* decoding: few rows (1..16 typical, any number correct), weights read once */
+    ROLE_ENCODE, /* many rows: encoders, prompts, training. Built for speed from about 5 rows on. */
+    ROLE_DECODE, /* decoding: few rows (1..16 typical, any number correct), weights read once */
 } Role;
 
 /* Which arithmetic `linear` may use for a 16-bit weight. */
@@ -61,56 +61,56 @@ typedef struct SlotAttentionArgs {
     float scale;
 } SlotAttentionArgs;
 
-typedef struct Device Device;
+typedef struct Stream Stream;
 
 typedef struct Backend {
     const char *name;
 
     /* --- forward ------------------------------------------------------------------------------ */
-    bool (*linear)(Device *, const LinearArgs *);
+    bool (*linear)(Stream *, const LinearArgs *);
     /* LayerNorm over cols, biased variance, two-pass; gamma, beta F32 [cols]. y may be x. */
-    void (*layernorm)(Device *, Tensor *y, const Tensor *x, const Param *gamma, const Param *beta,
+    void (*layernorm)(Stream *, Tensor *y, const Tensor *x, const Param *gamma, const Param *beta,
                       float eps);
-    bool (*attention)(Device *, const AttentionArgs *);
-    bool (*attention_slots)(Device *, const SlotAttentionArgs *);
+    bool (*attention)(Stream *, const AttentionArgs *);
+    bool (*attention_slots)(Stream *, const SlotAttentionArgs *);
     /* y[i] = table[ids[i]] widened to f32; ids are in range (the op checks). Any float dtype. */
-    void (*embed)(Device *, Tensor *y, const Param *table, const int *ids);
-    void (*activate)(Device *, Tensor *y, const Tensor *x, Act act);    /* y may be x */
-    void (*add)(Device *, Tensor *y, const Tensor *a, const Tensor *b); /* y may be a or b */
-    void (*copy)(Device *, Tensor *y, const Tensor *x);                 /* same shape, any ld */
+    void (*embed)(Stream *, Tensor *y, const Param *table, const int *ids);
+    void (*activate)(Stream *, Tensor *y, const Tensor *x, Act act);    /* y may be x */
+    void (*add)(Stream *, Tensor *y, const Tensor *a, const Tensor *b); /* y may be a or b */
+    void (*copy)(Stream *, Tensor *y, const Tensor *x);                 /* same shape, any ld */
     /* Unfold pictures: px [B,3,H,W] -> y [B*gh*gw, 3*p*p], columns in (channel,row,column) order,
      * patches in raster order; pixels beyond the last whole patch are dropped. */
-    void (*unfold)(Device *, Tensor *y, const float *px, int batch, int height, int width,
+    void (*unfold)(Stream *, Tensor *y, const float *px, int batch, int height, int width,
                    int patch);
     /* dst[slots[r]] = x[r] for r < x->rows; dst is [capacity, x->cols]. */
-    void (*store_slots)(Device *, float *dst, const Tensor *x, const int *slots);
+    void (*store_slots)(Stream *, float *dst, const Tensor *x, const int *slots);
     /* Mean cross-entropy of the rows whose target >= 0; probs [rows, cols] receives the softmax. */
-    float (*softmax_loss)(Device *, Tensor *probs, const Tensor *logits, const int *targets);
+    float (*softmax_loss)(Stream *, Tensor *probs, const Tensor *logits, const int *targets);
 
     /* --- backward ----------------------------------------------------------------------------- */
     /* dx += dy W (when x->grad); dw += dy^T x, db += column sums of dy (when w->grad, b->grad).
      * dy is y->grad. act must be ACT_NONE and residual NULL: ops record those on their own. */
-    bool (*linear_back)(Device *, const LinearArgs *);
-    void (*layernorm_back)(Device *, const Tensor *y, const Tensor *x, const Param *gamma,
+    bool (*linear_back)(Stream *, const LinearArgs *);
+    void (*layernorm_back)(Stream *, const Tensor *y, const Tensor *x, const Param *gamma,
                            const Param *beta, float eps);
-    bool (*attention_back)(Device *, const AttentionArgs *);
-    void (*embed_back)(Device *, const Tensor *y, const Param *table, const int *ids);
-    void (*activate_back)(Device *, const Tensor *y, const Tensor *x, Act act);
+    bool (*attention_back)(Stream *, const AttentionArgs *);
+    void (*embed_back)(Stream *, const Tensor *y, const Param *table, const int *ids);
+    void (*activate_back)(Stream *, const Tensor *y, const Tensor *x, Act act);
     /* to[i] += from[i] * factor over a [rows, cols] block with leading dimensions. */
-    void (*accumulate)(Device *, float *to, int ldto, const float *from, int ldfrom, int rows,
+    void (*accumulate)(Stream *, float *to, int ldto, const float *from, int ldfrom, int rows,
                        int cols, float factor);
     /* logits->grad += (probs - onehot(target)) * loss_grad / n_valid */
-    void (*softmax_loss_back)(Device *, const Tensor *logits, const Tensor *probs,
+    void (*softmax_loss_back)(Stream *, const Tensor *logits, const Tensor *probs,
                               const int *targets, float loss_grad);
 } Backend;
 
-/* The part of a Device that every backend shares; a backend's own struct begins with it. */
-struct Device {
+/* The part of a Stream that every backend shares; a backend's own struct begins with it. */
+struct Stream {
     const Backend *k;
     Precision precision;
     int threads;
     char isa[32]; /* kernel set in use, e.g. "avx512bf16" */
-    void (*close)(Device *);
+    void (*close)(Stream *);
 };
 
 #endif

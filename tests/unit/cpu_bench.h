@@ -104,16 +104,16 @@ static inline double worst_error(const float *a, int lda, const double *ref, int
 }
 
 /* Prints the figure also on success, then asserts. */
-static inline void check_error(const Device *d, const char *what, double error, double limit)
+static inline void check_error(const Stream *d, const char *what, double error, double limit)
 {
     print_message("    %-12s %-44s error %.2e (limit %.0e)\n", d->isa, what, error, limit);
     assert_true(error <= limit);
 }
 
-static inline Device *open_isa(const char *isa, int threads)
+static inline Stream *open_isa(const char *isa, int threads)
 {
     Error e = {0};
-    Device *d = cpu_open(&(CpuOptions){.threads = threads, .isa = isa}, &e);
+    Stream *d = cpu_open(&(CpuOptions){.threads = threads, .isa = isa}, &e);
     if (!d)
         print_error("cpu_open %s: %s\n", isa, e.message);
     assert_non_null(d);
@@ -121,10 +121,10 @@ static inline Device *open_isa(const char *isa, int threads)
 }
 
 /* Runs fn on every kernel set that this machine has. */
-static inline void each_isa(void (*fn)(Device *))
+static inline void each_isa(void (*fn)(Stream *))
 {
     for (const char *const *isa = cpu_isas(); *isa; isa++) {
-        Device *d = open_isa(*isa, 2);
+        Stream *d = open_isa(*isa, 2);
         draw_seed = 1;
         draw_counter = 0;
         fn(d);

@@ -89,7 +89,7 @@ static double *reference(const AttentionArgs *a)
     return out;
 }
 
-static void right_values(Device *d)
+static void right_values(Stream *d)
 {
     for (int i = 0; i < CASES; i++) {
         const Case *c = &cases[i];
@@ -110,7 +110,7 @@ static void right_values(Device *d)
 }
 
 /* A row's bits do not depend on threads, groups, heads or rows that are computed with it. */
-static void bits_alone(Device *d, const Setup *s, const Case *c, const float *all)
+static void bits_alone(Stream *d, const Setup *s, const Case *c, const float *all)
 {
     int width = c->heads * c->hd;
     for (int t = 0; t < 6; t++) {
@@ -128,7 +128,7 @@ static void bits_alone(Device *d, const Setup *s, const Case *c, const float *al
     }
 }
 
-static void same_for_any_company(Device *d)
+static void same_for_any_company(Stream *d)
 {
     for (int i = 0; i < CASES; i++) {
         const Case *c = &cases[i];
@@ -151,7 +151,7 @@ static void same_for_any_company(Device *d)
 }
 
 /* A NaN key reaches the rows that see it, and no other. */
-static void nan_is_seen(Device *d)
+static void nan_is_seen(Stream *d)
 {
     const Case c = {3, 10, 2, 40, 45, true, 3};
     for (int in_values = 0; in_values < 2; in_values++) {
@@ -177,7 +177,7 @@ static void nan_is_seen(Device *d)
 }
 
 /* Scores of many hundreds: no overflow, the largest wins. */
-static void large_scores(Device *d)
+static void large_scores(Stream *d)
 {
     const Case c = {2, 16, 1, 20, 50, false, 0};
     Setup s;
@@ -245,7 +245,7 @@ static double *slots_reference(const Slots *s)
     return out;
 }
 
-static void slots_one(Device *d, int rows, int heads, int hd, int longest, int pad)
+static void slots_one(Stream *d, int rows, int heads, int hd, int longest, int pad)
 {
     Slots s;
     slots_setup(&s, rows, heads, hd, longest, pad);
@@ -275,7 +275,7 @@ static void slots_one(Device *d, int rows, int heads, int hd, int longest, int p
     slots_free(&s);
 }
 
-static void slots(Device *d)
+static void slots(Stream *d)
 {
     slots_one(d, 1, 32, 80, 600, 0);
     slots_one(d, 5, 32, 80, 100, 160);
@@ -288,7 +288,7 @@ static void slots(Device *d)
 }
 
 /* Scratch that cannot be had is an answer, not a crash; the next call works again. */
-static void no_memory(Device *d)
+static void no_memory(Stream *d)
 {
     const Case c = {2, 16, 1, 20, 50, false, 0};
     Setup s;
@@ -298,7 +298,7 @@ static void no_memory(Device *d)
     assert_true(mem_fail_hit());
     assert_true(d->k->attention(d, &s.args));
     setup_free(&s);
-    Device *fresh = open_isa(d->isa, 2);
+    Stream *fresh = open_isa(d->isa, 2);
     Slots t;
     slots_setup(&t, 3, 2, 8, 30, 0);
     mem_fail_at(1);

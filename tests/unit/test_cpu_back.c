@@ -62,7 +62,7 @@ static double difference_error(const Input *in, Loss *loss, const void *problem,
 }
 
 /* Runs `call` on 1 and 2 threads from the same gradients: the same bits must come out. */
-static void same_for_threads(Device *d, Input *in, int n, void (*call)(Device *, void *),
+static void same_for_threads(Stream *d, Input *in, int n, void (*call)(Stream *, void *),
                              void *problem)
 {
     float *first[8];
@@ -126,13 +126,13 @@ static double attention_loss(const void *problem)
     return loss;
 }
 
-static void call_attention(Device *d, void *problem)
+static void call_attention(Stream *d, void *problem)
 {
     assert_true(d->k->attention_back(d, &((AttentionProblem *)problem)->a));
 }
 
 /* Without one of the gradients the others come out the same. */
-static void attention_skips(Device *d, AttentionProblem *p, Tensor *t[3])
+static void attention_skips(Stream *d, AttentionProblem *p, Tensor *t[3])
 {
     float *all[3];
     for (int i = 0; i < 3; i++)
@@ -155,7 +155,7 @@ static void attention_skips(Device *d, AttentionProblem *p, Tensor *t[3])
 /* Without scratch: false, and no gradient is touched. */
 static void attention_no_memory(AttentionProblem *p, const char *isa)
 {
-    Device *d = open_isa(isa, 2);
+    Stream *d = open_isa(isa, 2);
     for (int i = 0; i < 3; i++)
         reset_grad(&p->in[i]);
     mem_fail_at(1);
@@ -167,7 +167,7 @@ static void attention_no_memory(AttentionProblem *p, const char *isa)
     d->close(d);
 }
 
-static void attention_one(Device *d, int heads, int hd, int groups, int nq, int nk, bool causal,
+static void attention_one(Stream *d, int heads, int hd, int groups, int nq, int nk, bool causal,
                           int pad)
 {
     Tensor q = matrix(groups * nq, heads * hd, pad, true);
@@ -192,7 +192,7 @@ static void attention_one(Device *d, int heads, int hd, int groups, int nq, int 
     matrix_free(&out);
 }
 
-static void attentions(Device *d)
+static void attentions(Stream *d)
 {
     attention_one(d, 2, 8, 2, 5, 7, false, 3);
     attention_one(d, 3, 10, 2, 40, 45, true, 0);
@@ -238,7 +238,7 @@ static void store_weight(LinearProblem *p, DType t)
         free(scale);
 }
 
-static void call_linear(Device *d, void *problem)
+static void call_linear(Stream *d, void *problem)
 {
     assert_true(d->k->linear_back(d, &((LinearProblem *)problem)->args));
 }
@@ -283,7 +283,7 @@ static double linear_error(const LinearProblem *p, const Input in[3])
     return worst;
 }
 
-static void linear_one(Device *d, int m, int ni, int no, DType type)
+static void linear_one(Stream *d, int m, int ni, int no, DType type)
 {
     LinearProblem p = {.x = matrix(m, ni, 3, true),
                        .y = matrix(m, no, 2, true),
@@ -324,7 +324,7 @@ static void linear_one(Device *d, int m, int ni, int no, DType type)
         input_free(&in[i]);
 }
 
-static void linears(Device *d)
+static void linears(Stream *d)
 {
     static const DType types[] = {F32, F16, BF16, I8};
     for (int t = 0; t < 4; t++) {
@@ -386,13 +386,13 @@ static double norm_loss(const void *problem)
     return loss;
 }
 
-static void call_norm(Device *d, void *problem)
+static void call_norm(Stream *d, void *problem)
 {
     RowProblem *p = problem;
     d->k->layernorm_back(d, &p->y, &p->x, &p->gamma, &p->beta, 1e-3f);
 }
 
-static void norm_one(Device *d, int rows, int cols)
+static void norm_one(Stream *d, int rows, int cols)
 {
     RowProblem p;
     row_problem(&p, rows, cols);
@@ -415,7 +415,7 @@ static void norm_one(Device *d, int rows, int cols)
     row_problem_free(&p);
 }
 
-static void norms(Device *d)
+static void norms(Stream *d)
 {
     norm_one(d, 3, 7);
     norm_one(d, 1, 48);
@@ -441,13 +441,13 @@ static double act_loss(const void *problem)
     return loss;
 }
 
-static void call_act(Device *d, void *problem)
+static void call_act(Stream *d, void *problem)
 {
     RowProblem *p = problem;
     d->k->activate_back(d, &p->y, &p->x, p->act);
 }
 
-static void activations(Device *d)
+static void activations(Stream *d)
 {
     for (int act = ACT_NONE; act <= ACT_GELU_TANH; act++) {
         RowProblem p = {.act = (Act)act};
@@ -479,13 +479,13 @@ static double ce_loss(const void *problem)
     return 50 * loss / valid; /* 50: the gradient of the loss */
 }
 
-static void call_ce(Device *d, void *problem)
+static void call_ce(Stream *d, void *problem)
 {
     RowProblem *p = problem;
     d->k->softmax_loss_back(d, &p->x, &p->y, p->targets, 50);
 }
 
-static void loss_one(Device *d, int rows, int cols)
+static void loss_one(Stream *d, int rows, int cols)
 {
     RowProblem p;
     row_problem(&p, rows, cols);
@@ -506,7 +506,7 @@ static void loss_one(Device *d, int rows, int cols)
     row_problem_free(&p);
 }
 
-static void losses(Device *d)
+static void losses(Stream *d)
 {
     loss_one(d, 1, 2);
     loss_one(d, 7, 33);
@@ -519,13 +519,13 @@ typedef struct TableProblem {
     int ids[300];
 } TableProblem;
 
-static void call_embed(Device *d, void *problem)
+static void call_embed(Stream *d, void *problem)
 {
     TableProblem *p = problem;
     d->k->embed_back(d, &p->y, &p->table, p->ids);
 }
 
-static void embedding(Device *d)
+static void embedding(Stream *d)
 {
     TableProblem p = {.t = matrix(9, 131, 0, true), .y = matrix(300, 131, 2, true)};
     p.table = (Param){.dtype = BF16, .rows = 9, .cols = 131, .grad = p.t.grad};
@@ -549,7 +549,7 @@ static void embedding(Device *d)
     matrix_free(&p.y);
 }
 
-static void accumulating(Device *d)
+static void accumulating(Stream *d)
 {
     Tensor a = matrix(40, 1001, 3, false), b = matrix(40, 1001, 1, false);
     double *want = malloc(40 * 1001 * sizeof(double));

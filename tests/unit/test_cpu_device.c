@@ -17,7 +17,7 @@
 #include <immintrin.h>
 #endif
 
-static Device *open_with(const char *isa, int threads, Precision precision, Error *e)
+static Stream *open_with(const char *isa, int threads, Precision precision, Error *e)
 {
     return cpu_open(&(CpuOptions){.isa = isa, .threads = threads, .precision = precision}, e);
 }
@@ -30,7 +30,7 @@ static void test_all_sets_open(void **state)
     assert_string_equal(cpu_isas()[0], "portable");
     for (const char *const *isa = cpu_isas(); *isa; isa++) {
         Error e = {0};
-        Device *d = open_with(*isa, 3, PREC_F32, &e);
+        Stream *d = open_with(*isa, 3, PREC_F32, &e);
         assert_non_null(d);
         assert_string_equal(d->isa, *isa);
         assert_int_equal(d->threads, 3);
@@ -57,7 +57,7 @@ static void test_environment(void **state)
     (void)state;
     Error e = {0};
     setenv("BLIP2_ISA", "portable", 1);
-    Device *d = open_with(NULL, 0, PREC_F32, &e);
+    Stream *d = open_with(NULL, 0, PREC_F32, &e);
     assert_non_null(d);
     assert_string_equal(d->isa, "portable");
     assert_true(d->threads >= 1);
@@ -207,7 +207,7 @@ static float weights[OUTS * DEPTH], input[ROWS * DEPTH];
 static void *product(void *result)
 {
     Error e = {0};
-    Device *d = open_with(NULL, 2, PREC_FAST, &e);
+    Stream *d = open_with(NULL, 2, PREC_FAST, &e);
     Tensor x = {.dtype = F32, .rows = ROWS, .cols = DEPTH, .ld = DEPTH, .data = input};
     Tensor y = {.dtype = F32, .rows = ROWS, .cols = OUTS, .ld = OUTS, .data = result};
     Param w = {.dtype = F32, .rows = OUTS, .cols = DEPTH, .data = weights};

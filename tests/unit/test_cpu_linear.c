@@ -108,16 +108,16 @@ static void case_free(Case *c)
     mem_free(c->wide);
 }
 
-static Device *open_device(const char *isa, int threads, Precision precision)
+static Stream *open_device(const char *isa, int threads, Precision precision)
 {
     Error e = {0};
-    Device *d = cpu_open(&(CpuOptions){.isa = isa, .threads = threads, .precision = precision}, &e);
+    Stream *d = cpu_open(&(CpuOptions){.isa = isa, .threads = threads, .precision = precision}, &e);
     if (!d)
         fail_msg("%s", e.message);
     return d;
 }
 
-static void run(Device *d, const Case *c, Tensor *y, Act act, Role role, bool bias, bool residual)
+static void run(Stream *d, const Case *c, Tensor *y, Act act, Role role, bool bias, bool residual)
 {
     LinearArgs a = {.x = &c->x,
                     .w = &c->w,
@@ -144,9 +144,9 @@ static double act_ref(double x, Act act)
 }
 
 /* Does this device round x to bf16 before it multiplies? */
-static bool rounds_x(const Device *d, DType type, Role role)
+static bool rounds_x(const Stream *d, DType type, Role role)
 {
-    return role == ROLE_WIDE && type == BF16 && !strcmp(cpu_kernel_name(d, BF16), "bf16");
+    return role == ROLE_ENCODE && type == BF16 && !strcmp(cpu_kernel_name(d, BF16), "bf16");
 }
 
 /* Largest error of y in units of 2^-24 * (sum of |x w| + |bias| + |residual| + |y|). */
@@ -189,7 +189,7 @@ static const double ALLOWED = 6.0;
 
 static void test_values_of(const char *isa, Precision precision, DType type)
 {
-    Device *d = open_device(isa, 2, precision);
+    Stream *d = open_device(isa, 2, precision);
     for (int role = 0; role < 2; role++) {
         double worst = 0;
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
@@ -226,7 +226,7 @@ static void test_activations(void **state)
 {
     (void)state;
     for (const char *const *isa = cpu_isas(); *isa; isa++) {
-        Device *d = open_device(*isa, 1, PREC_F32);
+        Stream *d = open_device(*isa, 1, PREC_F32);
         Case c;
         case_make(&c, 9, 37, 50, F32, 0);
         for (int act = 0; act < 5; act++)
@@ -254,10 +254,10 @@ static void independence_of(const char *isa, Precision precision, DType type, Ro
     char what[64];
     snprintf(what, sizeof what, "%s %s role %d", isa, dtype_name(type), role);
     case_make(&c, 40, 75, 611, type, 1);
-    Device *one = open_device(isa, 1, precision);
+    Stream *one = open_device(isa, 1, precision);
     run(one, &c, &c.y, ACT_GELU, role, true, true);
     for (int threads = 1; threads <= 3; threads++) {
-        Device *d = open_device(isa, threads, precision);
+        Stream *d = open_device(isa, threads, precision);
         for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
             int from = (40 - counts[i]) / 2;
             Case part = c;
@@ -292,7 +292,7 @@ static void test_fused(void **state)
 {
     (void)state;
     for (const char *const *isa = cpu_isas(); *isa; isa++) {
-        Device *d = open_device(*isa, 2, PREC_F32);
+        Stream *d = open_device(*isa, 2, PREC_F32);
         Case c;
         case_make(&c, 17, 75, 611, BF16, 1);
         Tensor z = tensor(17, 75, 8);
@@ -316,7 +316,7 @@ static void test_in_place_and_views(void **state)
     (void)state;
     for (const char *const *isa = cpu_isas(); *isa; isa++)
         for (int role = 0; role < 2; role++) {
-            Device *d = open_device(*isa, 2, PREC_FAST);
+            Stream *d = open_device(*isa, 2, PREC_FAST);
             Case c;
             case_make(&c, 17, 75, 611, BF16, 0);
             Tensor z = tensor(17, 75, 3); /* the same numbers as residual */
@@ -345,7 +345,7 @@ static void test_no_rows(void **state)
     (void)state;
     for (const char *const *isa = cpu_isas(); *isa; isa++)
         for (int role = 0; role < 2; role++) {
-            Device *d = open_device(*isa, 2, PREC_F32);
+            Stream *d = open_device(*isa, 2, PREC_F32);
             Case c;
             case_make(&c, 1, 5, 7, F32, 0);
             float before = *f32(&c.y);
@@ -363,7 +363,7 @@ static void test_special_values(void **state)
     (void)state;
     for (const char *const *isa = cpu_isas(); *isa; isa++)
         for (int role = 0; role < 2; role++) {
-            Device *d = open_device(*isa, 1, PREC_FAST);
+            Stream *d = open_device(*isa, 1, PREC_FAST);
             Case c;
             case_make(&c, 20, 35, 70, BF16, 0);
             row_f32(&c.x, 3)[69] = NAN;
@@ -390,9 +390,9 @@ static void test_out_of_memory(void **state)
     (void)state;
     Case c;
     case_make(&c, 20, 35, 70, BF16, 0);
-    LinearArgs a = {.x = &c.x, .w = &c.w, .y = &c.y, .role = ROLE_WIDE};
+    LinearArgs a = {.x = &c.x, .w = &c.w, .y = &c.y, .role = ROLE_ENCODE};
     for (int n = 1; n <= 2; n++) {
-        Device *d = open_device(NULL, 2, PREC_F32);
+        Stream *d = open_device(NULL, 2, PREC_F32);
         mem_fail_at(n);
         assert_false(d->k->linear(d, &a));
         assert_true(mem_fail_hit());

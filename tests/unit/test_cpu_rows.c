@@ -19,7 +19,7 @@ typedef struct Call {
     float eps;
 } Call;
 
-static void same_for_threads(Device *d, Call *c, void (*fn)(Device *, Call *))
+static void same_for_threads(Stream *d, Call *c, void (*fn)(Stream *, Call *))
 {
     d->threads = 1;
     fn(d, c);
@@ -36,7 +36,7 @@ static void same_for_threads(Device *d, Call *c, void (*fn)(Device *, Call *))
 
 /* --- layernorm --------------------------------------------------------------------------------- */
 
-static void call_norm(Device *d, Call *c)
+static void call_norm(Stream *d, Call *c)
 {
     d->k->layernorm(d, &c->y, &c->x, &c->gamma, &c->beta, c->eps);
 }
@@ -60,7 +60,7 @@ static void norm64(double *y, const Call *c)
 }
 
 /* offset: a mean far from zero loses digits of x, and may not lose more. */
-static void norm_one(Device *d, int rows, int cols, float offset, double limit)
+static void norm_one(Stream *d, int rows, int cols, float offset, double limit)
 {
     Tensor g, b;
     Call c = {.y = matrix(rows, cols, 3, false),
@@ -91,7 +91,7 @@ static void norm_one(Device *d, int rows, int cols, float offset, double limit)
     matrix_free(&b);
 }
 
-static void norms(Device *d)
+static void norms(Stream *d)
 {
     for (int i = 0; i < SIZES; i++)
         norm_one(d, sizes[i][0], sizes[i][1], 0, 1e-6);
@@ -100,7 +100,7 @@ static void norms(Device *d)
 }
 
 /* A parameter at an odd address. */
-static void norm_unaligned(Device *d)
+static void norm_unaligned(Stream *d)
 {
     Tensor x = matrix(3, 37, 0, false), y = matrix(3, 37, 0, false), z = matrix(3, 37, 0, false);
     Tensor gt, bt;
@@ -122,7 +122,7 @@ static void norm_unaligned(Device *d)
 
 /* --- activations ------------------------------------------------------------------------------- */
 
-static void call_act(Device *d, Call *c)
+static void call_act(Stream *d, Call *c)
 {
     d->k->activate(d, &c->y, &c->x, c->act);
 }
@@ -139,7 +139,7 @@ static double act64(double x, Act act)
     }
 }
 
-static void activations(Device *d)
+static void activations(Stream *d)
 {
     for (int act = ACT_NONE; act <= ACT_GELU_TANH; act++) {
         Call c = {
@@ -166,12 +166,12 @@ static void activations(Device *d)
 
 /* --- copies ------------------------------------------------------------------------------------ */
 
-static void call_add(Device *d, Call *c)
+static void call_add(Stream *d, Call *c)
 {
     d->k->add(d, &c->y, &c->x, &c->b);
 }
 
-static void adding(Device *d)
+static void adding(Stream *d)
 {
     for (int i = 0; i < SIZES; i++) {
         int rows = sizes[i][0], cols = sizes[i][1];
@@ -194,7 +194,7 @@ static void adding(Device *d)
     }
 }
 
-static void unfolding(Device *d)
+static void unfolding(Stream *d)
 {
     enum { B = 2, H = 17, WIDE = 23, P = 5, GH = H / P, GW = WIDE / P };
     Tensor px = matrix(B * 3 * H, WIDE, 0, false), y = matrix(B * GH * GW, 3 * P * P, 2, false);
@@ -211,7 +211,7 @@ static void unfolding(Device *d)
     matrix_free(&y);
 }
 
-static void storing(Device *d)
+static void storing(Stream *d)
 {
     const int slots[] = {5, 0, 9, 3};
     Tensor x = matrix(4, 13, 2, false), cache = matrix(10, 13, 0, false);
@@ -228,7 +228,7 @@ static void storing(Device *d)
 }
 
 /* Tables of all float types, at an odd address. */
-static void embedding(Device *d)
+static void embedding(Stream *d)
 {
     enum { N = 50, C = 700 };
     Tensor t = matrix(N, C, 0, false), y = matrix(60, C, 3, false);
@@ -282,7 +282,7 @@ static double loss64(double *probs, const Tensor *x, const int *targets)
     return loss / valid;
 }
 
-static void loss_one(Device *d, int rows, int cols, float spread)
+static void loss_one(Stream *d, int rows, int cols, float spread)
 {
     Tensor x = matrix(rows, cols, 1, false), p = matrix(rows, cols, 2, false);
     int *targets = malloc((size_t)rows * sizeof(int));
@@ -316,7 +316,7 @@ static void loss_one(Device *d, int rows, int cols, float spread)
     matrix_free(&p);
 }
 
-static void losses(Device *d)
+static void losses(Stream *d)
 {
     loss_one(d, 1, 1, 1);
     loss_one(d, 5, 7, 1);

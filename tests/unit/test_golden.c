@@ -135,7 +135,7 @@ static void check_interpolated(Ctx *c, Blip2 *m, const char *isa)
 static void check_isa(const char *isa)
 {
     Error e = {0};
-    Device *dev = cpu_open(&(CpuOptions){.threads = 2, .isa = isa, .precision = PREC_F32}, &e);
+    Stream *dev = cpu_open(&(CpuOptions){.threads = 2, .isa = isa, .precision = PREC_F32}, &e);
     Blip2 *m = dev ? model_open(GOLDEN, false, &e) : NULL;
     if (!m)
         fail_msg("%s", e.message);
@@ -341,7 +341,7 @@ static void test_shared_slots(void **state)
     static const int IDS[ROWS] = {6, 45, 133, 54, 115, 68, 185, 46, 204, 217};
     int words[BATCH][64], parent[ROWS];
     Error e = {0};
-    Device *dev = cpu_open(&(CpuOptions){.threads = 2, .precision = PREC_F32}, &e);
+    Stream *dev = cpu_open(&(CpuOptions){.threads = 2, .precision = PREC_F32}, &e);
     Blip2 *m = model_open(GOLDEN, false, &e);
     Ctx c;
     OptLm lm;

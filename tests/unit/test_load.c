@@ -151,7 +151,7 @@ static void write_variant(const Variant *v)
 
 /* --- running them --------------------------------------------------------------------------------- */
 
-static Device *dev;
+static Stream *dev;
 
 static void soft_of(bool quantise, float *out)
 {

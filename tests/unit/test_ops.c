@@ -14,7 +14,7 @@
 
 enum { R = 6, D = 8, V = 11 };
 
-static Device *dev;
+static Stream *dev;
 static Arena mem;
 static uint64_t seed;
 
