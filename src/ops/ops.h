@@ -15,13 +15,12 @@ typedef struct Norm {
     float eps;
 } Norm;
 
-/* One layer's share of a key/value cache (nn/kvcache.h) and the rows that a pass reads and writes
- * there. Row r of the pass is stored in slot write[r] and sees the n[r] slots of read[r]. */
+/* What a pass reads and writes in one layer of a key/value cache (nn/kvcache.h). Row r of the pass is
+ * stored in slot write[r] and sees the n[r] slots of slots[first[r] ..). All lists lie in device
+ * memory. */
 typedef struct CacheRows {
-    float *k, *v; /* [capacity, D] of this layer */
-    const int *write;
-    const int *const *read;
-    const int *n;
+    SlotBlock k, v; /* this layer's */
+    const int *write, *slots, *first, *n;
 } CacheRows;
 
 typedef struct Attn {
@@ -32,6 +31,9 @@ typedef struct Attn {
 
 /* y = x W^T + b */
 Tensor *linear(Ctx *c, Tensor *x, const Linear *l);
+/* y = x W^T, W a bare table [out, in]: the output head. Outside of training always for ROLE_DECODE, so
+ * that the logits of a row are the same in a prompt, in a step and in a dump. */
+Tensor *head(Ctx *c, Tensor *x, const Param *w);
 /* y = act(x W^T + b) */
 Tensor *linear_act(Ctx *c, Tensor *x, const Linear *l, Act act);
 /* y = x W^T + b + residual */
@@ -41,19 +43,30 @@ Tensor *layernorm(Ctx *c, Tensor *x, const Norm *n);
 Tensor *attention(Ctx *c, Tensor *q, Tensor *k, Tensor *v, Attn a);
 Tensor *add(Ctx *c, Tensor *a, Tensor *b);
 Tensor *activate(Ctx *c, Tensor *x, Act act);
-/* Rows of a table: y[i] = table[ids[i]]; an id out of range is an error that names both. */
+/* Rows of a table: y[i] = table[ids[i]], ids in host memory; an id out of range is an error that names
+ * both. */
 Tensor *embed(Ctx *c, const Param *table, const int *ids, int n);
 /* Views: no copy. */
 Tensor *columns(Ctx *c, Tensor *x, int from, int n);
 Tensor *rows(Ctx *c, Tensor *x, int from, int n);
-/* a's rows, then b's */
-Tensor *concat(Ctx *c, Tensor *a, Tensor *b);
-/* y[i] = the from[i]-th row of a and b put one after another */
-Tensor *splice(Ctx *c, Tensor *a, Tensor *b, const int *from, int n);
-/* A picture's patches as rows (no gradient): px [batch,3,h,w] -> [batch * h/p * w/p, 3*p*p] */
-Tensor *unfold(Ctx *c, const float *px, int batch, int h, int w, int patch);
-/* Mean cross-entropy over rows with target >= 0; a 1x1 tensor. */
+/* The rows of n tensors of one width, one after another. */
+Tensor *concat(Ctx *c, Tensor *const *part, int n);
+/* y[i] = the from[i]-th row of a and b put one after another; from in host memory, b may be NULL */
+Tensor *gather_rows(Ctx *c, Tensor *a, Tensor *b, const int *from, int n);
+/* A table of positions for a grid of gh x gw patches; see Backend.resize_grid. */
+Tensor *resize_grid(Ctx *c, Tensor *table, int grid, int gh, int gw);
+/* Pictures' patches as rows (no gradient): px [batch, 3*h*w] -> [batch * h/p * w/p, 3*p*p] */
+Tensor *unfold(Ctx *c, const Tensor *px, int h, int w, int patch);
+/* Mean cross-entropy over rows with target >= 0 (targets in host memory); a 1x1 tensor. */
 Tensor *softmax_loss(Ctx *c, Tensor *logits, const int *targets);
+
+/* --- selection (no gradient) -------------------------------------------------------------------- */
+/* log(softmax(x)) per row; see Backend.log_softmax */
+Tensor *log_softmax(Ctx *c, Tensor *x);
+/* The best ids of every row, brought to host memory: row [logits->rows] and ids [n_ids] as in TopKArgs,
+ * found [rows], out [rows][stride]. Changes logits or logprobs where a row has lists. false: c->err. */
+bool top_k(Ctx *c, Tensor *logits, Tensor *logprobs, const TopKRow *row, const int *ids, int n_ids,
+           int stride, TopEntry *out, int *found);
 
 /* --- tape --------------------------------------------------------------------------------------- */
 typedef struct Block {
@@ -66,8 +79,11 @@ typedef Tensor *BlockFn(Ctx *c, const Block *b, Tensor *x, void *aux);
  *     (the same memory from layer to layer).
  *   training: a plain call, everything stays on the tape.
  *   training with c->recompute: only x stays; the backward replays fn.
- * aux must stay valid until the backward. The result has x's shape. */
-Tensor *block(Ctx *c, BlockFn *fn, const Block *layer, Tensor *x, void *aux);
+ * `with` is another tensor that the layer reads and that may want a gradient (cross attention's
+ * source), or NULL. aux must stay valid until the backward. The result has x's shape. In inference it
+ * may lie in x's memory when x itself came from block() and nobody took a view of it: x is then used
+ * up. */
+Tensor *block(Ctx *c, BlockFn *fn, const Block *layer, Tensor *x, Tensor *with, void *aux);
 
 /* Runs the tape backwards from loss (1x1), d loss = 1. The tape is empty afterwards. */
 bool backward(Ctx *c, Tensor *loss);

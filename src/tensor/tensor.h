@@ -17,13 +17,16 @@ enum {
     T_STREAM = 2, /* block() may overwrite it with the next layer's output */
 };
 
-typedef struct Tensor {
+typedef struct Tensor Tensor;
+struct Tensor {
     DType dtype; /* type of the activations; F32 on the CPU */
     unsigned flags;
     int rows, cols, ld;
-    void *data;
-    float *grad; /* same shape and ld; NULL unless T_GRAD while recording */
-} Tensor;
+    int depth;   /* block scopes that were open when it was made */
+    void *data;  /* device memory: only kernels and copies touch it */
+    float *grad; /* same shape and ld; NULL until the backward needs it (ops/tape.h) */
+    Tensor *of;  /* a view: the tensor that it is a window on; else NULL */
+};
 
 static inline float *f32(const Tensor *t)
 {
