@@ -77,12 +77,13 @@ static void read_features(void)
 
 #endif
 
-#define ISA_ENTRY(isa)                                                                            \
-    {                                                                                             \
-#isa,                                                                                     \
-        {                                                                                         \
-            install_linear_##isa, install_attention_##isa, install_rows_##isa, install_back_##isa \
-        }                                                                                         \
+#define ISA_ENTRY(isa)                                                         \
+    {                                                                          \
+#isa,                                                                  \
+        {                                                                      \
+            install_linear_##isa, install_attention_##isa, install_rows_##isa, \
+                install_select_##isa, install_back_##isa                       \
+        }                                                                      \
     }
 
 /* Best last. */

@@ -16,7 +16,7 @@ const CpuFeatures *cpu_features(void);
 
 typedef struct Isa {
     const char *name;
-    void (*install[4])(Backend *);
+    void (*install[5])(Backend *);
 } Isa;
 
 /* NULL: unknown, not built in, or not usable on this CPU. */

@@ -15,11 +15,12 @@
 #define ISA_CAT(a, b)  ISA_CAT2(a, b)
 #define ISA_SYM(name)  ISA_CAT(name, ISA)
 
-/* The four families, declared for every instruction set that the build knows. */
+/* The five families, declared for every instruction set that the build knows. */
 #define DECLARE_ISA(isa)                                                                      \
     void install_linear_##isa(Backend *b);    /* k_linear.c: linear */                        \
     void install_attention_##isa(Backend *b); /* k_attention.c: attention, attention_slots */ \
     void install_rows_##isa(Backend *b);      /* k_rows.c: the other forward functions */     \
+    void install_select_##isa(Backend *b);    /* k_select.c: log_softmax, top_k */            \
     void install_back_##isa(Backend *b);      /* k_back.c: all *_back and accumulate */
 DECLARE_ISA(portable)
 DECLARE_ISA(avx2)
@@ -30,7 +31,14 @@ DECLARE_ISA(neon)
 /* Which of several possible kernels `linear` uses for a 16-bit weight (chosen by cpu_probe). */
 typedef enum Kernel16 { K16_WIDENED, K16_NATIVE } Kernel16;
 
-enum { SCRATCH_PACK_X, SCRATCH_LINEAR, SCRATCH_ATTENTION, SCRATCH_BACK, SCRATCH_COUNT };
+enum {
+    SCRATCH_PACK_X,
+    SCRATCH_LINEAR,
+    SCRATCH_ATTENTION,
+    SCRATCH_BACK,
+    SCRATCH_SELECT,
+    SCRATCH_COUNT
+};
 
 typedef struct CpuStream {
     Stream base;

@@ -1,0 +1,128 @@
+/* cpu/k_select.c: what selection needs of a row of logits: its log-probabilities, its best ids.
+ *
+ * expf is the C library's and the sum runs in double over four lanes, columns j, j + 4, j + 8.., each
+ * in ascending order: scores are compared with the reference's, and near ties decide ids. */
+#include "base/top.h"
+#include "cpu/kernels.h"
+#include "cpu/rows.h"
+
+enum { LANES = 4 };
+
+typedef struct RowNorm {
+    double sum[LANES]; /* of e^(x - max) */
+    float max;
+} RowNorm;
+
+static float highest(const float *x, int n)
+{
+    vf m = vf_set1(-INFINITY);
+    for (int i = 0; i < n; i += VL)
+        m = vf_max(m, fill_from(load_at(x, n, i), n, i, -INFINITY));
+    return vf_hmax(m);
+}
+
+/* The first lane also takes the columns behind the last whole group. */
+static double lane_sum(const float *x, int n, int lane, float max)
+{
+    double sum = 0;
+    int whole = n - n % LANES;
+    for (int i = lane; i < whole; i += LANES)
+        sum += (double)expf(x[i] - max);
+    for (int i = whole; lane == 0 && i < n; i++)
+        sum += (double)expf(x[i] - max);
+    return sum;
+}
+
+static void subtract_norm(float *y, const float *x, int n, const RowNorm *norm)
+{
+    double sum = (norm->sum[0] + norm->sum[1]) + (norm->sum[2] + norm->sum[3]);
+    bool good = isfinite(sum) && isfinite(norm->max);
+    vf max = vf_set1(norm->max), log_sum = vf_set1(good ? (float)log(sum) : NAN);
+    for (int i = 0; i < n; i += VL)
+        store_at(y, load_at(x, n, i) - max - log_sum, n, i);
+}
+
+static bool log_softmax(Stream *on, Tensor *y, const Tensor *x)
+{
+    RowNorm *norm = cpu_scratch(on, SCRATCH_SELECT, (size_t)x->rows * sizeof *norm);
+    if (!norm)
+        return false;
+    FOR_ROWS(on, x, r, norm[r].max = highest(row_f32(x, r), x->cols))
+    FOR_TEAM(team_of(on, x), i, LANES * x->rows, 1, RowNorm *to = &norm[i / LANES];
+             to->sum[i % LANES] = lane_sum(row_f32(x, i / LANES), x->cols, i % LANES, to->max))
+    FOR_ROWS(on, x, r, subtract_norm(row_f32(y, r), row_f32(x, r), x->cols, &norm[r]))
+    return true;
+}
+
+/* Penalties divide what is positive and multiply what is not, so both shrink. */
+static void change_ids(float *v, const TopKRow *want, const int *ids)
+{
+    for (int i = 0; i < want->penalised; i++, ids++)
+        v[*ids] = v[*ids] < 0 ? v[*ids] * want->penalty : v[*ids] / want->penalty;
+    for (int i = 0; i < want->forbidden; i++, ids++)
+        v[*ids] = -INFINITY;
+}
+
+/* The highest of the SPAN columns from i on, or of what is left. */
+enum { SPAN = 8 * VL };
+static float span_max(const float *v, int n, int i)
+{
+    vf m = vf_set1(-INFINITY);
+    if (n - i < SPAN)
+        return highest(v + i, n - i);
+    for (int j = 0; j < SPAN; j += VL)
+        m = vf_max(m, vf_loadu(v + i + j));
+    return vf_hmax(m);
+}
+
+/* Few spans hold anything better than the worst of the best k, and adding is monotone: the others are
+ * passed over whole. */
+static void find_best(Top *top, const float *v, int n, float add)
+{
+    for (int from = 0; from < n; from += SPAN) {
+        float least = top->n < top->room ? -INFINITY : top->cand[0].score;
+        if (!(span_max(v, n, from) + add > least))
+            continue;
+        for (int i = from; i < n && i < from + SPAN; i++) {
+            float total = v[i] + add;
+            least = top->n < top->room ? -INFINITY : top->cand[0].score;
+            if (total > least)
+                top_push(top, (Cand){(double)total, total, i});
+        }
+    }
+    top_sort(top);
+}
+
+static int top_row(const TopKArgs *a, int r, Cand *cand)
+{
+    const TopKRow *want = &a->row[r];
+    const float *logprob = row_f32(a->logprobs, r);
+    float *v = row_f32(want->logits ? a->logits : a->logprobs, r);
+    Top top = {cand, 0, want->k};
+    if (isnan(logprob[0]))
+        return -1;
+    if (want->k == 0)
+        return 0;
+    change_ids(v, want, a->ids + want->first);
+    find_best(&top, v, a->logits->cols, want->add);
+    TopEntry *out = a->out + (size_t)r * (size_t)a->stride;
+    for (int i = 0; i < top.n; i++)
+        out[i] = (TopEntry){cand[i].score, logprob[cand[i].index], cand[i].index};
+    return top.n;
+}
+
+static bool top_k(Stream *on, const TopKArgs *a)
+{
+    size_t stride = (size_t)a->stride;
+    Cand *cand = cpu_scratch(on, SCRATCH_SELECT, (size_t)a->logits->rows * stride * sizeof *cand);
+    if (!cand)
+        return false;
+    FOR_ROWS(on, a->logits, r, a->found[r] = top_row(a, r, cand + (size_t)r * stride))
+    return true;
+}
+
+void ISA_SYM(install_select)(Backend *b)
+{
+    b->log_softmax = log_softmax;
+    b->top_k = top_k;
+}
