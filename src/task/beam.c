@@ -1,24 +1,10 @@
-/* task/beam.c: the loop of beam search and beam sampling. All items' beams advance together, in
- * rows item by item; what a step makes of its candidates is up to the library's rules (beam.h).
- * Source: transformers generation/utils.py, beam_search and beam_sample (4.33), _beam_search
- * (5.x). */
+/* task/beam.c: beam search and beam sampling of one item; what a step makes of its candidates is up to
+ * the library's rules (beam.h). Source: transformers generation/utils.py, beam_search and beam_sample
+ * (4.33), _beam_search (5.x). */
 #include "task/beam.h"
 
 #include <math.h>
 #include <string.h>
-#include "base/mem.h"
-
-typedef struct Search {
-    Decoder *d;
-    const BeamRules *rules;
-    BeamItem *beam; /* one per item */
-    Beam *run;      /* their memory */
-    Hyp *pool;
-    int want;  /* candidates per step and item */
-    Cand *top; /* [want] */
-    Next *next;
-    bool first; /* all beams of an item are still the same row */
-} Search;
 
 /* Enough that K candidates remain when every beam may end with every end id. 4.33's beam sampling
  * has no such care for several end ids. */
@@ -34,181 +20,154 @@ static int min_keep(const GenOptions *o)
     return o->library == LIB_HF && o->n_eos > 1 ? 1 + o->n_eos : 2;
 }
 
-/* d->row = processed log-probabilities behind beam j. */
-static bool score_beam(Decoder *d, const BeamItem *b, int j)
+static const BeamRules *rules_of(const GenOptions *o)
 {
-    int vocab = d->lm->vocab;
-    const float *x = d->logits + (size_t)b->run[j].row * (size_t)vocab;
-    float max, log_sum;
-    if (!row_norm(d, x, b->item, b->n + 1, &max, &log_sum))
-        return false;
-    for (int i = 0; i < vocab; i++)
-        d->row[i] = x[i] - max - log_sum;
-    return process_row(d, b->item, b->run[j].node, b->n);
+    return o->library == LIB_HF ? &beam_rules_hf : &beam_rules_lavis;
 }
+
+/* --- begin and end ------------------------------------------------------------------------------- */
+
+static bool beams_alloc(BeamState *b, int k, int want)
+{
+    size_t n = (size_t)k, wanted = (size_t)want;
+    b->run = mem_calloc(n, sizeof *b->run);
+    b->pool = mem_calloc(n + 1, sizeof *b->pool);
+    b->top = mem_calloc(wanted, sizeof *b->top);
+    b->ranked = mem_calloc(wanted, sizeof *b->ranked);
+    return b->run && b->pool && b->top && b->ranked;
+}
+
+static bool beams_begin(GenItem *it, Error *e)
+{
+    const GenOptions *o = &it->o;
+    int k = o->num_beams;
+    BeamState *b = it->state = mem_calloc(1, sizeof *b);
+    if (b)
+        *b = (BeamState){.want = candidates_wanted(o), .prompt = it->n_history, .room = it->room};
+    if (!b || !beams_alloc(b, k, b->want))
+        return error_memory(e, "beams", (size_t)k * sizeof *b->run);
+    /* 4.33's beam sampling alone starts all beams alike: drawing makes them differ. */
+    bool alike = o->library == LIB_LAVIS && o->sample;
+    b->n_run = k;
+    for (int j = 0; j < k; j++)
+        b->run[j] = (Beam){j == 0 || alike ? 0 : BEAM_NEVER, -1, 0};
+    rules_of(o)->start(o, b);
+    return true;
+}
+
+static void beams_end(GenItem *it)
+{
+    BeamState *b = it->state;
+    mem_free(b->run);
+    mem_free(b->pool);
+    mem_free(b->top);
+    mem_free(b->ranked);
+    mem_free(b);
+    it->state = NULL;
+}
+
+/* --- what a step asks for ------------------------------------------------------------------------ */
+
+/* Beam r is at row r; before the first step all are at row 0. */
+static void beams_want(const GenItem *it, int r, TopKRow *w)
+{
+    const BeamState *b = it->state;
+    w->k = it->o.sample ? 0 : b->want;
+    w->add = b->run[r].score;
+}
+
+static void beams_past(const GenItem *it, int r, int *node, int *n)
+{
+    const BeamState *b = it->state;
+    *node = b->run[r].node;
+    *n = b->n;
+}
+
+/* --- candidates ---------------------------------------------------------------------------------- */
 
 /* At the first step the beams are equal and all but one score -1e9: they matter only when the first
- * has too few candidates. */
-static bool cannot_add(const Search *s, const BeamItem *b, const Top *top, int j)
+ * has too few candidates, and then its list holds every id that is allowed. */
+static void best_candidates(const GenItem *it, const BeamState *b, int vocab, Top *top)
 {
-    return s->first && j > 0 && top->n == top->room && top->cand[0].score > b->run[j].score;
+    for (int j = 0; j < b->n_run; j++) {
+        const RowScores *from = &it->scores[b->run[j].row];
+        if (b->n == 0 && j > 0 && top->n == top->room)
+            break;
+        for (int i = 0; i < from->found; i++) {
+            float total = from->top[i].logprob + b->run[j].score;
+            top_push(top, (Cand){(double)total, total, j * vocab + from->top[i].id});
+        }
+    }
+    top_sort(top);
 }
 
-static bool best_candidates(Search *s, const BeamItem *b, Top *top)
+/* s->cand + n gets what the warpers leave of beam j. 4.33 warps the sum with the running score, 5.x the
+ * log-probabilities before it is added. Returns how many, -1 after an error. */
+static int warp_beam(const GenItem *it, int j, Scratch *s, int n, Error *e)
 {
-    Decoder *d = s->d;
-    int vocab = d->lm->vocab;
+    const BeamState *b = it->state;
+    const GenOptions *o = &it->o;
+    TopKRow w = {0};
+    s->ids.n = 0;
+    if (!process_ids(it, s, b->run[j].node, b->n, &w, e))
+        return -1;
+    memcpy(s->row, it->scores[b->run[j].row].logprobs, (size_t)s->vocab * sizeof(float));
+    process_row(s->row, &w, s->ids.v);
+    float before = o->library == LIB_LAVIS ? b->run[j].score : 0;
+    float after = o->library == LIB_LAVIS ? 0 : b->run[j].score;
+    for (int i = 0; i < s->vocab; i++)
+        s->row[i] += before;
+    int left = warp_row(o, s->row, s->vocab, min_keep(o), s->cand + n);
+    for (int i = n; i < n + left; i++) {
+        s->cand[i].score += after;
+        s->cand[i].index += j * s->vocab;
+    }
+    return left;
+}
+
+/* What was drawn is ranked by score before the rules see it (4.33, and 5.24 again). */
+static bool drawn_candidates(GenItem *it, Scratch *s, Top *top, Error *e)
+{
+    BeamState *b = it->state;
+    int n = 0;
+    if (!scratch_cand(s, it->o.num_beams * s->vocab, e))
+        return false;
     for (int j = 0; j < b->n_run; j++) {
-        if (cannot_add(s, b, top, j))
-            continue;
-        if (!score_beam(d, b, j))
+        int left = warp_beam(it, j, s, n, e);
+        if (left < 0)
             return false;
-        for (int i = 0; i < vocab; i++) {
-            float total = d->row[i] + b->run[j].score;
-            float least = top->n < top->room ? -INFINITY : top->cand[0].score;
-            if (total > least)
-                top_push(top, (Cand){(double)total, total, j * vocab + i});
-        }
+        n += left;
+    }
+    int drawn = draw(s->cand, n, top->room, draw_stream(&it->o, 0, b->n), top->cand);
+    for (int i = 0; i < drawn; i++) {
+        Cand c = top->cand[i];
+        c.key = (double)c.score;
+        top_push(top, c);
     }
     top_sort(top);
     return true;
 }
 
-/* d->cand gets what the warpers leave of beam j. 4.33 warps the sum with the running score, 5.x the
- * log-probabilities before it is added. Returns how many. */
-static int warp_beam(Decoder *d, const BeamItem *b, int j, Cand *cand)
-{
-    int vocab = d->lm->vocab;
-    float before = d->o->library == LIB_LAVIS ? b->run[j].score : 0;
-    float after = d->o->library == LIB_LAVIS ? 0 : b->run[j].score;
-    for (int i = 0; i < vocab; i++)
-        d->row[i] += before;
-    int n = warp_row(d, min_keep(d->o), cand);
-    for (int i = 0; i < n; i++) {
-        cand[i].score += after;
-        cand[i].index += j * vocab;
-    }
-    return n;
-}
+/* --- a step -------------------------------------------------------------------------------------- */
 
-/* What was drawn is ranked by score before the rules see it (4.33, and 5.24 again). */
-static bool drawn_candidates(Search *s, const BeamItem *b, Top *top)
+static bool step(GenItem *it, Scratch *s, Error *e)
 {
-    Decoder *d = s->d;
-    int n = 0;
-    for (int j = 0; j < b->n_run; j++) {
-        if (!score_beam(d, b, j))
-            return false;
-        n += warp_beam(d, b, j, d->cand + n);
-    }
-    top->n = draw(d->cand, n, top->room, draw_stream(d, b->item, 0, b->n), top->cand);
-    Top sorted = {top->cand, 0, top->room};
-    for (int i = 0; i < top->n; i++) {
-        Cand c = top->cand[i];
-        c.key = (double)c.score;
-        top_push(&sorted, c);
-    }
-    top_sort(&sorted);
-    return true;
-}
-
-/* One step of one item: candidates, then the library's rules. */
-static bool step_item(Search *s, BeamItem *b)
-{
-    Decoder *d = s->d;
-    Top top = {s->top, 0, s->want};
-    if (!(d->o->sample ? drawn_candidates(s, b, &top) : best_candidates(s, b, &top)))
+    BeamState *b = it->state;
+    Top top = {b->top, 0, b->want};
+    if (!it->o.sample)
+        best_candidates(it, b, s->vocab, &top);
+    else if (!drawn_candidates(it, s, &top, e))
         return false;
     for (int i = 0; i < top.n; i++) {
-        const Beam *from = &b->run[top.cand[i].index / d->lm->vocab];
-        int id = top.cand[i].index % d->lm->vocab;
-        int node = path_add(d, from->node, id);
+        const Beam *from = &b->run[top.cand[i].index / s->vocab];
+        int id = top.cand[i].index % s->vocab;
+        int node = path_add(&it->paths, from->node, id, e);
         if (node < 0)
             return false;
-        s->next[i] = (Next){top.cand[i].score, node, from->row, is_end(d->o, id)};
+        b->ranked[i] = (Ranked){top.cand[i].score, node, from->row, is_end(&it->o, id)};
     }
-    s->rules->step(d->o, b, s->next, top.n);
+    rules_of(&it->o)->step(&it->o, b, b->ranked, top.n);
     return true;
-}
-
-static bool step_all(Search *s)
-{
-    for (int i = 0; i < s->d->items; i++)
-        if (!s->beam[i].done && !step_item(s, &s->beam[i]))
-            return false;
-    s->first = false;
-    return true;
-}
-
-/* Gives rows to all beams of the items that go on; returns how many there are. */
-static int next_rows(Search *s)
-{
-    Decoder *d = s->d;
-    int rows = 0;
-    for (int i = 0; i < d->items; i++) {
-        BeamItem *b = &s->beam[i];
-        for (int j = 0; !b->done && j < b->n_run; j++) {
-            d->parent[rows] = b->run[j].row;
-            d->ids[rows] = d->paths.node[b->run[j].node].id;
-            b->run[j].row = rows++;
-        }
-    }
-    return rows;
-}
-
-static void start_item(Search *s, int item)
-{
-    const GenOptions *o = s->d->o;
-    BeamItem *b = &s->beam[item];
-    int k = o->num_beams;
-    *b = (BeamItem){.item = item,
-                    .prompt = s->d->item[item].n_history,
-                    .room = item_room(s->d, item),
-                    .run = s->run + (size_t)item * (size_t)k,
-                    .n_run = k,
-                    .pool = s->pool + (size_t)item * ((size_t)k + 1)};
-    /* 4.33's beam sampling alone starts all beams alike: drawing makes them differ. */
-    bool alike = o->library == LIB_LAVIS && o->sample;
-    for (int j = 0; j < k; j++)
-        b->run[j] = (Beam){j == 0 || alike ? 0 : BEAM_NEVER, -1, item};
-    s->rules->start(o, b);
-}
-
-static bool search_alloc(Search *s)
-{
-    size_t items = (size_t)s->d->items, k = (size_t)s->d->o->num_beams, want = (size_t)s->want;
-    s->beam = mem_calloc(items, sizeof(*s->beam));
-    s->run = mem_calloc(items * k, sizeof(*s->run));
-    s->pool = mem_calloc(items * (k + 1), sizeof(*s->pool));
-    s->top = mem_calloc(want, sizeof(*s->top));
-    s->next = mem_calloc(want, sizeof(*s->next));
-    if (s->beam && s->run && s->pool && s->top && s->next)
-        return true;
-    return error_memory(s->d->e, "beams", items * k * sizeof(*s->run));
-}
-
-static void search_free(Search *s)
-{
-    mem_free(s->beam);
-    mem_free(s->run);
-    mem_free(s->pool);
-    mem_free(s->top);
-    mem_free(s->next);
-}
-
-static bool search_run(Search *s)
-{
-    for (int i = 0; i < s->d->items; i++)
-        start_item(s, i);
-    for (;;) {
-        if (!step_all(s))
-            return false;
-        int rows = next_rows(s);
-        if (rows == 0)
-            return true;
-        if (!decoder_advance(s->d, rows))
-            return false;
-    }
 }
 
 /* 4.33 ends a hypothesis with the first end id, whichever was met. */
@@ -218,40 +177,54 @@ static void unify_end(const GenOptions *o, GenSequence *out)
         out->ids[out->n - 1] = o->eos[0];
 }
 
-static bool emit_item(Search *s, BeamItem *b, GenSequence *out)
+static bool beams_finish(GenItem *it, Error *e)
 {
-    const GenOptions *o = s->d->o;
-    s->rules->finish(o, b);
-    if (b->n_pool == 0 || !b->pool[0].finished)
-        return error_set(s->d->e, ERR_FAILED, "item %d: step %d: every id is forbidden", b->item,
-                         b->n);
+    const GenOptions *o = &it->o;
+    BeamState *b = it->state;
     for (int i = 0; i < o->num_captions; i++) {
         Hyp h = i < b->n_pool ? b->pool[i] : (Hyp){.score = BEAM_NEVER, .node = -1};
-        if (!emit(s->d, &out[i], h.node, h.n, h.score))
+        if (!emit(it, &it->out[i], h.node, h.n, h.score, e))
             return false;
-        unify_end(o, &out[i]);
+        unify_end(o, &it->out[i]);
     }
     return true;
 }
 
-static bool report(Decoder *d, const GenSequence *out)
+/* The ids of the best sequence are settled now, all at once. */
+static bool report(const GenItem *it, Scratch *s, Error *e)
 {
-    for (int i = 0; d->on_token && i < d->items; i++) {
-        const GenSequence *best = &out[(size_t)i * (size_t)d->o->num_captions];
-        for (int j = 0; j < best->n; j++)
-            if (!d->on_token(d->user, i, best->ids[j]))
-                return error_set(d->e, ERR_STOPPED, "generation: stopped by the caller");
-    }
+    const BeamState *b = it->state;
+    const Hyp *best = &b->pool[0];
+    if (!it->on_token)
+        return true;
+    if (!ints_reserve(&s->ids, best->n, e))
+        return false;
+    path_ids(&it->paths, best->node, best->n, s->ids.v);
+    GenSequence seq = {.ids = s->ids.v, .n = best->n};
+    unify_end(&it->o, &seq);
+    for (int i = 0; i < seq.n; i++)
+        if (!it->on_token(it->user, seq.ids[i]))
+            return error_set(e, ERR_STOPPED, "generation: stopped by the caller");
     return true;
 }
 
-bool generate_beams(Decoder *d, GenSequence *out)
+static bool beams_choose(GenItem *it, Scratch *s, Error *e)
 {
-    Search s = {.d = d, .want = candidates_wanted(d->o), .first = true};
-    s.rules = d->o->library == LIB_HF ? &beam_rules_hf : &beam_rules_lavis;
-    bool ok = search_alloc(&s) && search_run(&s);
-    for (int i = 0; ok && i < d->items; i++)
-        ok = emit_item(&s, &s.beam[i], out + (size_t)i * (size_t)d->o->num_captions);
-    search_free(&s);
-    return ok && report(d, out);
+    BeamState *b = it->state;
+    if (!step(it, s, e))
+        return false;
+    for (int j = 0; !b->done && j < b->n_run; j++) {
+        it->next[j] = (NextRow){b->run[j].row, it->paths.node[b->run[j].node].id};
+        b->run[j].row = j;
+        it->n_next++;
+    }
+    if (it->n_next)
+        return true;
+    rules_of(&it->o)->finish(&it->o, b);
+    if (b->n_pool == 0 || !b->pool[0].finished)
+        return error_set(e, ERR_FAILED, "generation: step %d: every id is forbidden", b->n);
+    return report(it, s, e);
 }
+
+const Search search_beams = {beams_begin,  beams_want,   beams_past,
+                             beams_choose, beams_finish, beams_end};

@@ -9,7 +9,7 @@
 typedef struct Beam {
     float score; /* sum of processed log-probabilities */
     int node;    /* its ids; -1: none yet */
-    int row;     /* its logits in the last pass */
+    int row;     /* its scores in the last pass: a live row of the item */
 } Beam;
 
 typedef struct Hyp {
@@ -19,29 +19,33 @@ typedef struct Hyp {
 } Hyp;
 
 /* A candidate continuation, best first as the step has ranked them. */
-typedef struct Next {
+typedef struct Ranked {
     float score;
     int node, row; /* its ids, and the row of the beam it continues */
     bool end;      /* its last id is an end id */
-} Next;
+} Ranked;
 
-typedef struct BeamItem {
-    int item, prompt, room;
-    int n;     /* new ids of every running beam */
-    Beam *run; /* best first, at most num_beams */
+typedef struct BeamState {
+    int prompt, room; /* ids of the history; new ids at most */
+    int n;            /* new ids of every running beam */
+    Beam *run;        /* best first, at most num_beams */
     int n_run;
     Hyp *pool; /* the finished sequences: num_beams + 1 places */
     int n_pool;
     double worst; /* lavis: the pool's lowest score */
     bool done;
-} BeamItem;
 
-/* A library's rules (models.md 6.3 and 6.4). step takes the ranked candidates of one step: updates
+    int want;       /* candidates per step */
+    Cand *top;      /* [want] */
+    Ranked *ranked; /* [want] */
+} BeamState;
+
+/* A library's rules. step takes the ranked candidates of one step: updates
  * pool, running beams, n and done. */
 typedef struct BeamRules {
-    void (*start)(const GenOptions *o, BeamItem *b);
-    void (*step)(const GenOptions *o, BeamItem *b, const Next *next, int n);
-    void (*finish)(const GenOptions *o, BeamItem *b); /* brings the pool into order, best first */
+    void (*start)(const GenOptions *o, BeamState *b);
+    void (*step)(const GenOptions *o, BeamState *b, const Ranked *next, int n);
+    void (*finish)(const GenOptions *o, BeamState *b); /* brings the pool into order, best first */
 } BeamRules;
 
 extern const BeamRules beam_rules_hf, beam_rules_lavis;

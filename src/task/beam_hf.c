@@ -4,19 +4,19 @@
 #include <math.h>
 #include "task/beam.h"
 
-static void hf_start(const GenOptions *o, BeamItem *b)
+static void hf_start(const GenOptions *o, BeamState *b)
 {
     b->n_pool = o->num_beams;
     for (int i = 0; i < b->n_pool; i++)
         b->pool[i] = (Hyp){.score = BEAM_NEVER, .node = -1};
 }
 
-static bool stops(const BeamItem *b, const Next *c)
+static bool stops(const BeamState *b, const Ranked *c)
 {
     return c->end || b->n + 1 >= b->room;
 }
 
-static bool pool_full(const BeamItem *b)
+static bool pool_full(const BeamState *b)
 {
     for (int i = 0; i < b->n_pool; i++)
         if (!b->pool[i].finished)
@@ -25,7 +25,7 @@ static bool pool_full(const BeamItem *b)
 }
 
 /* Into the sorted pool, behind its equals; the last one falls out. */
-static void pool_insert(BeamItem *b, Hyp h)
+static void pool_insert(BeamState *b, Hyp h)
 {
     int at = b->n_pool;
     while (at > 0 && h.score > b->pool[at - 1].score)
@@ -36,7 +36,7 @@ static void pool_insert(BeamItem *b, Hyp h)
         b->pool[at] = h;
 }
 
-static void pool_merge(const GenOptions *o, BeamItem *b, const Next *next, int n)
+static void pool_merge(const GenOptions *o, BeamState *b, const Ranked *next, int n)
 {
     float length = (float)pow(b->n + 1, o->length_penalty);
     for (int i = 0; i < n; i++) {
@@ -50,7 +50,7 @@ static void pool_merge(const GenOptions *o, BeamItem *b, const Next *next, int n
 
 /* The best ones that do not stop; where these are too few, stopped ones fill in with a score that
  * never wins. */
-static void next_run(const GenOptions *o, BeamItem *b, const Next *next, int n)
+static void next_run(const GenOptions *o, BeamState *b, const Ranked *next, int n)
 {
     b->n_run = 0;
     for (int i = 0; i < n; i++) {
@@ -66,7 +66,7 @@ static void next_run(const GenOptions *o, BeamItem *b, const Next *next, int n)
 
 /* Can a running beam still displace something? The best one, over the length it has or may reach,
  * against the pool's last: an empty place scores as low as what must not win. */
-static bool can_improve(const GenOptions *o, const BeamItem *b)
+static bool can_improve(const GenOptions *o, const BeamState *b)
 {
     bool longest = o->early_stopping == EARLY_NEVER && o->length_penalty > 0;
     float length = (float)pow(longest ? b->room : b->n, o->length_penalty);
@@ -75,7 +75,7 @@ static bool can_improve(const GenOptions *o, const BeamItem *b)
 
 /* The reference goes on with the whole batch until no item is open; one that is closed or full takes
  * in nothing more, so each can end by itself. Only the length limit makes all candidates stop. */
-static void hf_step(const GenOptions *o, BeamItem *b, const Next *next, int n)
+static void hf_step(const GenOptions *o, BeamState *b, const Ranked *next, int n)
 {
     pool_merge(o, b, next, n);
     next_run(o, b, next, n);
@@ -84,7 +84,7 @@ static void hf_step(const GenOptions *o, BeamItem *b, const Next *next, int n)
         !can_improve(o, b) || (o->early_stopping == EARLY_TRUE && pool_full(b)) || b->n >= b->room;
 }
 
-static void hf_finish(const GenOptions *o, BeamItem *b)
+static void hf_finish(const GenOptions *o, BeamState *b)
 {
     for (int i = 0; i < b->n_pool; i++)
         if (!b->pool[i].finished)

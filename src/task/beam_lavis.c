@@ -3,14 +3,14 @@
 #include <math.h>
 #include "task/beam.h"
 
-static void lavis_start(const GenOptions *o, BeamItem *b)
+static void lavis_start(const GenOptions *o, BeamState *b)
 {
     b->n_pool = 0;
     b->worst = 1e9;
 }
 
 /* Removes the lowest hypothesis, the oldest among equals, and finds the lowest of the rest. */
-static void pool_drop(BeamItem *b)
+static void pool_drop(BeamState *b)
 {
     int low = 0;
     for (int i = 1; i < b->n_pool; i++)
@@ -25,7 +25,7 @@ static void pool_drop(BeamItem *b)
 }
 
 /* length: of the whole sequence without its end id, history included. */
-static void pool_add(const GenOptions *o, BeamItem *b, float sum, int length, Hyp h)
+static void pool_add(const GenOptions *o, BeamState *b, float sum, int length, Hyp h)
 {
     h.score = (double)sum / pow(length, o->length_penalty);
     h.finished = true;
@@ -40,7 +40,7 @@ static void pool_add(const GenOptions *o, BeamItem *b, float sum, int length, Hy
 
 /* No later hypothesis can be better than the worst of a full pool: judged from the best candidate
  * of this step, end ids included. */
-static bool pool_settled(const GenOptions *o, const BeamItem *b, float best)
+static bool pool_settled(const GenOptions *o, const BeamState *b, float best)
 {
     if (b->n_pool < o->num_beams)
         return false;
@@ -52,17 +52,17 @@ static bool pool_settled(const GenOptions *o, const BeamItem *b, float best)
 }
 
 /* Running beams that the length limit cuts off are hypotheses too. */
-static void add_running(const GenOptions *o, BeamItem *b)
+static void add_running(const GenOptions *o, BeamState *b)
 {
     for (int i = 0; i < b->n_run; i++)
         pool_add(o, b, b->run[i].score, b->prompt + b->n, (Hyp){.node = b->run[i].node, .n = b->n});
 }
 
-static void lavis_step(const GenOptions *o, BeamItem *b, const Next *next, int n)
+static void lavis_step(const GenOptions *o, BeamState *b, const Ranked *next, int n)
 {
     b->n_run = 0;
     for (int i = 0; i < n && b->n_run < o->num_beams; i++) {
-        const Next *c = &next[i];
+        const Ranked *c = &next[i];
         if (!c->end)
             b->run[b->n_run++] = (Beam){c->score, c->node, c->row};
         else if (i < o->num_beams)
@@ -76,7 +76,7 @@ static void lavis_step(const GenOptions *o, BeamItem *b, const Next *next, int n
 }
 
 /* Best first; among equals the later one, as sorting upwards and taking from the end gives. */
-static void lavis_finish(const GenOptions *o, BeamItem *b)
+static void lavis_finish(const GenOptions *o, BeamState *b)
 {
     for (int i = 1; i < b->n_pool; i++) {
         Hyp h = b->pool[i];

@@ -1,7 +1,9 @@
-/* task/decode.h: what greedy search, sampling and beam search share inside generate(). */
+/* task/decode.h: an item inside the generator, and what greedy search, sampling and beam search share.
+ * Only the generator's own files include this. */
 #ifndef TASK_DECODE_H
 #define TASK_DECODE_H
 
+#include "base/top.h"
 #include "task/generate.h"
 
 /* Generated ids as a tree: a sequence is a node and its way back to the root (-1). Beams share
@@ -15,76 +17,107 @@ typedef struct Paths {
     int n, cap;
 } Paths;
 
-/* One possible continuation. Selections take the highest key, and the lowest index among equals. */
-typedef struct Cand {
-    double key;  /* what is compared: the score, or the score and its noise when drawing */
-    float score; /* as the library adds it up */
-    int index;   /* id, or beam * vocab + id */
-} Cand;
+typedef struct Ints {
+    int *v;
+    int n, cap;
+} Ints;
 
-/* The best `room` candidates seen so far, as a heap with the worst one on top. */
-typedef struct Top {
-    Cand *cand; /* room for `room` */
-    int n, room;
-} Top;
-
-typedef struct Decoder {
-    const Lm *lm;
-    const GenItem *item;
-    int items;
-    const GenOptions *o;
-    GenToken on_token;
-    void *user;
-    Error *e;
-
-    Paths paths;
-    const float *logits; /* [live rows][vocab]: the caller's first, then next_logits */
-    float *next_logits;  /* what advance fills */
-    float *row;          /* [vocab] the scores in work */
+/* Working memory of whatever item is looked at. */
+typedef struct Scratch {
+    int vocab;
+    float *row;          /* [vocab] sampling: the scores in work */
     unsigned char *seen; /* [vocab] all zero between uses */
-    Cand *cand;          /* [num_beams][vocab] where a step gathers candidates to draw from */
-    int *parent, *ids;   /* the next advance: one entry per new row */
-    int *history;        /* scratch of process_row */
-    int cap_history;
-} Decoder;
+    Ints history, ids;   /* a whole sequence; ids that processors change */
+    Cand *cand;          /* continuations to choose from */
+    int cap_cand;
+    TopEntry *top; /* what the best-ids kernel found for all rows of a pass */
+    int cap_top;
+} Scratch;
+
+/* What an item knows about the next id behind one of its live rows. */
+typedef struct RowScores {
+    int found;
+    const TopEntry *top;      /* the best ids, [found] */
+    float *logits, *logprobs; /* sampling: all of the row, [vocab] */
+} RowScores;
+
+/* A new live row: it continues the item's live row `row` with an id. */
+typedef struct NextRow {
+    int row, id;
+} NextRow;
+
+/* A way to search. */
+typedef struct Search {
+    bool (*begin)(GenItem *it, Error *e); /* one live row: that of the prompt */
+    /* What row r of the item is to be asked for: entries wanted and the score to add. k = 0: all
+     * its scores (sampling). */
+    void (*want)(const GenItem *it, int r, TopKRow *w);
+    /* The ids behind row r. */
+    void (*past)(const GenItem *it, int r, int *node, int *n);
+    /* Chooses from it->scores and fills it->next and it->n_next: none: the item is done. */
+    bool (*choose)(GenItem *it, Scratch *s, Error *e);
+    bool (*finish)(GenItem *it, Error *e); /* fills it->out; also after a stop */
+    void (*end)(GenItem *it);              /* frees what begin made */
+} Search;
+
+extern const Search search_streams, search_beams;
+
+struct GenItem {
+    GenItem *next_item; /* in the generator's list */
+    GenOptions o;
+    LmPrompt prompt; /* ids are gone after the prefill; what it reserved counts until release */
+    const int *history;
+    int n_history;
+    int room; /* new ids at most */
+    GenToken *on_token;
+    void *user;
+
+    bool running, reserved;
+    Error error;
+    const Search *search;
+    void *state; /* the search's */
+    Paths paths;
+
+    int n_rows, max_rows;
+    int *row;          /* [max_rows] handles of its live rows */
+    RowScores *scores; /* [max_rows] */
+    TopEntry *top;     /* [max_rows][stride] what scores point to */
+    float *dense;      /* sampling: two rows of [vocab] for each live row */
+    int stride;
+    int n_next;
+    NextRow *next; /* [max_rows] */
+    GenSequence *out;
+};
 
 /* --- decode.c --------------------------------------------------------------------------------- */
 /* Index of the new node, or -1 with ERR_MEMORY. */
-int path_add(Decoder *d, int parent, int id);
+int path_add(Paths *p, int parent, int id, Error *e);
 /* The n ids that end in node, oldest first. */
 void path_ids(const Paths *p, int node, int n, int *ids);
-/* How many new ids the item may get at most; at least 1 (generate has checked that). */
-int item_room(const Decoder *d, int item);
 /* The end ids are forbidden while history and new ids together are fewer than this. */
-int item_min_length(const Decoder *d, int item);
-bool is_end(const GenOptions *o, int id);
-/* Feeds ids[0..n) behind the rows parent[0..n); afterwards d->logits has n rows. */
-bool decoder_advance(Decoder *d, int n);
+int item_min_length(const GenItem *it);
 /* Writes one result: the n ids that end in node. */
-bool emit(Decoder *d, GenSequence *out, int node, int n, double score);
+bool emit(const GenItem *it, GenSequence *out, int node, int n, double score, Error *e);
+bool ints_reserve(Ints *a, int n, Error *e);
+/* Room for n candidates; what was there is lost. */
+bool scratch_cand(Scratch *s, int n, Error *e);
 
 /* --- process.c -------------------------------------------------------------------------------- */
-/* max and log(sum(exp(x - max))) of a row of logits, for log-probabilities x - max - log_sum.
- * Anything that is not a number, +inf, or a row of -inf is ERR_FAILED naming item, step and id. */
-bool row_norm(Decoder *d, const float *x, int item, int step, float *max, float *log_sum);
-/* The processors of models.md 6.1 on d->row, for the n new ids that end in node. */
-bool process_row(Decoder *d, int item, int node, int n);
+/* What the processors change behind the n ids that end in node: appends to s->ids the ids that the
+ * repetition penalty counts (each once), then those that are forbidden; w gets the place and numbers. */
+bool process_ids(const GenItem *it, Scratch *s, int node, int n, TopKRow *w, Error *e);
+/* The same done to a row in host memory. */
+void process_row(float *row, const TopKRow *w, const int *ids);
 
 /* --- select.c --------------------------------------------------------------------------------- */
-void top_push(Top *t, Cand c);
-void top_sort(Top *t); /* best first; nothing may be pushed afterwards */
-/* Temperature, top-k, top-p over d->row: the ids that remain, with their scores, in cand (room for
+/* Temperature, top-k, top-p over row: the ids that remain, with their scores, in cand (room for
  * vocab). At least min_keep remain where so many are allowed at all. Returns their number. */
-int warp_row(const Decoder *d, int min_keep, Cand *cand);
+int warp_row(const GenOptions *o, float *row, int vocab, int min_keep, Cand *cand);
 /* Draws up to `want` of n candidates without replacement, each in proportion to exp(score) of those
  * left, in drawing order, into out (room for want). cand's keys are overwritten. Returns how many.
  * The same stream draws the same. */
 int draw(Cand *cand, int n, int want, uint64_t stream, Cand *out);
-/* The stream of one step of one sequence of one item. */
-uint64_t draw_stream(const Decoder *d, int item, int sequence, int step);
-
-/* --- greedy.c, beam.c: the ways to search; out as in generate ----------------------------------- */
-bool generate_streams(Decoder *d, GenSequence *out);
-bool generate_beams(Decoder *d, GenSequence *out);
+/* The stream of one step of one sequence. */
+uint64_t draw_stream(const GenOptions *o, int sequence, int step);
 
 #endif

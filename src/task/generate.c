@@ -1,139 +1,489 @@
-/* task/generate.c: checks what is asked for, sets up the working memory, picks the way to search. */
+/* task/generate.c: the pool of items: joining, one step of all, leaving. */
 #include "task/decode.h"
 
-#include <limits.h>
 #include <math.h>
-#include "base/mem.h"
+#include <string.h>
 
-static bool check_int(const char *name, int value, int min, int max, Error *e)
+/* Prompts of one prefill: enough that the weights are read for many rows at once. Larger groups gain
+ * nothing and want memory for all their activations. */
+enum { PREFILL_ITEMS = 8 };
+
+struct Generator {
+    Lm *lm;
+    GenItem *items;
+    Scratch s;
+};
+
+Generator *generator_new(Lm *lm, Error *e)
 {
-    if (value >= min && value <= max)
-        return true;
-    return error_set(e, ERR_USAGE, "generation: %s: expected %d to %d, got %d", name, min, max,
-                     value);
+    size_t vocab = (size_t)lm->vocab;
+    Generator *g = mem_calloc(1, sizeof *g);
+    if (g) {
+        g->lm = lm;
+        g->s = (Scratch){.vocab = lm->vocab,
+                         .row = mem_alloc(vocab * sizeof(float)),
+                         .seen = mem_calloc(vocab, 1)};
+        if (g->s.row && g->s.seen)
+            return g;
+        generator_free(g);
+    }
+    error_memory(e, "generator", vocab * sizeof(float));
+    return NULL;
 }
 
-static bool check_real(const char *name, double value, bool ok, const char *expected, Error *e)
+void generator_free(Generator *g)
 {
-    if (ok)
-        return true;
-    return error_set(e, ERR_USAGE, "generation: %s: expected %s, got %g", name, expected, value);
+    if (!g)
+        return;
+    while (g->items)
+        generator_leave(g, g->items);
+    mem_free(g->s.row);
+    mem_free(g->s.seen);
+    mem_free(g->s.history.v);
+    mem_free(g->s.ids.v);
+    mem_free(g->s.cand);
+    mem_free(g->s.top);
+    mem_free(g);
 }
 
-static bool check_lengths(const GenOptions *o, Error *e)
+/* --- an item ---------------------------------------------------------------------------------------- */
+
+static int rows_of(const GenOptions *o)
 {
-    return check_int("max length", o->max_length, 0, INT_MAX, e) &&
-           check_int("max new tokens", o->max_new_tokens, 0, INT_MAX, e) &&
-           check_int("min length", o->min_length, 0, INT_MAX, e) &&
-           check_int("min new tokens", o->min_new_tokens, 0, INT_MAX, e) &&
-           check_int("no-repeat n-gram", o->no_repeat_ngram, 0, INT_MAX, e);
+    return o->num_beams > o->num_captions ? o->num_beams : o->num_captions;
 }
 
-static bool check_factors(const GenOptions *o, Error *e)
+static bool item_alloc(GenItem *it, int vocab)
 {
-    double r = o->repetition_penalty, t = o->temperature, p = o->top_p;
-    if (!check_real("repetition penalty", r, r > 0 && isfinite(r), "a number above 0", e) ||
-        !check_real("length penalty", o->length_penalty, isfinite(o->length_penalty), "a number",
-                    e))
+    size_t rows = (size_t)it->max_rows;
+    it->row = mem_alloc(rows * sizeof *it->row);
+    it->scores = mem_calloc(rows, sizeof *it->scores);
+    it->next = mem_alloc(rows * sizeof *it->next);
+    it->out = mem_calloc((size_t)it->o.num_captions, sizeof *it->out);
+    it->dense = it->o.sample ? mem_alloc(2 * rows * (size_t)vocab * sizeof(float)) : NULL;
+    return it->row && it->scores && it->next && it->out && (it->dense || !it->o.sample);
+}
+
+/* Copies of the caller's lists in one block: history, then banned ids. */
+static bool item_lists(GenItem *it, const GenRequest *r)
+{
+    size_t n = (size_t)r->n_history, banned = (size_t)r->options->n_banned;
+    int *list = mem_alloc((n + banned) * sizeof *list);
+    if (!list)
         return false;
-    if (!o->sample)
-        return true;
-    return check_real("temperature", t, (float)t > 0 && isfinite(t), "a number above 0", e) &&
-           check_real("top-p", p, p >= 0 && p <= 1, "0 to 1", e) &&
-           check_int("top-k", o->top_k, 0, INT_MAX, e);
-}
-
-/* The bounds keep every product of rows, beams and vocabulary an int. */
-static bool check_counts(const GenOptions *o, int vocab, int items, Error *e)
-{
-    int each = (INT_MAX / vocab - 1) / (1 + 8) / (items > 0 ? items : 1);
-    if (!check_int("beams", o->num_beams, 1, each, e) ||
-        !check_int("captions", o->num_captions, 1, each, e) ||
-        !check_int("end ids", o->n_eos, 0, (int)(sizeof o->eos / sizeof *o->eos), e))
-        return false;
-    if (o->num_beams > 1 && o->num_captions > o->num_beams)
-        return error_set(e, ERR_USAGE,
-                         "generation: captions: expected at most the %d beams, got %d",
-                         o->num_beams, o->num_captions);
-    if (o->num_beams == 1 && o->num_captions > 1 && !o->sample)
-        return error_set(e, ERR_USAGE,
-                         "generation: captions: expected 1 without beams and sampling, got %d",
-                         o->num_captions);
+    if (n)
+        memcpy(list, r->history, n * sizeof *list);
+    if (banned)
+        memcpy(list + n, r->options->banned, banned * sizeof *list);
+    it->history = list;
+    it->o.banned = list + n;
     return true;
 }
 
-bool generate_check(const GenOptions *o, int vocab, int items, Error *e)
+static bool item_prepare(GenItem *it, const GenRequest *r, const Lm *lm, Error *e)
 {
-    return check_counts(o, vocab, items, e) && check_lengths(o, e) && check_factors(o, e);
+    int feed = lm->room(lm, r->n_prompt);
+    if (!generate_check(r->options, lm->vocab, e))
+        return false;
+    it->room = generate_room(r->options, r->n_history, feed);
+    if (feed >= 0 && it->room < 1)
+        return error_set(e, ERR_FAILED,
+                         "prompt: max length: expected more than the %d ids that are there, got %d",
+                         r->n_history, r->n_history + it->room);
+    it->max_rows = rows_of(r->options);
+    it->prompt = (LmPrompt){.image_embeds = r->image_embeds,
+                            .ids = r->prompt,
+                            .n = r->n_prompt,
+                            .rows = it->max_rows,
+                            .steps = it->room};
+    it->search = r->options->num_beams > 1 ? &search_beams : &search_streams;
+    if (item_lists(it, r) && item_alloc(it, lm->vocab))
+        return it->search->begin(it, e);
+    return error_memory(e, "item", (unsigned long long)it->max_rows * (unsigned)lm->vocab * 4);
 }
 
-static bool check_items(const Decoder *d)
+static void drop_rows(Generator *g, GenItem *it)
 {
-    for (int i = 0; i < d->items; i++)
-        if (item_room(d, i) < 1)
-            return error_set(d->e, ERR_FAILED,
-                             "item %d: max length: expected more than the %d ids that are there, "
-                             "got %d",
-                             i, d->item[i].n_history, d->item[i].n_history + item_room(d, i));
+    if (it->n_rows)
+        g->lm->drop(g->lm, it->row, it->n_rows);
+    it->n_rows = 0;
+}
+
+/* The item runs no more: its slots are free again. */
+static void item_stop(Generator *g, GenItem *it)
+{
+    drop_rows(g, it);
+    if (it->reserved)
+        g->lm->release(g->lm, &it->prompt);
+    it->reserved = it->running = false;
+}
+
+static void item_fail(Generator *g, GenItem *it, const Error *why)
+{
+    item_stop(g, it);
+    it->error = *why;
+    error_set(&it->error, ERR_FAILED, "generation: failed"); /* when the callee said nothing */
+}
+
+static void item_done(Generator *g, GenItem *it)
+{
+    Error e = {0};
+    item_stop(g, it);
+    if (!it->search->finish(it, &e) && it->error.code != ERR_STOPPED)
+        it->error = e;
+}
+
+void generator_leave(Generator *g, GenItem *it)
+{
+    if (!it)
+        return;
+    GenItem **at = &g->items;
+    while (*at && *at != it)
+        at = &(*at)->next_item;
+    if (*at)
+        *at = it->next_item;
+    item_stop(g, it);
+    if (it->state)
+        it->search->end(it);
+    for (int i = 0; it->out && i < it->o.num_captions; i++)
+        mem_free(it->out[i].ids);
+    mem_free((void *)(uintptr_t)it->history);
+    mem_free(it->paths.node);
+    mem_free(it->row);
+    mem_free(it->scores);
+    mem_free(it->top);
+    mem_free(it->dense);
+    mem_free(it->next);
+    mem_free(it->out);
+    mem_free(it);
+}
+
+bool gen_running(const GenItem *it)
+{
+    return it->running;
+}
+
+const Error *gen_error(const GenItem *it)
+{
+    return &it->error;
+}
+
+GenSequence *gen_sequences(const GenItem *it)
+{
+    return it->out && it->out->ids ? it->out : NULL;
+}
+
+/* --- what is known about the next ids -------------------------------------------------------------- */
+
+/* The rows of several items in one tensor of logits: item by item. */
+typedef struct Pass {
+    GenItem **item;
+    int n, rows;
+    Tensor *logits, *logprobs;
+    TopKRow *want; /* [rows] */
+    int *found;    /* [rows] */
+    int stride;
+} Pass;
+
+static bool plan_rows(Generator *g, Pass *p, Error *e)
+{
+    g->s.ids.n = 0;
+    for (int i = 0, at = 0; i < p->n; i++)
+        for (int r = 0; r < p->item[i]->n_rows; r++, at++) {
+            const GenItem *it = p->item[i];
+            TopKRow *w = &p->want[at];
+            int node, n;
+            *w = (TopKRow){.penalty = 1};
+            it->search->want(it, r, w);
+            it->search->past(it, r, &node, &n);
+            if (w->k > 0 && !process_ids(it, &g->s, node, n, w, e))
+                return false;
+            p->stride = w->k > p->stride ? w->k : p->stride;
+        }
     return true;
 }
 
-static bool decoder_alloc(Decoder *d)
+static bool find_top(Generator *g, Pass *p, Error *e)
 {
-    size_t vocab = (size_t)d->lm->vocab, beams = (size_t)d->o->num_beams;
-    size_t each = d->o->num_beams > 1 ? beams : (size_t)d->o->num_captions;
-    size_t rows = (size_t)d->items * each;
-    d->next_logits = mem_alloc(rows * vocab * sizeof(float));
-    d->row = mem_alloc(vocab * sizeof(float));
-    d->seen = mem_calloc(vocab, 1);
-    d->cand = d->o->sample ? mem_alloc(beams * vocab * sizeof(Cand)) : NULL;
-    d->parent = mem_alloc(rows * sizeof(int));
-    d->ids = mem_alloc(rows * sizeof(int));
-    if (d->next_logits && d->row && d->seen && d->parent && d->ids && (d->cand || !d->o->sample))
-        return true;
-    return error_memory(d->e, "logits", rows * vocab * sizeof(float));
+    int entries = p->rows * p->stride;
+    if (entries > g->s.cap_top) {
+        mem_free(g->s.top);
+        g->s.top = mem_alloc((size_t)entries * sizeof *g->s.top);
+        g->s.cap_top = g->s.top ? entries : 0;
+    }
+    if (entries && !g->s.top)
+        return error_memory(e, "candidates", (size_t)entries * sizeof *g->s.top);
+    return top_k(g->lm->c, p->logits, p->logprobs, p->want, g->s.ids.v, g->s.ids.n, p->stride,
+                 g->s.top, p->found) ||
+           error_set(e, g->lm->c->err.code, "%s", g->lm->c->err.message);
 }
 
-static void decoder_free(Decoder *d)
+/* Which logit it is that is no number. */
+static bool bad_logits(Generator *g, Pass *p, const GenItem *it, int at, Error *e)
 {
-    mem_free(d->paths.node);
-    mem_free(d->next_logits);
-    mem_free(d->row);
-    mem_free(d->seen);
-    mem_free(d->cand);
-    mem_free(d->parent);
-    mem_free(d->ids);
-    mem_free(d->history);
+    int node, n;
+    it->search->past(it, 0, &node, &n);
+    if (!tensor_download(g->lm->c, g->s.row, rows(g->lm->c, p->logits, at, 1)))
+        return error_set(e, g->lm->c->err.code, "%s", g->lm->c->err.message);
+    for (int i = 0; i < g->s.vocab; i++)
+        if (!(g->s.row[i] < (float)INFINITY))
+            return error_set(e, ERR_FAILED, "logits: step %d: id %d: expected a number, got %g",
+                             n + 1, i, (double)g->s.row[i]);
+    return error_set(e, ERR_FAILED, "logits: step %d: expected a finite number, got only -inf",
+                     n + 1);
 }
 
-bool generate(const Lm *lm, float *logits, const GenItem *item, int items, const GenOptions *o,
-              GenToken on_token, void *user, GenSequence *out, Error *e)
+/* Sampling looks at all of a row. */
+static bool take_dense(Generator *g, Pass *p, GenItem *it, int r, int at, Error *e)
 {
-    Error local = {0}; /* the search looks at the code, the caller may not care */
-    if (!e)
-        e = &local;
-    Decoder d = {.lm = lm,
-                 .item = item,
-                 .items = items,
-                 .o = o,
-                 .on_token = on_token,
-                 .user = user,
-                 .e = e,
-                 .logits = logits};
-    if (!generate_check(o, lm->vocab, items, e) || !check_items(&d))
-        return false;
-    if (items == 0)
-        return true;
-    bool ok = decoder_alloc(&d) &&
-              (o->num_beams > 1 ? generate_beams(&d, out) : generate_streams(&d, out));
-    decoder_free(&d);
+    Ctx *c = g->lm->c;
+    RowScores *to = &it->scores[r];
+    to->logits = it->dense + 2 * (size_t)r * (size_t)g->s.vocab;
+    to->logprobs = to->logits + g->s.vocab;
+    return (tensor_download(c, to->logits, rows(c, p->logits, at, 1)) &&
+            tensor_download(c, to->logprobs, rows(c, p->logprobs, at, 1))) ||
+           error_set(e, c->err.code, "%s", c->err.message);
+}
+
+static bool take_top(Generator *g, Pass *p, GenItem *it, int r, int at, Error *e)
+{
+    int k = p->want[at].k;
+    if (!it->top) {
+        it->stride = k;
+        it->top = mem_alloc((size_t)it->max_rows * (size_t)k * sizeof *it->top);
+    }
+    if (!it->top)
+        return error_memory(e, "candidates", (size_t)k * sizeof *it->top);
+    TopEntry *to = it->top + (size_t)r * (size_t)it->stride;
+    memcpy(to, g->s.top + (size_t)at * (size_t)p->stride, (size_t)p->found[at] * sizeof *to);
+    it->scores[r] = (RowScores){.found = p->found[at], .top = to};
+    return true;
+}
+
+static bool take_scores(Generator *g, Pass *p, GenItem *it, int from, Error *e)
+{
+    for (int r = 0; r < it->n_rows; r++) {
+        int at = from + r;
+        if (p->found[at] < 0)
+            return bad_logits(g, p, it, at, e);
+        if (!(p->want[at].k ? take_top(g, p, it, r, at, e) : take_dense(g, p, it, r, at, e)))
+            return false;
+    }
+    return true;
+}
+
+/* Each item gets what its rows' logits say; one whose logits are bad fails alone. false: the pass as a
+ * whole failed. */
+static bool read_scores(Generator *g, Pass *p, Error *e)
+{
+    for (int i = 0; i < p->n; i++)
+        p->rows += p->item[i]->n_rows;
+    p->want = mem_alloc((size_t)p->rows * sizeof *p->want);
+    p->found = mem_alloc((size_t)p->rows * sizeof *p->found);
+    bool ok = p->want && p->found;
+    if (!ok)
+        error_memory(e, "candidates", (size_t)p->rows * sizeof *p->want);
+    ok = ok && plan_rows(g, p, e);
+    p->logprobs = ok ? log_softmax(g->lm->c, p->logits) : NULL;
+    ok = ok && find_top(g, p, e);
+    for (int i = 0, at = 0; ok && i < p->n; i++) {
+        Error own = {0};
+        int n = p->item[i]->n_rows;
+        if (!take_scores(g, p, p->item[i], at, &own))
+            item_fail(g, p->item[i], &own);
+        at += n;
+    }
+    mem_free(p->want);
+    mem_free(p->found);
     return ok;
 }
 
-void generate_free(GenSequence *s, int n)
+/* --- joining ---------------------------------------------------------------------------------------- */
+
+static bool prefill_together(Generator *g, GenItem **item, int n, Error *e)
+{
+    LmPrompt prompt[PREFILL_ITEMS] = {{0}};
+    int row[PREFILL_ITEMS];
+    for (int i = 0; i < n; i++)
+        prompt[i] = item[i]->prompt;
+    Pass p = {.item = item, .n = n, .logits = g->lm->start(g->lm, prompt, n, row, e)};
+    if (!p.logits)
+        return false;
+    for (int i = 0; i < n; i++) {
+        item[i]->row[0] = row[i];
+        item[i]->n_rows = 1;
+        item[i]->running = item[i]->reserved = true;
+    }
+    if (read_scores(g, &p, e))
+        return true;
+    for (int i = 0; i < n; i++)
+        item_stop(g, item[i]);
+    return false;
+}
+
+/* A group that fails as a whole is done again one by one, so that one item's trouble stays its own. */
+static void prefill(Generator *g, GenItem **item, int n)
+{
+    Error e = {0};
+    if (n == 0 || prefill_together(g, item, n, &e))
+        return;
+    if (n == 1)
+        item_fail(g, item[0], &e);
+    for (int i = 0; n > 1 && i < n; i++)
+        prefill(g, &item[i], 1);
+}
+
+static GenItem *item_new(Generator *g, const GenRequest *r)
+{
+    GenItem *it = mem_calloc(1, sizeof *it);
+    if (!it)
+        return NULL;
+    it->o = *r->options;
+    it->o.banned = NULL;
+    it->n_history = r->n_history;
+    it->on_token = r->on_token;
+    it->user = r->user;
+    it->next_item = g->items;
+    g->items = it;
+    return it;
+}
+
+static bool items_new(Generator *g, const GenRequest *request, int n, GenItem **item, Error *e)
 {
     for (int i = 0; i < n; i++) {
-        mem_free(s[i].ids);
-        s[i] = (GenSequence){0};
+        item[i] = item_new(g, &request[i]);
+        if (!item[i]) {
+            while (i-- > 0)
+                generator_leave(g, item[i]);
+            return error_memory(e, "items", (size_t)n * sizeof **item);
+        }
     }
+    return true;
+}
+
+bool generator_join(Generator *g, const GenRequest *request, int n, GenItem **item, Error *e)
+{
+    GenItem *group[PREFILL_ITEMS];
+    int size = 0;
+    if (!items_new(g, request, n, item, e))
+        return false;
+    for (int i = 0; i < n; i++) {
+        Error own = {0};
+        if (item_prepare(item[i], &request[i], g->lm, &own))
+            group[size++] = item[i];
+        else
+            item_fail(g, item[i], &own);
+        if (size == PREFILL_ITEMS || i == n - 1) {
+            prefill(g, group, size);
+            size = 0;
+        }
+    }
+    return true;
+}
+
+/* --- a step ----------------------------------------------------------------------------------------- */
+
+static void choose_all(Generator *g)
+{
+    for (GenItem *it = g->items; it; it = it->next_item) {
+        Error e = {0};
+        if (!it->running)
+            continue;
+        it->n_next = 0;
+        if (!it->search->choose(it, &g->s, &e) && e.code != ERR_STOPPED) {
+            item_fail(g, it, &e);
+        } else if (e.code || it->n_next == 0) {
+            it->error = e;
+            item_done(g, it);
+        }
+    }
+}
+
+typedef struct Advance {
+    int *parent, *ids, *row;
+    int n;
+} Advance;
+
+static void gather_next(const GenItem *it, Advance *a)
+{
+    for (int i = 0; i < it->n_next; i++, a->n++) {
+        a->parent[a->n] = it->row[it->next[i].row];
+        a->ids[a->n] = it->next[i].id;
+    }
+}
+
+/* The new rows take the place of the old ones. */
+static void take_rows(Generator *g, GenItem *it, const int *row)
+{
+    drop_rows(g, it);
+    memcpy(it->row, row, (size_t)it->n_next * sizeof *row);
+    it->n_rows = it->n_next;
+}
+
+static bool advance_items(Generator *g, GenItem **item, int n, Advance *a, Error *e)
+{
+    a->n = 0;
+    for (int i = 0; i < n; i++)
+        gather_next(item[i], a);
+    Pass p = {.item = item, .n = n};
+    p.logits = g->lm->advance(g->lm, a->n, a->parent, a->ids, a->row, e);
+    if (!p.logits)
+        return error_set(e, ERR_FAILED, "language model: step failed");
+    for (int i = 0, at = 0; i < n; at += item[i]->n_next, i++)
+        take_rows(g, item[i], a->row + at);
+    if (read_scores(g, &p, e))
+        return true;
+    for (int i = 0; i < n; i++) /* their rows have moved on: it cannot be tried again */
+        item_fail(g, item[i], e);
+    return true;
+}
+
+/* What fails together is tried item by item. */
+static void advance_each(Generator *g, GenItem **item, int n, Advance *a)
+{
+    Error e = {0};
+    if (n == 0 || advance_items(g, item, n, a, &e))
+        return;
+    if (n == 1)
+        item_fail(g, item[0], &e);
+    for (int i = 0; n > 1 && i < n; i++)
+        advance_each(g, &item[i], 1, a);
+}
+
+static void advance_running(Generator *g, int n_items, int n_rows)
+{
+    Advance a = {.parent = mem_alloc((size_t)n_rows * 3 * sizeof *a.parent)};
+    GenItem **item = mem_alloc((size_t)n_items * sizeof(GenItem *));
+    int n = 0;
+    bool ok = a.parent && item;
+    for (GenItem *it = g->items; it; it = it->next_item) {
+        Error e = {0};
+        if (ok && it->running)
+            item[n++] = it;
+        else if (it->running && !error_memory(&e, "step", (size_t)n_rows * sizeof *a.parent))
+            item_fail(g, it, &e);
+    }
+    if (ok) {
+        a.ids = a.parent + n_rows;
+        a.row = a.ids + n_rows;
+        advance_each(g, item, n, &a);
+    }
+    mem_free(a.parent);
+    mem_free(item);
+}
+
+int generator_step(Generator *g)
+{
+    int items = 0, rows = 0, running = 0;
+    choose_all(g);
+    for (GenItem *it = g->items; it; it = it->next_item)
+        if (it->running) {
+            items++;
+            rows += it->n_next;
+        }
+    if (items)
+        advance_running(g, items, rows);
+    for (GenItem *it = g->items; it; it = it->next_item)
+        running += it->running;
+    return running;
 }

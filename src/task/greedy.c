@@ -4,117 +4,121 @@
 
 #include <math.h>
 #include <string.h>
-#include "base/mem.h"
 
-typedef struct Stream {
-    int item, sequence;
-    int row;     /* its logits in the last pass */
+typedef struct Draft {
+    int row;     /* its scores in the last pass */
     int node, n; /* what it has generated */
-    int room;
     double score;
     bool ended;
-} Stream;
+} Draft;
 
-/* The first of the highest scores; none when every id is forbidden. */
-static int best_of_row(const float *row, int vocab, Cand *best)
+static bool streams_begin(GenItem *it, Error *e)
 {
-    *best = (Cand){0, -INFINITY, -1};
-    for (int i = 0; i < vocab; i++)
-        if (row[i] > best->score)
-            *best = (Cand){0, row[i], i};
-    return best->index >= 0;
+    size_t n = (size_t)it->o.num_captions;
+    Draft *d = mem_calloc(n, sizeof *d);
+    it->state = d;
+    for (size_t i = 0; d && i < n; i++)
+        d[i].node = -1;
+    return d || error_memory(e, "sequences", n * sizeof *d);
 }
 
-static bool choose(Decoder *d, const Stream *s, Cand *choice)
+static void streams_end(GenItem *it)
 {
-    int vocab = d->lm->vocab;
-    memcpy(d->row, d->logits + (size_t)s->row * (size_t)vocab, (size_t)vocab * sizeof(float));
-    if (!process_row(d, s->item, s->node, s->n))
+    mem_free(it->state);
+    it->state = NULL;
+}
+
+static void streams_want(const GenItem *it, int r, TopKRow *w)
+{
+    w->logits = true;
+    w->k = it->o.sample ? 0 : 1;
+}
+
+/* The first one that is at row r; before the first step all are at row 0. */
+static void streams_past(const GenItem *it, int r, int *node, int *n)
+{
+    const Draft *d = it->state;
+    while (d->ended || d->row != r)
+        d++;
+    *node = d->node;
+    *n = d->n;
+}
+
+/* One id drawn from the whole row. */
+static bool draw_one(const GenItem *it, const Draft *d, int sequence, Scratch *s, TopEntry *choice,
+                     Error *e)
+{
+    const RowScores *from = &it->scores[d->row];
+    TopKRow w = {0};
+    Cand c;
+    s->ids.n = 0;
+    if (!scratch_cand(s, s->vocab, e) || !process_ids(it, s, d->node, d->n, &w, e))
         return false;
-    int n;
-    if (d->o->sample) {
-        n = warp_row(d, 1, d->cand);
-        n = draw(d->cand, n, 1, draw_stream(d, s->item, s->sequence, s->n), choice);
-    } else {
-        n = best_of_row(d->row, vocab, choice);
-    }
-    if (n == 0)
-        return error_set(d->e, ERR_FAILED, "item %d: step %d: every id is forbidden", s->item,
-                         s->n + 1);
+    memcpy(s->row, from->logits, (size_t)s->vocab * sizeof(float));
+    process_row(s->row, &w, s->ids.v);
+    int n = warp_row(&it->o, s->row, s->vocab, 1, s->cand);
+    if (draw(s->cand, n, 1, draw_stream(&it->o, sequence, d->n), &c))
+        *choice = (TopEntry){c.score, from->logprobs[c.index], c.index};
+    else
+        *choice = (TopEntry){.id = -1};
     return true;
 }
 
-/* Chooses, adds and reports the stream's next id. */
-static bool extend(Decoder *d, Stream *s)
+static bool choose_one(const GenItem *it, const Draft *d, int sequence, Scratch *s, TopEntry *c,
+                       Error *e)
 {
-    const float *x = d->logits + (size_t)s->row * (size_t)d->lm->vocab;
-    float max, log_sum;
-    Cand c;
-    if (!row_norm(d, x, s->item, s->n + 1, &max, &log_sum) || !choose(d, s, &c))
+    const RowScores *from = &it->scores[d->row];
+    *c = (TopEntry){.id = -1};
+    if (it->o.sample && !draw_one(it, d, sequence, s, c, e))
         return false;
-    int node = path_add(d, s->node, c.index);
+    if (!it->o.sample && from->found)
+        *c = from->top[0];
+    return c->id >= 0 ||
+           error_set(e, ERR_FAILED, "generation: step %d: every id is forbidden", d->n + 1);
+}
+
+/* Chooses, adds and reports the sequence's next id. */
+static bool extend(GenItem *it, int sequence, Scratch *s, Error *e)
+{
+    Draft *d = (Draft *)it->state + sequence;
+    TopEntry c;
+    if (!choose_one(it, d, sequence, s, &c, e))
+        return false;
+    int node = path_add(&it->paths, d->node, c.id, e);
     if (node < 0)
         return false;
-    s->node = node;
-    s->n++;
-    s->score += (double)(x[c.index] - max - log_sum);
-    s->ended = is_end(d->o, c.index) || s->n == s->room;
-    if (s->sequence == 0 && d->on_token && !d->on_token(d->user, s->item, c.index))
-        return error_set(d->e, ERR_STOPPED, "generation: stopped by the caller");
+    d->node = node;
+    d->n++;
+    d->score += (double)c.logprob;
+    d->ended = is_end(&it->o, c.id) || d->n == it->room;
+    if (sequence == 0 && it->on_token && !it->on_token(it->user, c.id))
+        return error_set(e, ERR_STOPPED, "generation: stopped by the caller");
     return true;
 }
 
-/* Gives rows to the streams that go on; returns how many there are. */
-static int next_rows(Decoder *d, Stream *stream, int n)
+static bool streams_choose(GenItem *it, Scratch *s, Error *e)
 {
-    int rows = 0;
-    for (int i = 0; i < n; i++) {
-        if (stream[i].ended)
+    Draft *d = it->state;
+    for (int i = 0; i < it->o.num_captions; i++)
+        if (!d[i].ended && !extend(it, i, s, e))
+            return false;
+    for (int i = 0; i < it->o.num_captions; i++) {
+        if (d[i].ended)
             continue;
-        d->parent[rows] = stream[i].row;
-        d->ids[rows] = d->paths.node[stream[i].node].id;
-        stream[i].row = rows++;
+        it->next[it->n_next] = (NextRow){d[i].row, it->paths.node[d[i].node].id};
+        d[i].row = it->n_next++;
     }
-    return rows;
+    return true;
 }
 
-static bool run_streams(Decoder *d, Stream *stream, int n)
+static bool streams_finish(GenItem *it, Error *e)
 {
-    for (;;) {
-        for (int i = 0; i < n; i++)
-            if (!stream[i].ended && !extend(d, &stream[i]))
-                return false;
-        int rows = next_rows(d, stream, n);
-        if (rows == 0)
-            return true;
-        if (!decoder_advance(d, rows))
-            return false;
-    }
-}
-
-static bool emit_streams(Decoder *d, const Stream *stream, int n, GenSequence *out)
-{
-    for (int i = 0; i < n; i++)
-        if (!emit(d, &out[i], stream[i].node, stream[i].n, stream[i].score))
+    const Draft *d = it->state;
+    for (int i = 0; i < it->o.num_captions; i++)
+        if (!emit(it, &it->out[i], d[i].node, d[i].n, d[i].score, e))
             return false;
     return true;
 }
 
-bool generate_streams(Decoder *d, GenSequence *out)
-{
-    int each = d->o->num_captions, n = d->items * each;
-    Stream *stream = mem_calloc((size_t)n, sizeof(*stream));
-    if (!stream)
-        return error_memory(d->e, "sequences", (size_t)n * sizeof(*stream));
-    for (int i = 0; i < n; i++)
-        stream[i] = (Stream){.item = i / each,
-                             .sequence = i % each,
-                             .row = i / each,
-                             .node = -1,
-                             .room = item_room(d, i / each)};
-    bool ok = run_streams(d, stream, n);
-    if (ok || d->e->code == ERR_STOPPED)
-        ok = emit_streams(d, stream, n, out) && ok;
-    mem_free(stream);
-    return ok;
-}
+const Search search_streams = {streams_begin,  streams_want,   streams_past,
+                               streams_choose, streams_finish, streams_end};

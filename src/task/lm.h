@@ -1,38 +1,47 @@
-/* task/lm.h: OPT behind a picture, as the generator sees it (task/generate.h's Lm): prefill of
- * several items at once, and steps for any number of live rows over shared cache slots. */
+/* task/lm.h: a language model behind a picture, as generator and engine see it. opt_lm.c is OPT; another
+ * language model is another file that fills an Lm.
+ *
+ * What it has read lies in live rows: a row is a sequence of token slots with a handle, an int that is
+ * its own until it is dropped. Rows share what they have in common, and the logits of one do not
+ * depend on which others there are. Used by one thread at a time. */
 #ifndef TASK_LM_H
 #define TASK_LM_H
 
 #include "models/blip2.h"
-#include "nn/kvcache.h"
-#include "task/generate.h"
 
-typedef struct LmItem {
-    const float *soft; /* [queries, D]: the picture */
-    const int *ids;    /* the prompt */
+/* A picture and the text behind it. */
+typedef struct LmPrompt {
+    const Tensor *image_embeds; /* [queries, D] */
+    const int *ids;
     int n;
-} LmItem;
+    int rows, steps; /* live rows at most, and ids fed to each at most: so much room is kept */
+} LmPrompt;
 
-typedef struct OptLm {
-    Lm lm; /* lm.self is this struct */
-    Ctx *c;
-    const Blip2 *m;
-    KvCache cache; /* kept from call to call: fresh memory is slow */
-    KvSeq *seq;    /* live rows */
-    int live, room;
-} OptLm;
+typedef struct Lm Lm;
+struct Lm {
+    int vocab;
+    Ctx *c; /* the passes'; the logits below lie in it until the next pass begins */
 
-void opt_lm_init(OptLm *l, Ctx *c, const Blip2 *m);
-void opt_lm_free(OptLm *l);
+    /* How many ids can be fed behind a prompt of n before the model's positions run out; below 0: the
+     * prompt itself does not fit. */
+    int (*room)(const Lm *, int n);
+    /* Prefill of n prompts in one pass: row[i] receives the handle of prompt i's one live row. Returns
+     * the next-token logits [n, vocab]. NULL: ERR_FAILED (does not fit the positions, an id out of
+     * range), ERR_MEMORY (also when the room asked for is not there); no row has changed then. */
+    Tensor *(*start)(Lm *, const LmPrompt *prompt, int n, int *row, Error *e);
+    /* Makes n new live rows: new row i continues row parent[i] with ids[i]. The parents stay as they
+     * are. Returns the next-token logits [n, vocab], row[i] receives the new handles. NULL as above. */
+    Tensor *(*advance)(Lm *, int n, const int *parent, const int *ids, int *row, Error *e);
+    void (*drop)(Lm *, const int *row, int n);
+    /* The room that `rows` and `steps` of a prompt reserved is given back; its rows are dropped. */
+    void (*release)(Lm *, const LmPrompt *prompt);
+    /* One prompt, teacher-forced: logits of every row, image rows included; activations go to c->tap.
+     * No row remains. NULL: as start. */
+    Tensor *(*read)(Lm *, const LmPrompt *prompt, Error *e);
+    void (*free)(Lm *);
+};
 
-/* Reads the prompts. rows: live rows that will be wanted at most; max_new: steps at most.
- * logits [items][vocab] receives the next-token logits. Afterwards l->lm is ready for generate().
- * Errors: ERR_FAILED (does not fit the model's positions, an id out of range), ERR_MEMORY. */
-bool opt_lm_start(OptLm *l, const LmItem *item, int items, int rows, int max_new, float *logits,
-                  Error *e);
-
-/* One item, teacher-forced: logits of every row, image rows included, as a tensor in the context's
- * arena; activations go to c->tap. NULL with e set on error. */
-Tensor *opt_lm_read(OptLm *l, const LmItem *item, Error *e);
+/* OPT. c and m stay the caller's. NULL: out of memory. */
+Lm *opt_lm_new(Ctx *c, const Blip2 *m, Error *e);
 
 #endif

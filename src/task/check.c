@@ -1,0 +1,108 @@
+/* task/check.c: whether generation settings make sense, and the lengths they ask for. */
+#include <limits.h>
+#include <math.h>
+
+#include "task/decode.h"
+
+static bool check_int(const char *name, int value, int min, int max, Error *e)
+{
+    if (value >= min && value <= max)
+        return true;
+    return error_set(e, ERR_USAGE, "generation: %s: expected %d to %d, got %d", name, min, max,
+                     value);
+}
+
+static bool check_real(const char *name, double value, bool ok, const char *expected, Error *e)
+{
+    if (ok)
+        return true;
+    return error_set(e, ERR_USAGE, "generation: %s: expected %s, got %g", name, expected, value);
+}
+
+static bool check_lengths(const GenOptions *o, Error *e)
+{
+    return check_int("max length", o->max_length, 0, INT_MAX, e) &&
+           check_int("max new tokens", o->max_new_tokens, 0, INT_MAX, e) &&
+           check_int("min length", o->min_length, 0, INT_MAX, e) &&
+           check_int("min new tokens", o->min_new_tokens, 0, INT_MAX, e) &&
+           check_int("no-repeat n-gram", o->no_repeat_ngram, 0, INT_MAX, e);
+}
+
+static bool check_factors(const GenOptions *o, Error *e)
+{
+    double r = o->repetition_penalty, t = o->temperature, p = o->top_p;
+    if (!check_real("repetition penalty", r, r > 0 && isfinite(r), "a number above 0", e) ||
+        !check_real("length penalty", o->length_penalty, isfinite(o->length_penalty), "a number",
+                    e))
+        return false;
+    if (!o->sample)
+        return true;
+    return check_real("temperature", t, (float)t > 0 && isfinite(t), "a number above 0", e) &&
+           check_real("top-p", p, p >= 0 && p <= 1, "0 to 1", e) &&
+           check_int("top-k", o->top_k, 0, INT_MAX, e);
+}
+
+/* The bounds keep every product of rows, beams and vocabulary an int, for as many items as any batch
+ * has. */
+static bool check_counts(const GenOptions *o, int vocab, Error *e)
+{
+    int each = (INT_MAX / vocab - 1) / (1 + MAX_EOS) / 8;
+    if (!check_int("beams", o->num_beams, 1, each, e) ||
+        !check_int("captions", o->num_captions, 1, each, e) ||
+        !check_int("end ids", o->n_eos, 0, MAX_EOS, e))
+        return false;
+    if (o->num_beams > 1 && o->num_captions > o->num_beams)
+        return error_set(e, ERR_USAGE,
+                         "generation: captions: expected at most the %d beams, got %d",
+                         o->num_beams, o->num_captions);
+    if (o->num_beams == 1 && o->num_captions > 1 && !o->sample)
+        return error_set(e, ERR_USAGE,
+                         "generation: captions: expected 1 without beams and sampling, got %d",
+                         o->num_captions);
+    return true;
+}
+
+bool generate_check(const GenOptions *o, int vocab, Error *e)
+{
+    return check_counts(o, vocab, e) && check_lengths(o, e) && check_factors(o, e);
+}
+
+/* --- lengths ------------------------------------------------------------------------------------- */
+
+/* Lengths count history and new ids together; HF's default of 20 counts new ids,
+ * 4.33's the whole sequence. */
+static long long length_limit(const GenOptions *o, long long history)
+{
+    if (o->max_new_tokens > 0)
+        return history + o->max_new_tokens;
+    if (o->max_length > 0)
+        return o->max_length;
+    return o->library == LIB_HF ? history + 20 : 20;
+}
+
+int generate_room(const GenOptions *o, int n_history, int feed)
+{
+    long long room = length_limit(o, n_history) - n_history;
+    if (room > feed + 1LL)
+        room = feed + 1LL;
+    long long most = INT_MAX - 1LL - n_history;
+    return (int)(room < most ? room : most);
+}
+
+int item_min_length(const GenItem *it)
+{
+    const GenOptions *o = &it->o;
+    long long fresh = o->min_new_tokens > 0 ? (long long)it->n_history + o->min_new_tokens : 0;
+    long long length = o->min_length;
+    if (o->library == LIB_HF ? fresh > 0 : fresh > length)
+        length = fresh;
+    return (int)(length < INT_MAX ? length : INT_MAX);
+}
+
+bool is_end(const GenOptions *o, int id)
+{
+    for (int i = 0; i < o->n_eos; i++)
+        if (o->eos[i] == id)
+            return true;
+    return false;
+}

@@ -1,0 +1,298 @@
+/* task/opt_lm.c: OPT behind a picture: prefill of several prompts at once, steps of any number of rows,
+ * over one cache of token slots. */
+#include <limits.h>
+
+#include "nn/kvcache.h"
+#include "task/lm.h"
+
+typedef struct OptLm {
+    Lm base;
+    const Blip2 *m;
+    KvCache cache;      /* kept from item to item: fresh memory is slow */
+    long long reserved; /* slots that live items may use */
+    KvSeq *seq;         /* [room] by handle */
+    int *free_rows;     /* handles that are free; the last one is taken next */
+    const KvSeq **pass; /* [room] scratch: the sequences of a pass */
+    int room, n_free;
+} OptLm;
+
+/* Copies the context's error out. Always returns NULL. */
+static Tensor *pass_error(const Ctx *c, Error *e)
+{
+    error_set(e, c->err.code, "%s", c->err.message);
+    return NULL;
+}
+
+/* --- rows ---------------------------------------------------------------------------------------- */
+
+static bool grow_rows(OptLm *l, int room, Error *e)
+{
+    size_t n = (size_t)room;
+    KvSeq *seq = mem_realloc(l->seq, n * sizeof *seq);
+    l->seq = seq ? seq : l->seq;
+    int *free_rows = mem_realloc(l->free_rows, n * sizeof *free_rows);
+    l->free_rows = free_rows ? free_rows : l->free_rows;
+    const KvSeq **pass = mem_realloc(l->pass, n * sizeof *pass);
+    l->pass = pass ? pass : l->pass;
+    if (!seq || !free_rows || !pass)
+        return error_memory(e, "sequences", n * sizeof *seq);
+    for (int i = room; i-- > l->room;) { /* the lowest is taken first */
+        l->seq[i] = (KvSeq){0};
+        l->free_rows[l->n_free++] = i;
+    }
+    l->room = room;
+    return true;
+}
+
+static bool take_rows(OptLm *l, int n, int *row, Error *e)
+{
+    if (n > l->n_free && !grow_rows(l, l->room + n + l->room / 2, e))
+        return false;
+    for (int i = 0; i < n; i++)
+        row[i] = l->free_rows[--l->n_free];
+    return true;
+}
+
+static void drop(Lm *lm, const int *row, int n)
+{
+    OptLm *l = (OptLm *)lm;
+    for (int i = n; i-- > 0;) {
+        kv_drop(&l->cache, &l->seq[row[i]]);
+        l->free_rows[l->n_free++] = row[i];
+    }
+}
+
+/* --- one pass through the network ---------------------------------------------------------------- */
+
+/* Place of every row of the pass in its sequence. */
+static int *row_positions(OptLm *l, int n, const int *fresh, int total)
+{
+    Ctx *c = l->base.c;
+    int *at = arena_alloc(&c->mem, sizeof *at * (size_t)total);
+    if (!at) {
+        error_memory(&c->err, "positions", sizeof *at * (size_t)total);
+        return NULL;
+    }
+    for (int i = 0, r = 0; i < n; i++)
+        for (int j = l->pass[i]->n - (fresh ? fresh[i] : 1); j < l->pass[i]->n; j++)
+            at[r++] = j;
+    return at;
+}
+
+/* The states of the last fresh[i] slots (NULL: 1 each) of n rows. */
+static Tensor *run_rows(OptLm *l, Tensor *x, const int *row, int n, const int *fresh)
+{
+    Ctx *c = l->base.c;
+    int total;
+    for (int i = 0; i < n; i++)
+        l->pass[i] = &l->seq[row[i]];
+    const int *at = x ? row_positions(l, n, fresh, x->rows) : NULL;
+    const CacheRows *cache = at ? kv_rows(c, &l->cache, l->pass, n, fresh, &total) : NULL;
+    return cache ? opt_forward(c, &l->m->opt, x, at, cache, 1) : NULL;
+}
+
+static Tensor *logits_of(OptLm *l, Tensor *states)
+{
+    return opt_logits(l->base.c, &l->m->opt, states);
+}
+
+/* --- prompts ------------------------------------------------------------------------------------- */
+
+static int queries_of(const OptLm *l)
+{
+    return l->m->config.qformer.queries;
+}
+
+static int room(const Lm *lm, int n)
+{
+    const OptLm *l = (const OptLm *)lm;
+    return l->m->config.opt.positions - queries_of(l) - n;
+}
+
+static bool check_room(const Lm *lm, const LmPrompt *prompt, int n, Error *e)
+{
+    for (int i = 0; i < n; i++)
+        if (room(lm, prompt[i].n) < 0)
+            return error_set(e, ERR_FAILED,
+                             "prompt: expected at most %d tokens beside the image, got %d",
+                             room(lm, 0), prompt[i].n);
+    return true;
+}
+
+static long long slots_of(const OptLm *l, const LmPrompt *p)
+{
+    return queries_of(l) + (long long)p->n + (long long)p->rows * p->steps;
+}
+
+static bool reserve(OptLm *l, const LmPrompt *prompt, int n, Error *e)
+{
+    long long wanted = l->reserved;
+    for (int i = 0; i < n; i++)
+        wanted += slots_of(l, &prompt[i]);
+    if (!kv_reserve(&l->cache, wanted, e))
+        return false;
+    l->reserved = wanted;
+    return true;
+}
+
+static void release(Lm *lm, const LmPrompt *prompt)
+{
+    OptLm *l = (OptLm *)lm;
+    l->reserved -= slots_of(l, prompt);
+}
+
+/* [picture, words] of each prompt, one after another. */
+static Tensor *embed_prompts(OptLm *l, const LmPrompt *prompt, int n, int words)
+{
+    Ctx *c = l->base.c;
+    int q = queries_of(l), total = n * q + words, w = 0, r = 0;
+    int *ids = arena_alloc(&c->mem, sizeof *ids * (size_t)(words + 1));
+    int *from = arena_alloc(&c->mem, sizeof *from * (size_t)total);
+    Tensor **pictures = arena_alloc(&c->mem, sizeof *pictures * (size_t)n);
+    if (!ids || !from || !pictures)
+        return ctx_fail(c, ERR_MEMORY, "prompt: out of memory");
+    for (int i = 0; i < n; i++) {
+        pictures[i] = (Tensor *)(uintptr_t)prompt[i].image_embeds; /* read only */
+        for (int j = 0; j < q; j++)
+            from[r++] = i * q + j;
+        for (int j = 0; j < prompt[i].n; j++) {
+            from[r++] = n * q + w;
+            ids[w++] = prompt[i].ids[j];
+        }
+    }
+    Tensor *text = embed(c, &l->m->opt.tokens, ids, words);
+    return gather_rows(c, concat(c, pictures, n), text, from, total);
+}
+
+/* The state of each prompt's last row: what comes next follows from it. */
+static Tensor *last_states(OptLm *l, Tensor *x, const int *fresh, int n)
+{
+    int *last = arena_alloc(&l->base.c->mem, sizeof *last * (size_t)n);
+    if (!last)
+        return ctx_fail(l->base.c, ERR_MEMORY, "prompt: out of memory");
+    for (int i = 0, end = 0; i < n; i++) {
+        end += fresh[i];
+        last[i] = end - 1;
+    }
+    return gather_rows(l->base.c, x, NULL, last, n);
+}
+
+/* Slots for the prompts, then the states of all their rows; fresh[i] receives how many are prompt i's. */
+static Tensor *read_rows(OptLm *l, const LmPrompt *prompt, int n, const int *row, int **fresh,
+                         Error *e)
+{
+    Ctx *c = l->base.c;
+    int words = 0;
+    ctx_begin(c, ROLE_ENCODE);
+    *fresh = arena_alloc(&c->mem, sizeof **fresh * (size_t)n);
+    bool ok = *fresh || error_memory(e, "prompt", sizeof **fresh * (size_t)n);
+    for (int i = 0; ok && i < n; i++) {
+        words += prompt[i].n;
+        (*fresh)[i] = queries_of(l) + prompt[i].n;
+        ok = kv_append(&l->cache, &l->seq[row[i]], (*fresh)[i], e);
+    }
+    return ok ? run_rows(l, embed_prompts(l, prompt, n, words), row, n, *fresh) : NULL;
+}
+
+static Tensor *start(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e)
+{
+    OptLm *l = (OptLm *)lm;
+    int *fresh;
+    if (!check_room(lm, prompt, n, e) || !reserve(l, prompt, n, e))
+        return NULL;
+    bool rows_taken = take_rows(l, n, row, e);
+    Tensor *x = rows_taken ? read_rows(l, prompt, n, row, &fresh, e) : NULL;
+    Tensor *logits = x ? logits_of(l, last_states(l, x, fresh, n)) : NULL;
+    if (logits)
+        return logits;
+    for (int i = 0; i < n; i++)
+        release(lm, &prompt[i]);
+    if (!rows_taken)
+        return NULL;
+    drop(lm, row, n);
+    return pass_error(lm->c, e);
+}
+
+static Tensor *read_prompt(Lm *lm, const LmPrompt *prompt, Error *e)
+{
+    OptLm *l = (OptLm *)lm;
+    LmPrompt one = *prompt;
+    int row, *fresh;
+    one.rows = one.steps = 0;
+    if (!check_room(lm, &one, 1, e) || !reserve(l, &one, 1, e))
+        return NULL;
+    bool rows_taken = take_rows(l, 1, &row, e);
+    Tensor *x = rows_taken ? read_rows(l, &one, 1, &row, &fresh, e) : NULL;
+    Tensor *logits = tap(lm->c, logits_of(l, x), "logits");
+    release(lm, &one);
+    if (!rows_taken)
+        return NULL;
+    drop(lm, &row, 1);
+    return logits ? logits : pass_error(lm->c, e);
+}
+
+/* --- steps --------------------------------------------------------------------------------------- */
+
+/* Row i becomes a copy of its parent with one slot more. */
+static bool fork_rows(OptLm *l, int n, const int *parent, const int *row, Error *e)
+{
+    for (int i = 0; i < n; i++)
+        if (!kv_fork(&l->cache, &l->seq[parent[i]], &l->seq[row[i]], e) ||
+            !kv_append(&l->cache, &l->seq[row[i]], 1, e))
+            return false;
+    return true;
+}
+
+static Tensor *advance(Lm *lm, int n, const int *parent, const int *ids, int *row, Error *e)
+{
+    OptLm *l = (OptLm *)lm;
+    Ctx *c = lm->c;
+    if (!take_rows(l, n, row, e))
+        return NULL;
+    ctx_begin(c, ROLE_DECODE);
+    Tensor *x = fork_rows(l, n, parent, row, e)
+                    ? run_rows(l, embed(c, &l->m->opt.tokens, ids, n), row, n, NULL)
+                    : NULL;
+    Tensor *logits = logits_of(l, x);
+    if (logits)
+        return logits;
+    drop(lm, row, n);
+    return pass_error(c, e);
+}
+
+/* --- begin and end ------------------------------------------------------------------------------- */
+
+static void opt_lm_free(Lm *lm)
+{
+    OptLm *l = (OptLm *)lm;
+    for (int i = 0; i < l->room; i++) {
+        kv_drop(&l->cache, &l->seq[i]);
+        kv_seq_free(&l->seq[i]);
+    }
+    kv_free(&l->cache);
+    mem_free(l->seq);
+    mem_free(l->free_rows);
+    mem_free(l->pass);
+    mem_free(l);
+}
+
+Lm *opt_lm_new(Ctx *c, const Blip2 *m, Error *e)
+{
+    OptLm *l = mem_calloc(1, sizeof *l);
+    if (!l) {
+        error_memory(e, "language model", sizeof *l);
+        return NULL;
+    }
+    l->base = (Lm){.vocab = m->config.opt.vocab,
+                   .c = c,
+                   .room = room,
+                   .start = start,
+                   .advance = advance,
+                   .drop = drop,
+                   .release = release,
+                   .read = read_prompt,
+                   .free = opt_lm_free};
+    l->m = m;
+    kv_init(&l->cache, c->on, m->config.opt.layers, m->config.opt.width);
+    return &l->base;
+}
