@@ -10,6 +10,7 @@
 #define CPU_KERNELS_H
 
 #include "tensor/backend.h"
+#include "tensor/host.h"
 
 #define ISA_CAT2(a, b) a##_##b
 #define ISA_CAT(a, b)  ISA_CAT2(a, b)
@@ -27,7 +28,7 @@ DECLARE_ISA(avx512)
 DECLARE_ISA(avx512bf16)
 DECLARE_ISA(neon)
 
-/* Which of several possible kernels `linear` uses for a 16-bit weight (chosen by cpu_probe). */
+/* Which of two possible kernels `linear` uses for a bf16 weight (chosen by cpu_probe). */
 typedef enum Kernel16 { K16_WIDENED, K16_NATIVE } Kernel16;
 
 enum { SCRATCH_PACK_X, SCRATCH_LINEAR, SCRATCH_ATTENTION, SCRATCH_BACK, SCRATCH_COUNT };
@@ -35,7 +36,7 @@ enum { SCRATCH_PACK_X, SCRATCH_LINEAR, SCRATCH_ATTENTION, SCRATCH_BACK, SCRATCH_
 typedef struct CpuStream {
     Stream base;
     Backend table; /* base.k points here */
-    Kernel16 bf16, f16;
+    Kernel16 bf16;
     void *scratch[SCRATCH_COUNT];
     size_t scratch_size[SCRATCH_COUNT];
 } CpuStream;
