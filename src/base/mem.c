@@ -126,13 +126,27 @@ struct ArenaChunk {
 
 enum { CHUNK_MIN = 1 << 18 };
 
-static ArenaChunk *chunk_new(size_t n)
+static void *chunk_memory(const Arena *a, size_t n)
+{
+    return a->source.alloc ? a->source.alloc(a->source.self, n) : mem_alloc(n);
+}
+
+static void chunk_free(const Arena *a, ArenaChunk *k)
+{
+    if (a->source.alloc)
+        a->source.free(a->source.self, k->data);
+    else
+        mem_free(k->data);
+    mem_free(k);
+}
+
+static ArenaChunk *chunk_new(const Arena *a, size_t n)
 {
     size_t size = n > CHUNK_MIN ? n : CHUNK_MIN;
     ArenaChunk *k = mem_alloc(sizeof *k);
     if (!k)
         return NULL;
-    *k = (ArenaChunk){.size = size, .data = mem_alloc(size)};
+    *k = (ArenaChunk){.size = size, .data = chunk_memory(a, size)};
     if (k->data)
         return k;
     mem_free(k);
@@ -153,9 +167,9 @@ static ArenaChunk *chunk_with_room(Arena *a, size_t n)
             return k;
         }
     size_t grow = a->used / 2; /* few chunks however large the whole becomes */
-    k = chunk_new(n > grow ? n : grow);
+    k = chunk_new(a, n > grow ? n : grow);
     if (!k && grow > n)
-        k = chunk_new(n);
+        k = chunk_new(a, n);
     if (!k)
         return NULL;
     *(last ? &last->next : &a->first) = k;
@@ -225,8 +239,7 @@ void arena_free(Arena *a)
 {
     for (ArenaChunk *k = a->first, *next; k; k = next) {
         next = k->next;
-        mem_free(k->data);
-        mem_free(k);
+        chunk_free(a, k);
     }
-    *a = (Arena){0};
+    *a = (Arena){.source = a->source};
 }

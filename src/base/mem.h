@@ -26,13 +26,22 @@ void mem_fail_at(long n);
 bool mem_fail_hit(void);
 
 /* --- Arena: many allocations, freed together or back to a mark ---------------------------------
- * Grows in chunks that never move, and keeps them: fresh memory is slow. Not thread-safe: one
- * arena belongs to one context. */
+ * Grows in chunks that never move, and keeps them: fresh memory is slow. The same allocations after
+ * the same release give the same addresses. Not thread-safe: one arena belongs to one context. */
 typedef struct ArenaChunk ArenaChunk;
+
+/* Where chunks come from; {0}: mem_alloc and mem_free. The arena only hands their addresses out, so
+ * they may be of memory that the host cannot read. */
+typedef struct ArenaSource {
+    void *(*alloc)(void *self, size_t n); /* 64-byte aligned; NULL: out of memory */
+    void (*free)(void *self, void *p);
+    void *self;
+} ArenaSource;
 
 typedef struct Arena {
     ArenaChunk *first, *now; /* chunks in order of use */
     size_t used, peak;       /* bytes in use over all chunks, and the largest that has been */
+    ArenaSource source;      /* set before the first allocation */
 } Arena;
 
 typedef struct ArenaMark {
@@ -40,12 +49,13 @@ typedef struct ArenaMark {
     size_t chunk_used, used;
 } ArenaMark;
 
-void *arena_alloc(Arena *a, size_t n);  /* 64-byte aligned, not zeroed; NULL: out of memory */
+void *arena_alloc(Arena *a, size_t n); /* 64-byte aligned, not zeroed; NULL: out of memory */
+/* These three write to the memory: for arenas over memory of the host. */
 void *arena_calloc(Arena *a, size_t n); /* zeroed */
 char *arena_strdup(Arena *a, const char *s);
 char *arena_printf(Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 ArenaMark arena_mark(const Arena *a);
 void arena_release(Arena *a, ArenaMark m); /* everything allocated since the mark is gone */
-void arena_free(Arena *a);                 /* gives all chunks back; the arena is empty again */
+void arena_free(Arena *a);                 /* gives all chunks back; the source stays */
 
 #endif

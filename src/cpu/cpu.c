@@ -1,4 +1,4 @@
-/* cpu/cpu.c: opening the CPU as a device. */
+/* cpu/cpu.c: the CPU as a device, and its streams. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,28 @@ void *cpu_scratch(Stream *on, int which, size_t bytes)
     return c->scratch[which];
 }
 
-static void cpu_close(Stream *on)
+/* Device memory is the host's, and work is done when a kernel returns. */
+static bool cpu_copy(Stream *on, void *to, const void *from, size_t bytes)
+{
+    (void)on;
+    memcpy(to, from, bytes);
+    return true;
+}
+
+static bool cpu_sync(Stream *on, Error *e)
+{
+    (void)on;
+    (void)e;
+    return true;
+}
+
+static void cpu_zero(Stream *on, void *p, size_t bytes)
+{
+    (void)on;
+    memset(p, 0, bytes);
+}
+
+static void stream_close(Stream *on)
 {
     CpuStream *c = (CpuStream *)on;
     for (int i = 0; i < SCRATCH_COUNT; i++)
@@ -55,51 +76,104 @@ static const Isa *choose_isa(const char *asked, Error *e)
 }
 
 /* In PREC_F32 there is nothing to choose: 16-bit weights are widened. */
-static bool choose_kernels(CpuStream *c, Error *e)
+static Kernel16 choose_bf16(const Stream *on)
 {
-    c->bf16 = c->f16 = K16_WIDENED;
-    if (c->base.precision != PREC_FAST || strcmp(c->base.isa, "avx512bf16") != 0)
-        return true;
     CpuProbe probe;
-    if (!cpu_probe(&probe, c->base.threads, e))
-        return false;
-    if (!strcmp(probe.bf16_kernel, "bf16"))
-        c->bf16 = K16_NATIVE;
-    return true;
+    if (on->precision != PREC_FAST || strcmp(on->isa, "avx512bf16") != 0)
+        return K16_WIDENED;
+    cpu_probe(&probe, on->threads);
+    return strcmp(probe.bf16_kernel, "bf16") == 0 ? K16_NATIVE : K16_WIDENED;
 }
 
-Stream *cpu_open(const CpuOptions *o, Error *e)
+static void fill_table(Backend *b, const Isa *isa)
+{
+    *b = (Backend){.name = "cpu",
+                   .upload = cpu_copy,
+                   .download = cpu_copy,
+                   .sync = cpu_sync,
+                   .zero = cpu_zero};
+    for (size_t i = 0; i < sizeof isa->install / sizeof *isa->install; i++)
+        isa->install[i](b);
+}
+
+static Stream *cpu_stream(Device *dev, const StreamOptions *o, Error *e)
 {
     const Isa *isa = choose_isa(o->isa, e);
     if (!isa)
         return NULL;
     CpuStream *c = mem_calloc(1, sizeof *c);
     if (!c) {
-        error_memory(e, "cpu: device", sizeof *c);
+        error_memory(e, "cpu: stream", sizeof *c);
         return NULL;
     }
-    c->table.name = "cpu";
-    for (size_t i = 0; i < sizeof isa->install / sizeof *isa->install; i++)
-        isa->install[i](&c->table);
-    c->base.k = &c->table;
-    c->base.precision = o->precision;
-    c->base.threads = o->threads > 0 ? o->threads : cpus_usable();
-    c->base.close = cpu_close;
+    fill_table(&c->table, isa);
+    c->base = (Stream){.k = &c->table,
+                       .dev = dev,
+                       .precision = o->precision,
+                       .threads = o->threads > 0 ? o->threads : cpus_usable(),
+                       .close = stream_close};
     snprintf(c->base.isa, sizeof c->base.isa, "%s", isa->name);
-    if (!choose_kernels(c, e)) {
-        cpu_close(&c->base);
+    c->bf16 = choose_bf16(&c->base);
+    return &c->base;
+}
+
+/* --- the device -------------------------------------------------------------------------------- */
+
+static void *cpu_alloc(Device *dev, size_t bytes)
+{
+    (void)dev;
+    return mem_alloc(bytes);
+}
+
+static void cpu_free(Device *dev, void *p)
+{
+    (void)dev;
+    mem_free(p);
+}
+
+static const void *cpu_place(Device *dev, const void *host, size_t bytes)
+{
+    (void)dev;
+    (void)bytes;
+    return host;
+}
+
+/* Where the system does not say, only alloc can tell. */
+static size_t cpu_available(Device *dev)
+{
+    (void)dev;
+    size_t n = mem_available();
+    return n ? n : SIZE_MAX;
+}
+
+static void device_close(Device *dev)
+{
+    mem_free(dev);
+}
+
+Device *cpu_device(Error *e)
+{
+    Device *dev = mem_alloc(sizeof *dev);
+    if (!dev) {
+        error_memory(e, "cpu: device", sizeof *dev);
         return NULL;
     }
-    return &c->base;
+    *dev = (Device){.name = "cpu",
+                    .alloc = cpu_alloc,
+                    .free = cpu_free,
+                    .place = cpu_place,
+                    .available = cpu_available,
+                    .stream = cpu_stream,
+                    .close = device_close};
+    return dev;
 }
 
 const char *cpu_kernel_name(const Stream *on, DType weight)
 {
     const CpuStream *c = (const CpuStream *)on;
-    bool fast = on->precision == PREC_FAST;
     switch (weight) {
-    case BF16: return fast && c->bf16 == K16_NATIVE ? "bf16" : "widened";
-    case F16: return fast && c->f16 == K16_NATIVE ? "fp16" : "widened";
+    case BF16: return c->bf16 == K16_NATIVE ? "bf16" : "widened";
+    case F16:
     case I8: return "widened";
     default: return "f32";
     }

@@ -4,34 +4,30 @@
 
 #include "tensor/backend.h"
 
-typedef struct CpuOptions {
-    int threads; /* 0: as many as this process may use (cpus_usable) */
-    const char *
-        isa; /* NULL: $BLIP2_ISA, else the best that cpuid allows. portable, avx2, avx512, avx512bf16, neon */
-    Precision precision; /* PREC_FAST may choose by measurement, see cpu_probe */
-} CpuOptions;
-
-/* Opens the CPU. Errors: ERR_USAGE (unknown ISA, or one this CPU lacks, with the list of those it
- * has), ERR_MEMORY. Free with dev->close(dev). */
-Stream *cpu_open(const CpuOptions *o, Error *e);
+/* Opens the CPU: memory is the host's (base/mem.h), weights are read where they lie. Error: ERR_MEMORY.
+ * Free with dev->close(dev).
+ *
+ * Its streams take StreamOptions.isa: portable, avx2, avx512, avx512bf16, neon; PREC_FAST may choose
+ * by measurement, see cpu_probe. Errors: ERR_USAGE (unknown ISA, or one this CPU lacks, with the list
+ * of those it has), ERR_MEMORY. */
+Device *cpu_device(Error *e);
 
 /* NULL-terminated list of the kernel sets that are built in and that this CPU can run, best last. */
 const char *const *cpu_isas(void);
 
-/* What the measurement at start chose and saw; for doctor and bench. Stored per CPU model in
+/* What the measurement at start chose and saw; for doctor and bench. It cannot fail: stored per CPU model in
  * $XDG_CACHE_HOME/blip2/cpu-MODEL.json (or ~/.cache), measured afresh when absent (a few ms). */
 typedef struct CpuProbe {
     char cpu[128];        /* model name from cpuid */
     char isa[32];         /* best kernel set */
     char bf16_kernel[16]; /* "bf16" (vdpbf16ps) or "widened" (f32 FMA on widened weights) */
-    char f16_kernel[16];  /* "fp16" or "widened" */
     double gops_f32, gops_bf16, gops_fp16, gops_int8; /* peak of the instruction, 0: not there */
     bool from_cache;
 } CpuProbe;
-bool cpu_probe(CpuProbe *p, int threads, Error *e);
+void cpu_probe(CpuProbe *p, int threads); /* threads 0: as many as this process may use */
 
-/* Name of the kernel `linear` uses on this device for a weight type: "f32", "widened", "bf16",
- * "fp16", "int8". */
+/* Name of the kernel that `linear` uses on a stream of the CPU for a weight type: "f32", "widened",
+ * "bf16". */
 const char *cpu_kernel_name(const Stream *on, DType weight);
 
 /* Measured read bandwidth in GB/s: of a mapped file on small pages, and of huge pages. */

@@ -233,9 +233,9 @@ static void attend_slots(const SlotAttentionArgs *a, int r, int head, float *sco
     for (int i = 0; i < hd; i++)
         query[i] = q[i] * a->scale;
     SlotJob j = {.q = query,
-                 .k = a->k + head * hd,
-                 .v = a->v + head * hd,
-                 .slots = a->slots[r],
+                 .k = (const float *)a->k.data + head * hd,
+                 .v = (const float *)a->v.data + head * hd,
+                 .slots = a->slots + a->first[r],
                  .ld = (size_t)a->q->cols,
                  .n = n,
                  .hd = hd};

@@ -3,6 +3,7 @@
  * Work is split over elements of the result, and the sums that lead to one have a fixed order, so
  * the gradients have the same bits for any number of threads. */
 #include "cpu/activation.h"
+#include "cpu/cubic.h"
 #include "cpu/kernels.h"
 #include "cpu/rows.h"
 #include "cpu/softmax.h"
@@ -446,6 +447,50 @@ static void embed_back(Stream *on, const Tensor *y, const Param *table, const in
         FOR_COLUMNS(on, y, from, n, add_ids(y, table, ids, from, n))
 }
 
+static void add_scaled(float *to, const float *from, int n, float factor)
+{
+    vf f = vf_set1(factor);
+    for (int i = 0; i < n; i += VL)
+        store_at(to, vf_fma(load_at(from, n, i), f, load_at(to, n, i)), n, i);
+}
+
+/* Columns of what rows were gathered from, the rows of y in their order. */
+static void add_gathered(const Tensor *y, const Tensor *a, const Tensor *b, const int *from,
+                         int col, int n)
+{
+    for (int r = 0; r < y->rows; r++) {
+        bool first = from[r] < a->rows;
+        int row = first ? from[r] : from[r] - a->rows;
+        const Tensor *x = first ? a : b; /* these two may be the same */
+        if (x->grad)
+            add_scaled(row_grad(x, row) + col, row_grad(y, r) + col, n, 1);
+    }
+}
+
+static void gather_rows_back(Stream *on, const Tensor *y, const Tensor *a, const Tensor *b,
+                             const int *from)
+{
+    if (a->grad || (b && b->grad))
+        FOR_COLUMNS(on, y, col, n, add_gathered(y, a, b, from, col, n))
+}
+
+/* Columns of the table's gradient: neighbouring positions share rows, so a job takes all of them. */
+static void add_resized(const Tensor *y, const Tensor *x, int grid, int gh, int gw, int col, int n)
+{
+    add_scaled(row_grad(x, 0) + col, row_grad(y, 0) + col, n, 1);
+    for (int i = 0; i < gh * gw; i++) {
+        GridTaps t = grid_taps(i, grid, gh, gw);
+        for (int j = 0; j < 16; j++)
+            add_scaled(row_grad(x, t.row[j]) + col, row_grad(y, 1 + i) + col, n, t.weight[j]);
+    }
+}
+
+static void resize_grid_back(Stream *on, const Tensor *y, const Tensor *x, int grid, int gh, int gw)
+{
+    if (x->grad)
+        FOR_COLUMNS(on, y, col, n, add_resized(y, x, grid, gh, gw, col, n))
+}
+
 /* The derivative of act at x. */
 VEC_INLINE vf act_slope(vf x, Act act)
 {
@@ -494,13 +539,6 @@ static void activate_back(Stream *on, const Tensor *y, const Tensor *x, Act act)
                  act_row_back(row_grad(x, r), row_grad(y, r), row_f32(x, r), x->cols, act))
 }
 
-static void add_scaled(float *to, const float *from, int n, float factor)
-{
-    vf f = vf_set1(factor);
-    for (int i = 0; i < n; i += VL)
-        store_at(to, vf_fma(load_at(from, n, i), f, load_at(to, n, i)), n, i);
-}
-
 static void accumulate(Stream *on, float *to, int ldto, const float *from, int ldfrom, int rows,
                        int cols, float factor)
 {
@@ -510,15 +548,15 @@ static void accumulate(Stream *on, float *to, int ldto, const float *from, int l
         add_scaled(to + (size_t)r * (size_t)ldto, from + (size_t)r * (size_t)ldfrom, cols, factor))
 }
 
-static void softmax_loss_back(Stream *on, const Tensor *logits, const Tensor *probs,
-                              const int *targets, float loss_grad)
+static void softmax_loss_back(Stream *on, const Tensor *loss, const Tensor *logits,
+                              const Tensor *probs, const int *targets)
 {
     int valid = 0;
     for (int r = 0; r < logits->rows; r++)
         valid += targets[r] >= 0;
     if (valid == 0 || !logits->grad)
         return;
-    float factor = loss_grad / (float)valid;
+    float factor = *loss->grad / (float)valid;
     FOR_ROWS(on, logits, r, {
         if (targets[r] >= 0) {
             add_scaled(row_grad(logits, r), row_f32(probs, r), logits->cols, factor);
@@ -534,6 +572,8 @@ void ISA_SYM(install_back)(Backend *b)
     b->attention_back = attention_back;
     b->embed_back = embed_back;
     b->activate_back = activate_back;
+    b->gather_rows_back = gather_rows_back;
+    b->resize_grid_back = resize_grid_back;
     b->accumulate = accumulate;
     b->softmax_loss_back = softmax_loss_back;
 }

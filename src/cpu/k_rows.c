@@ -2,6 +2,7 @@
  *
  * A row is computed by one thread from start to end, so its bits depend on nothing else. */
 #include "cpu/activation.h"
+#include "cpu/cubic.h"
 #include "cpu/kernels.h"
 #include "cpu/rows.h"
 
@@ -56,6 +57,33 @@ static void copy(Stream *on, Tensor *y, const Tensor *x)
     FOR_ROWS(on, x, r, memmove(row_f32(y, r), row_f32(x, r), bytes))
 }
 
+static void gather_rows(Stream *on, Tensor *y, const Tensor *a, const Tensor *b, const int *from)
+{
+    size_t bytes = (size_t)y->cols * sizeof(float);
+    FOR_ROWS(on, y, r,
+             const float *row =
+                 from[r] < a->rows ? row_f32(a, from[r]) : row_f32(b, from[r] - a->rows);
+             memcpy(row_f32(y, r), row, bytes))
+}
+
+/* y = the weighted sum of the taps' rows, in their order. */
+static void resize_row(float *y, const Tensor *x, const GridTaps *t)
+{
+    for (int i = 0; i < x->cols; i += VL) {
+        vf sum = vf_zero();
+        for (int j = 0; j < 16; j++)
+            sum = vf_fma(load_at(row_f32(x, t->row[j]), x->cols, i), vf_set1(t->weight[j]), sum);
+        store_at(y, sum, x->cols, i);
+    }
+}
+
+static void resize_grid(Stream *on, Tensor *y, const Tensor *x, int grid, int gh, int gw)
+{
+    memcpy(row_f32(y, 0), row_f32(x, 0), (size_t)x->cols * sizeof(float));
+    FOR_TEAM(team_of(on, y), i, gh * gw, 1, GridTaps t = grid_taps(i, grid, gh, gw);
+             resize_row(row_f32(y, 1 + i), x, &t))
+}
+
 /* One patch: 3 planes of height x width, p x p of each. */
 static void unfold_patch(float *to, const float *px, int height, int width, int p)
 {
@@ -65,21 +93,20 @@ static void unfold_patch(float *to, const float *px, int height, int width, int 
                    (size_t)p * sizeof(float));
 }
 
-static void unfold(Stream *on, Tensor *y, const float *px, int batch, int height, int width,
-                   int patch)
+static void unfold(Stream *on, Tensor *y, const Tensor *px, int height, int width, int patch)
 {
     int gw = width / patch, each = height / patch * gw;
-    size_t picture = 3 * (size_t)height * (size_t)width;
     FOR_ROWS(on, y, r,
-             const float *at = px + (size_t)(r / each) * picture +
+             const float *at = row_f32(px, r / each) +
                                (size_t)(r % each / gw * patch) * (size_t)width + r % gw * patch;
              unfold_patch(row_f32(y, r), at, height, width, patch))
 }
 
-static void store_slots(Stream *on, float *dst, const Tensor *x, const int *slots)
+static void store_slots(Stream *on, SlotBlock dst, const Tensor *x, const int *slots)
 {
     size_t n = (size_t)x->cols;
-    FOR_ROWS(on, x, r, memcpy(dst + (size_t)slots[r] * n, row_f32(x, r), n * sizeof(float)))
+    float *to = dst.data;
+    FOR_ROWS(on, x, r, memcpy(to + (size_t)slots[r] * n, row_f32(x, r), n * sizeof(float)))
 }
 
 /* --- loss -------------------------------------------------------------------------------------- */
@@ -125,23 +152,24 @@ static double row_loss(float *p, const float *x, int n, int target)
 
 /* torch.nn.functional.cross_entropy(ignore_index < 0): NaN when no row has a target. The rows'
  * losses are added in their order. */
-static float softmax_loss(Stream *on, Tensor *probs, const Tensor *logits, const int *targets)
+static void softmax_loss(Stream *on, Tensor *loss, Tensor *probs, const Tensor *logits,
+                         const int *targets)
 {
     enum { BATCH = 256 };
-    double loss[BATCH], sum = 0;
+    double each[BATCH], sum = 0;
     long valid = 0;
     for (int from = 0; from < logits->rows; from += BATCH) {
         int n = logits->rows - from < BATCH ? logits->rows - from : BATCH;
         Tensor part = {.rows = n, .cols = logits->cols};
         FOR_ROWS(on, &part, r,
-                 loss[r] = row_loss(row_f32(probs, from + r), row_f32(logits, from + r),
+                 each[r] = row_loss(row_f32(probs, from + r), row_f32(logits, from + r),
                                     logits->cols, targets[from + r]))
         for (int r = 0; r < n; r++) {
-            sum += loss[r];
+            sum += each[r];
             valid += targets[from + r] >= 0;
         }
     }
-    return (float)(sum / (double)valid);
+    *f32(loss) = (float)(sum / (double)valid);
 }
 
 void ISA_SYM(install_rows)(Backend *b)
@@ -151,6 +179,8 @@ void ISA_SYM(install_rows)(Backend *b)
     b->activate = activate;
     b->add = add;
     b->copy = copy;
+    b->gather_rows = gather_rows;
+    b->resize_grid = resize_grid;
     b->unfold = unfold;
     b->store_slots = store_slots;
     b->softmax_loss = softmax_loss;

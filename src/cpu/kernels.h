@@ -10,6 +10,7 @@
 #define CPU_KERNELS_H
 
 #include "tensor/backend.h"
+#include "tensor/host.h"
 
 #define ISA_CAT2(a, b) a##_##b
 #define ISA_CAT(a, b)  ISA_CAT2(a, b)
@@ -28,7 +29,7 @@ DECLARE_ISA(avx512)
 DECLARE_ISA(avx512bf16)
 DECLARE_ISA(neon)
 
-/* Which of several possible kernels `linear` uses for a 16-bit weight (chosen by cpu_probe). */
+/* Which of two possible kernels `linear` uses for a bf16 weight (chosen by cpu_probe). */
 typedef enum Kernel16 { K16_WIDENED, K16_NATIVE } Kernel16;
 
 enum {
@@ -43,7 +44,7 @@ enum {
 typedef struct CpuStream {
     Stream base;
     Backend table; /* base.k points here */
-    Kernel16 bf16, f16;
+    Kernel16 bf16;
     void *scratch[SCRATCH_COUNT];
     size_t scratch_size[SCRATCH_COUNT];
 } CpuStream;

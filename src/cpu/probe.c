@@ -171,13 +171,11 @@ static bool read_cached(const json_t *o, CpuProbe *p, int *threads, const char *
               !strcmp(cpu, p->cpu) &&
               json_get_int(o, "threads", 0, 0, 65536, &with, file, &ignored) &&
               read_name(o, "bf16", got.bf16_kernel, sizeof got.bf16_kernel, file) &&
-              read_name(o, "f16", got.f16_kernel, sizeof got.f16_kernel, file) &&
               read_figure(o, "gops_f32", &got.gops_f32, file) &&
               read_figure(o, "gops_bf16", &got.gops_bf16, file) &&
               read_figure(o, "gops_fp16", &got.gops_fp16, file) &&
               read_figure(o, "gops_int8", &got.gops_int8, file);
-    if (!ok || (strcmp(got.bf16_kernel, "bf16") && strcmp(got.bf16_kernel, "widened")) ||
-        (strcmp(got.f16_kernel, "fp16") && strcmp(got.f16_kernel, "widened")))
+    if (!ok || (strcmp(got.bf16_kernel, "bf16") && strcmp(got.bf16_kernel, "widened")))
         return false;
     *p = got;
     *threads = (int)with;
@@ -203,10 +201,10 @@ static void cache_store(const CpuProbe *p, int threads)
     StrBuf path = {0};
     Error ignored = {0};
     AtomicFile f;
-    json_t *o = json_pack("{s:i,s:s,s:i,s:s,s:s,s:f,s:f,s:f,s:f}", "version", CACHE_VERSION, "cpu",
-                          p->cpu, "threads", threads, "bf16", p->bf16_kernel, "f16", p->f16_kernel,
-                          "gops_f32", p->gops_f32, "gops_bf16", p->gops_bf16, "gops_fp16",
-                          p->gops_fp16, "gops_int8", p->gops_int8);
+    json_t *o =
+        json_pack("{s:i,s:s,s:i,s:s,s:f,s:f,s:f,s:f}", "version", CACHE_VERSION, "cpu", p->cpu,
+                  "threads", threads, "bf16", p->bf16_kernel, "gops_f32", p->gops_f32, "gops_bf16",
+                  p->gops_bf16, "gops_fp16", p->gops_fp16, "gops_int8", p->gops_int8);
     if (o && cache_path(&path, p->cpu, true) && atomic_open(&f, path.data, &ignored)) {
         if (json_dumpf(o, f.f, JSON_INDENT(1)) == 0)
             atomic_commit(&f, &ignored);
@@ -217,9 +215,8 @@ static void cache_store(const CpuProbe *p, int threads)
     strbuf_free(&path);
 }
 
-bool cpu_probe(CpuProbe *p, int threads, Error *e)
+void cpu_probe(CpuProbe *p, int threads)
 {
-    (void)e;
     const char *const *isas = cpu_isas();
     int stored_threads = 0;
     memset(p, 0, sizeof *p);
@@ -232,13 +229,11 @@ bool cpu_probe(CpuProbe *p, int threads, Error *e)
     bool known = cache_load(p, &stored_threads);
     p->from_cache = known && stored_threads == threads;
     if (p->from_cache)
-        return true;
+        return;
     measure(p, threads);
     if (!known) { /* with other threads the figures are new, the choice stays */
         bool native = p->gops_bf16 > WORTH_IT * p->gops_f32;
         snprintf(p->bf16_kernel, sizeof p->bf16_kernel, "%s", native ? "bf16" : "widened");
-        snprintf(p->f16_kernel, sizeof p->f16_kernel, "widened");
     }
     cache_store(p, threads);
-    return true;
 }

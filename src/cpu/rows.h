@@ -6,6 +6,7 @@
 #include "cpu/flush.h"
 #include "cpu/vec.h"
 #include "tensor/backend.h"
+#include "tensor/host.h"
 
 /* Below so many floats to go through, or products to add up, a parallel region costs more than it
  * saves (a few microseconds). */

@@ -9,10 +9,9 @@ void model_visit(Visitor *v, Blip2 *m)
     opt_visit(v, &m->opt);
 }
 
-Tensor *model_encode(Ctx *c, const Blip2 *m, const float *px, int batch, int h, int w)
+Tensor *model_encode(Ctx *c, const Blip2 *m, Tensor *px, int h, int w)
 {
-    Tensor *image = vit_forward(c, &m->vit, px, batch, h, w);
-    return qformer_forward(c, &m->qformer, image, batch);
+    return px ? qformer_forward(c, &m->qformer, vit_forward(c, &m->vit, px, h, w), px->rows) : NULL;
 }
 
 Tensor *model_soft(Ctx *c, const Blip2 *m, Tensor *queries)

@@ -34,8 +34,8 @@ void model_close(Blip2 *m);
 /* The walk over all parameters. */
 void model_visit(Visitor *v, Blip2 *m);
 
-/* Pictures [batch,3,h,w] -> the queries' output [batch*N, D_q]. */
-Tensor *model_encode(Ctx *c, const Blip2 *m, const float *px, int batch, int h, int w);
+/* Pictures [batch, 3*h*w] -> the queries' output [batch*N, D_q]. */
+Tensor *model_encode(Ctx *c, const Blip2 *m, Tensor *px, int h, int w);
 
 /* Queries' output -> soft tokens [batch*N, D_llm]. */
 Tensor *model_soft(Ctx *c, const Blip2 *m, Tensor *queries);

@@ -98,7 +98,7 @@ Tensor *opt_forward(Ctx *c, const Opt *m, Tensor *x, const int *position, const 
     x = x ? with_positions(c, m, x, position) : NULL;
     for (int i = 0; i < m->config.layers; i++) {
         in[i] = (OptIn){cache ? &cache[i] : NULL, groups};
-        x = block(c, opt_layer, &m->layer[i].base, x, &in[i]);
+        x = block(c, opt_layer, &m->layer[i].base, x, NULL, &in[i]);
         tap(c, x, "llm.layer%d", i);
     }
     return layernorm(c, x, &m->ln);
@@ -106,5 +106,5 @@ Tensor *opt_forward(Ctx *c, const Opt *m, Tensor *x, const int *position, const 
 
 Tensor *opt_logits(Ctx *c, const Opt *m, Tensor *x)
 {
-    return linear(c, x, &m->head);
+    return head(c, x, &m->head.w);
 }

@@ -89,7 +89,7 @@ Tensor *qformer_forward(Ctx *c, const Qformer *q, Tensor *image, int batch)
         ids[i] = i % n;
     Tensor *x = layernorm(c, embed(c, &q->queries, ids, batch * n), &q->ln);
     for (int i = 0; i < q->config.layers; i++) {
-        x = block(c, qformer_layer, &q->layer[i].base, x, in);
+        x = block(c, qformer_layer, &q->layer[i].base, x, image, in);
         tap(c, x, "qformer.layer%d", i);
     }
     return tap(c, x, "qformer.out");

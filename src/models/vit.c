@@ -1,7 +1,5 @@
 #include "models/vit.h"
 
-#include <math.h>
-
 bool vit_init(Vit *v, const VitConfig *config, Arena *mem)
 {
     *v = (Vit){.config = *config};
@@ -62,55 +60,7 @@ int vit_tokens(const Vit *v, int h, int w)
     return 1 + (h / v->config.patch) * (w / v->config.patch);
 }
 
-/* --- position embedding ------------------------------------------------------------------------ */
-
-/* Four taps of Keys' cubic (a = -0.75) around the source of output i, indices clamped to the
- * border: torch's upsample_bicubic2d with align_corners=False, no antialiasing. */
-static void cubic_taps(int i, int n, int o, int index[4], float weight[4])
-{
-    const float A = -0.75f;
-    float s = ((float)i + 0.5f) * (float)n / (float)o - 0.5f, t = s - floorf(s);
-    int base = (int)floorf(s) - 1;
-    for (int j = 0; j < 4; j++) {
-        float x = fabsf(t + 1 - (float)j);
-        int at = base + j;
-        index[j] = at < 0 ? 0 : at >= n ? n - 1 : at;
-        weight[j] = x <= 1 ? ((A + 2) * x - (A + 3)) * x * x + 1
-                           : ((A * x - 5 * A) * x + 8 * A) * x - 4 * A;
-    }
-}
-
-/* out += sum of 4x4 weighted rows of the grid table */
-static void cubic_row(Ctx *c, float *out, const Tensor *table, int grid, const int y[4],
-                      const float wy[4], const int x[4], const float wx[4])
-{
-    for (int i = 0; i < table->cols; i++)
-        out[i] = 0;
-    for (int j = 0; j < 16; j++)
-        c->dev->k->accumulate(c->dev, out, table->cols,
-                              row_f32(table, 1 + y[j / 4] * grid + x[j % 4]), table->ld, 1,
-                              table->cols, wy[j / 4] * wx[j % 4]);
-}
-
-/* The trained table [1 + grid^2, D] resized to gh x gw, as a Param that embed can read. */
-static Tensor *interpolate(Ctx *c, const Vit *v, Tensor *table, int gh, int gw)
-{
-    int grid = v->config.image / v->config.patch;
-    Tensor *out = table ? tensor_new(c, 1 + gh * gw, table->cols) : NULL;
-    if (!out)
-        return NULL;
-    Tensor first = *out;
-    first.rows = 1;
-    c->dev->k->copy(c->dev, &first, rows(c, table, 0, 1));
-    for (int i = 0; i < gh * gw; i++) {
-        int y[4], x[4];
-        float wy[4], wx[4];
-        cubic_taps(i / gw, grid, gh, y, wy);
-        cubic_taps(i % gw, grid, gw, x, wx);
-        cubic_row(c, row_f32(out, 1 + i), table, grid, y, wy, x, wx);
-    }
-    return out;
-}
+/* --- forward ------------------------------------------------------------------------------------ */
 
 static int *counting(Ctx *c, int n, int period, int first)
 {
@@ -122,21 +72,19 @@ static int *counting(Ctx *c, int n, int period, int first)
     return ids;
 }
 
-/* The position rows of `batch` pictures of gh x gw patches. */
+/* The position rows of `batch` pictures of gh x gw patches: the trained table, resized where its
+ * grid is another. */
 static Tensor *positions(Ctx *c, const Vit *v, int batch, int gh, int gw)
 {
     int grid = v->config.image / v->config.patch, n = 1 + gh * gw;
-    int *ids = counting(c, batch * n, n, 0);
-    if (!ids)
+    int *ids = counting(c, batch * n, n, 0), *all = counting(c, v->pos.rows, v->pos.rows, 0);
+    if (!ids || !all)
         return NULL;
     if (gh == grid && gw == grid)
         return embed(c, &v->pos, ids, batch * n);
-    int *all = counting(c, v->pos.rows, v->pos.rows, 0);
-    Tensor *t = all ? interpolate(c, v, embed(c, &v->pos, all, v->pos.rows), gh, gw) : NULL;
-    return splice(c, t, t, ids, batch * n);
+    Tensor *table = embed(c, &v->pos, all, v->pos.rows);
+    return gather_rows(c, resize_grid(c, table, grid, gh, gw), NULL, ids, batch * n);
 }
-
-/* --- forward ------------------------------------------------------------------------------------ */
 
 static Tensor *vit_block(Ctx *c, const Block *base, Tensor *x, void *aux)
 {
@@ -154,29 +102,27 @@ static Tensor *vit_block(Ctx *c, const Block *base, Tensor *x, void *aux)
 }
 
 /* Patches, the class token in front of each picture's, positions added. */
-static Tensor *vit_embed(Ctx *c, const Vit *v, const float *px, int batch, int h, int w)
+static Tensor *vit_embed(Ctx *c, const Vit *v, const Tensor *px, int h, int w)
 {
-    int p = v->config.patch, n = vit_tokens(v, h, w);
+    int p = v->config.patch, n = vit_tokens(v, h, w), batch = px->rows;
     int *from = counting(c, batch * n, n, 0);
-    Tensor *patches = linear(c, unfold(c, px, batch, h, w, p), &v->patch);
+    Tensor *patches = linear(c, unfold(c, px, h, w, p), &v->patch);
     if (!from || !patches)
         return NULL;
     for (int i = 0; i < batch * n; i++) /* row 0 is the class token, then all patches */
         from[i] = from[i] ? (i / n) * (n - 1) + from[i] : 0;
     Tensor *cls = embed(c, &v->cls, (const int[]){0}, 1);
-    return add(c, splice(c, cls, patches, from, batch * n), positions(c, v, batch, h / p, w / p));
+    return add(c, gather_rows(c, cls, patches, from, batch * n),
+               positions(c, v, batch, h / p, w / p));
 }
 
-Tensor *vit_forward(Ctx *c, const Vit *v, const float *px, int batch, int h, int w)
+Tensor *vit_forward(Ctx *c, const Vit *v, Tensor *px, int h, int w)
 {
-    int *aux = counting(c, 1, 1, batch); /* outlives the tape */
-    if (h < v->config.patch || w < v->config.patch)
-        return ctx_fail(c, ERR_FAILED, "pixels: expected at least one patch of %dx%d, got %dx%d",
-                        v->config.patch, v->config.patch, h, w);
-    Tensor *x = aux ? vit_embed(c, v, px, batch, h, w) : NULL;
+    int *batch = px ? counting(c, 1, 1, px->rows) : NULL; /* outlives the tape */
+    Tensor *x = batch ? vit_embed(c, v, px, h, w) : NULL;
     tap(c, x, "vision.embeddings");
     for (int i = 0; i < v->config.layers; i++) {
-        x = block(c, vit_block, &v->block[i].base, x, aux);
+        x = block(c, vit_block, &v->block[i].base, x, NULL, batch);
         tap(c, x, "vision.layer%d", i);
     }
     return tap(c, layernorm(c, x, &v->ln), "vision.out");

@@ -24,9 +24,9 @@ typedef struct Vit {
 bool vit_init(Vit *v, const VitConfig *config, Arena *mem); /* false: out of memory */
 void vit_visit(Visitor *visitor, Vit *v);
 
-/* px [batch, 3, h, w] normalised -> [batch * (1 + h/p * w/p), D]. Sizes other than the trained one
+/* px [batch, 3*h*w] normalised -> [batch * (1 + h/p * w/p), D]. Sizes other than the trained one
  * interpolate the position embedding (bicubic, as HF's interpolate_pos_encoding). */
-Tensor *vit_forward(Ctx *c, const Vit *v, const float *px, int batch, int h, int w);
+Tensor *vit_forward(Ctx *c, const Vit *v, Tensor *px, int h, int w);
 
 /* Rows of one picture of that size. */
 int vit_tokens(const Vit *v, int h, int w);

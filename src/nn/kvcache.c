@@ -3,52 +3,95 @@
 #include <limits.h>
 #include <string.h>
 
-static bool alloc_layers(KvCache *c, size_t bytes)
+void kv_init(KvCache *c, Stream *on, int layers, int width)
 {
-    c->k = mem_calloc((size_t)c->layers, sizeof(*c->k));
-    c->v = mem_calloc((size_t)c->layers, sizeof(*c->v));
-    if (!c->k || !c->v)
-        return false;
-    for (int i = 0; i < c->layers; i++) {
-        c->k[i] = mem_alloc(bytes);
-        c->v[i] = mem_alloc(bytes);
-        if (!c->k[i] || !c->v[i])
-            return false;
-    }
-    return true;
-}
-
-bool kv_init(KvCache *c, int layers, int width, int capacity, Error *e)
-{
-    *c = (KvCache){.layers = layers, .width = width, .capacity = capacity};
-    size_t slots = (size_t)capacity, bytes = 0;
-    bool fits = !__builtin_mul_overflow(slots * sizeof(float), (size_t)width, &bytes);
-    c->refs = mem_calloc(slots, sizeof(int));
-    c->free = mem_alloc(slots * sizeof(int));
-    if (!fits || !c->refs || !c->free || !alloc_layers(c, bytes)) {
-        kv_free(c);
-        return error_memory(e, "key/value cache", 2ull * (unsigned)layers * bytes);
-    }
-    for (int i = 0; i < capacity; i++) /* slot 0 is taken first */
-        c->free[i] = capacity - 1 - i;
-    c->n_free = capacity;
-    return true;
+    *c = (KvCache){.on = on, .layers = layers, .width = width};
 }
 
 void kv_free(KvCache *c)
 {
-    for (int i = 0; i < c->layers; i++) {
-        if (c->k)
-            mem_free(c->k[i]);
-        if (c->v)
-            mem_free(c->v[i]);
-    }
+    for (int i = 0; c->k && i < 2 * c->layers; i++)
+        slots_free(c->on, &c->k[i]);
     mem_free(c->k);
-    mem_free(c->v);
     mem_free(c->refs);
     mem_free(c->free);
     *c = (KvCache){0};
 }
+
+/* --- memory -------------------------------------------------------------------------------------- */
+
+/* The blocks, still without memory: all keys', then all values'. */
+static bool blocks_new(KvCache *c, Error *e)
+{
+    size_t n = 2 * (size_t)c->layers;
+    if (c->k)
+        return true;
+    c->k = mem_alloc(n * sizeof(*c->k));
+    if (!c->k)
+        return error_memory(e, "key/value cache", n * sizeof(*c->k));
+    for (size_t i = 0; i < n; i++)
+        c->k[i] = (SlotBlock){.dtype = F32};
+    c->v = c->k + c->layers;
+    return true;
+}
+
+/* Blocks grow one after another, so one is there twice at a time. */
+static bool fits(const KvCache *c, size_t capacity, Error *e)
+{
+    size_t n = 2 * (size_t)c->layers, block, bytes;
+    Device *dev = c->on->dev;
+    if (__builtin_mul_overflow(capacity * sizeof(float), (size_t)c->width, &block) ||
+        __builtin_mul_overflow(block, n + 1, &bytes))
+        return error_memory(e, "key/value cache", ULLONG_MAX);
+    size_t held = n * sizeof(float) * (size_t)c->capacity * (size_t)c->width;
+    size_t left = dev->available(dev);
+    return bytes - held <= left ||
+           error_set(e, ERR_MEMORY,
+                     "key/value cache: out of memory (%zu bytes more for %zu slots, %zu available)",
+                     bytes - held, capacity, left);
+}
+
+static bool grow_list(int **list, size_t n, Error *e)
+{
+    int *more = mem_realloc(*list, n * sizeof(*more));
+    if (!more)
+        return error_memory(e, "key/value cache", n * sizeof(*more));
+    *list = more;
+    return true;
+}
+
+/* The new slots go below the free ones, so that lower slots are taken first. */
+static void add_free(KvCache *c, int capacity)
+{
+    int extra = capacity - c->capacity;
+    memmove(c->free + extra, c->free, (size_t)c->n_free * sizeof(int));
+    for (int i = 0; i < extra; i++) {
+        c->free[i] = capacity - 1 - i;
+        c->refs[c->capacity + i] = 0;
+    }
+    c->n_free += extra;
+    c->capacity = capacity;
+}
+
+bool kv_reserve(KvCache *c, long long capacity, Error *e)
+{
+    if (capacity <= c->capacity)
+        return true;
+    if (capacity > INT_MAX)
+        return error_set(e, ERR_MEMORY, "key/value cache: expected at most %d slots, got %lld",
+                         INT_MAX, capacity);
+    size_t n = (size_t)capacity;
+    if (!fits(c, n, e) || !blocks_new(c, e) || !grow_list(&c->refs, n, e) ||
+        !grow_list(&c->free, n, e))
+        return false;
+    for (int i = 0; i < 2 * c->layers; i++) /* one that has grown already holds what it held */
+        if (!slots_resize(c->on, &c->k[i], c->width, c->capacity, (int)capacity, e))
+            return false;
+    add_free(c, (int)capacity);
+    return true;
+}
+
+/* --- sequences ----------------------------------------------------------------------------------- */
 
 static bool list_reserve(KvSeq *s, int n, Error *e)
 {
@@ -81,7 +124,8 @@ bool kv_append(KvCache *c, KvSeq *s, int n, Error *e)
 
 bool kv_fork(KvCache *c, const KvSeq *from, KvSeq *to, Error *e)
 {
-    *to = (KvSeq){0};
+    if (to->n)
+        BUG("a fork into a sequence that is not empty");
     if (!list_reserve(to, from->n, e))
         return false;
     for (int i = 0; i < from->n; i++) {
@@ -98,59 +142,77 @@ void kv_drop(KvCache *c, KvSeq *s)
     for (int i = s->n; i-- > 0;)
         if (--c->refs[s->slots[i]] == 0)
             c->free[c->n_free++] = s->slots[i];
+    s->n = 0;
+}
+
+void kv_seq_free(KvSeq *s)
+{
+    if (s->n)
+        BUG("a sequence that still holds slots");
     mem_free(s->slots);
     *s = (KvSeq){0};
 }
 
-static bool fork_all(KvCache *c, const KvSeq *seq, const int *parent, int n, KvSeq *made, Error *e)
+/* --- a pass -------------------------------------------------------------------------------------- */
+
+typedef struct Lists {
+    int rows, slots; /* rows of the pass; slots of all sequences together */
+    int *all;        /* write [rows], first [rows], n [rows], slots [slots] */
+} Lists;
+
+static int fresh_of(const int *fresh, int i)
 {
-    for (int i = 0; i < n; i++)
-        if (!kv_fork(c, &seq[parent[i]], &made[i], e)) {
-            while (i-- > 0)
-                kv_drop(c, &made[i]);
-            return false;
+    return fresh ? fresh[i] : 1;
+}
+
+static bool lists_new(Ctx *c, const KvSeq *const *seq, int n, const int *fresh, Lists *l)
+{
+    long long rows = 0, slots = 0;
+    for (int i = 0; i < n; i++) {
+        rows += fresh_of(fresh, i);
+        slots += seq[i]->n;
+    }
+    size_t bytes = sizeof(int) * (size_t)(3 * rows + slots);
+    *l = (Lists){(int)rows, (int)slots, NULL};
+    if (3 * rows + slots <= INT_MAX)
+        l->all = arena_alloc(&c->mem, bytes);
+    return l->all || error_memory(&c->err, "lists of cache slots", bytes);
+}
+
+static void lists_fill(const Lists *l, const KvSeq *const *seq, int n, const int *fresh)
+{
+    int *write = l->all, *first = write + l->rows, *sees = first + l->rows;
+    int *slots = sees + l->rows, row = 0, at = 0;
+    for (int i = 0; i < n; at += seq[i++]->n) {
+        const KvSeq *s = seq[i];
+        memcpy(slots + at, s->slots, sizeof(int) * (size_t)s->n);
+        for (int j = s->n - fresh_of(fresh, i); j < s->n; j++, row++) {
+            write[row] = s->slots[j];
+            first[row] = at;
+            sees[row] = j + 1;
         }
-    return true;
+    }
 }
 
-bool kv_reorder(KvCache *c, KvSeq *seq, int n_old, const int *parent, int n, Error *e)
+/* One upload for all lists; the layers differ in their blocks only. */
+const CacheRows *kv_rows(Ctx *c, const KvCache *cache, const KvSeq *const *seq, int n,
+                         const int *fresh, int *n_rows)
 {
-    KvSeq *made = mem_calloc((size_t)n, sizeof(*made));
-    if (!made)
-        return error_memory(e, "cache sequences", (size_t)n * sizeof(*made));
-    bool ok = fork_all(c, seq, parent, n, made, e);
-    for (int i = 0; ok && i < n_old; i++)
-        kv_drop(c, &seq[i]);
-    if (ok && n)
-        memcpy(seq, made, (size_t)n * sizeof(*made));
-    mem_free(made);
-    return ok;
-}
-
-bool kv_rows(Arena *a, const KvSeq *seq, int n, const int *fresh, CacheRows *rows, int *n_rows)
-{
-    size_t total = 0;
-    for (int i = 0; i < n; i++)
-        total += fresh ? (size_t)fresh[i] : 1;
-    int *write = arena_alloc(a, total * sizeof(*write));
-    int *sees = arena_alloc(a, total * sizeof(*sees));
-    const int **read = arena_alloc(a, total * sizeof(*read));
-    if (!write || !sees || !read)
-        return false;
-    int row = 0;
-    for (int i = 0; i < n; i++)
-        for (int at = seq[i].n - (fresh ? fresh[i] : 1); at < seq[i].n; at++, row++) {
-            write[row] = seq[i].slots[at];
-            read[row] = seq[i].slots;
-            sees[row] = at + 1;
-        }
-    *rows = (CacheRows){.write = write, .read = read, .n = sees};
-    *n_rows = row;
-    return true;
-}
-
-void kv_layer(const KvCache *c, int layer, CacheRows *rows)
-{
-    rows->k = c->k[layer];
-    rows->v = c->v[layer];
+    Lists l;
+    CacheRows *rows = arena_alloc(&c->mem, sizeof(*rows) * (size_t)cache->layers);
+    if (!rows)
+        error_memory(&c->err, "cache rows", sizeof(*rows) * (size_t)cache->layers);
+    if (!rows || !lists_new(c, seq, n, fresh, &l))
+        return NULL;
+    lists_fill(&l, seq, n, fresh);
+    const int *there = ints_upload(c, l.all, 3 * l.rows + l.slots);
+    for (int i = 0; there && i < cache->layers; i++)
+        rows[i] = (CacheRows){.k = cache->k[i],
+                              .v = cache->v[i],
+                              .write = there,
+                              .first = there + l.rows,
+                              .n = there + 2 * l.rows,
+                              .slots = there + 3 * l.rows};
+    *n_rows = l.rows;
+    return there ? rows : NULL;
 }

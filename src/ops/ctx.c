@@ -3,16 +3,26 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "ops/tape.h"
-
-void ctx_init(Ctx *c, Stream *dev)
+static void *device_alloc(void *dev, size_t n)
 {
-    *c = (Ctx){.dev = dev};
+    return ((Device *)dev)->alloc(dev, n);
 }
 
-void ctx_reset(Ctx *c)
+static void device_free(void *dev, void *p)
 {
-    arena_release(&c->mem, (ArenaMark){0});
+    ((Device *)dev)->free(dev, p);
+}
+
+void ctx_init(Ctx *c, Stream *on)
+{
+    *c = (Ctx){.on = on, .data.source = {device_alloc, device_free, on->dev}};
+}
+
+void ctx_begin(Ctx *c, Role role)
+{
+    ctx_release(c, (CtxMark){0});
+    c->role = role;
+    c->depth = 0;
     c->n_tape = 0;
     c->err.code = ERR_NONE;
 }
@@ -20,8 +30,20 @@ void ctx_reset(Ctx *c)
 void ctx_free(Ctx *c)
 {
     arena_free(&c->mem);
+    arena_free(&c->data);
     mem_free(c->tape);
     *c = (Ctx){0};
+}
+
+CtxMark ctx_mark(const Ctx *c)
+{
+    return (CtxMark){arena_mark(&c->mem), arena_mark(&c->data)};
+}
+
+void ctx_release(Ctx *c, CtxMark m)
+{
+    arena_release(&c->mem, m.mem);
+    arena_release(&c->data, m.data);
 }
 
 Tensor *ctx_fail(Ctx *c, ErrorCode code, const char *fmt, ...)
@@ -35,22 +57,81 @@ Tensor *ctx_fail(Ctx *c, ErrorCode code, const char *fmt, ...)
     return NULL;
 }
 
-static void *take(Ctx *c, size_t bytes)
+/* --- tensors ------------------------------------------------------------------------------------ */
+
+Tensor *tensor_at(Ctx *c, void *data, int rows, int cols)
 {
-    void *p = arena_alloc(&c->mem, bytes);
+    Tensor *t = arena_alloc(&c->mem, sizeof *t);
+    if (!t)
+        return ctx_fail(c, ERR_MEMORY, "activations: out of memory");
+    *t = (Tensor){
+        .dtype = F32, .rows = rows, .cols = cols, .ld = cols, .depth = c->depth, .data = data};
+    return t;
+}
+
+static void *device_take(Ctx *c, const char *what, size_t bytes)
+{
+    void *p = arena_alloc(&c->data, bytes);
     if (!p)
-        error_memory(&c->err, "activations", bytes);
+        error_memory(&c->err, what, bytes);
     return p;
 }
 
-Tensor *tensor_new(Ctx *c, int n_rows, int n_cols)
+Tensor *tensor_new(Ctx *c, int rows, int cols)
 {
-    Tensor *t = take(c, sizeof *t);
-    if (!t)
-        return NULL;
-    *t = (Tensor){.dtype = F32, .rows = n_rows, .cols = n_cols, .ld = n_cols};
-    t->data = take(c, sizeof(float) * (size_t)n_rows * (size_t)n_cols);
-    return t->data ? t : NULL;
+    void *data = device_take(c, "activations", sizeof(float) * (size_t)rows * (size_t)cols);
+    return data ? tensor_at(c, data, rows, cols) : NULL;
+}
+
+/* Why a copy failed: the device says, or nobody knows. Always returns false. */
+static bool copy_failed(Ctx *c, const char *what)
+{
+    if (c->on->k->sync(c->on, &c->err))
+        error_set(&c->err, ERR_FAILED, "%s: %s failed", c->on->dev->name, what);
+    return false;
+}
+
+static bool upload(Ctx *c, void *to, const void *from, size_t bytes)
+{
+    return c->on->k->upload(c->on, to, from, bytes) || copy_failed(c, "upload");
+}
+
+Tensor *tensor_upload(Ctx *c, const float *from, int rows, int cols)
+{
+    Tensor *t = tensor_new(c, rows, cols);
+    bool ok = t && upload(c, t->data, from, sizeof(float) * (size_t)rows * (size_t)cols);
+    return ok ? t : NULL;
+}
+
+const int *ints_upload(Ctx *c, const int *from, int n)
+{
+    size_t bytes = sizeof *from * (size_t)n;
+    int *to = device_take(c, "lists", bytes);
+    return to && upload(c, to, from, bytes) ? to : NULL;
+}
+
+/* t, or a copy of it whose rows lie without gaps. */
+static const Tensor *dense(Ctx *c, const Tensor *t)
+{
+    if (t->ld == t->cols)
+        return t;
+    Tensor *copy = tensor_new(c, t->rows, t->cols);
+    if (copy)
+        c->on->k->copy(c->on, copy, t);
+    return copy;
+}
+
+bool tensor_download(Ctx *c, float *to, const Tensor *t)
+{
+    if (!t || c->err.code)
+        return false;
+    CtxMark mark = ctx_mark(c);
+    const Tensor *from = dense(c, t);
+    size_t bytes = sizeof(float) * (size_t)t->rows * (size_t)t->cols;
+    bool ok =
+        from && (c->on->k->download(c->on, to, from->data, bytes) || copy_failed(c, "download"));
+    ctx_release(c, mark);
+    return ok;
 }
 
 Tensor *tap(Ctx *c, Tensor *t, const char *fmt, ...)
@@ -64,43 +145,4 @@ Tensor *tap(Ctx *c, Tensor *t, const char *fmt, ...)
     va_end(ap);
     c->tap(c->tap_user, name, t);
     return t;
-}
-
-bool tensor_want_grad(Ctx *c, Tensor *t)
-{
-    if (t->grad)
-        return true;
-    size_t bytes = sizeof(float) * (size_t)t->rows * (size_t)t->ld;
-    t->grad = arena_calloc(&c->mem, bytes);
-    if (!t->grad)
-        return error_memory(&c->err, "gradients", bytes);
-    t->flags |= T_GRAD;
-    return true;
-}
-
-Tensor *record(Ctx *c, Node n)
-{
-    if (!n.out || !tensor_want_grad(c, n.out))
-        return NULL;
-    if (c->n_tape == c->cap_tape) {
-        int cap = c->cap_tape * 2 + 64;
-        Node *more = mem_realloc(c->tape, sizeof *more * (size_t)cap);
-        if (!more) {
-            error_memory(&c->err, "tape", sizeof *more * (size_t)cap);
-            return NULL;
-        }
-        c->tape = more;
-        c->cap_tape = cap;
-    }
-    c->tape[c->n_tape++] = n;
-    return n.out;
-}
-
-bool backward_to(Ctx *c, int stop)
-{
-    while (c->n_tape > stop && !c->err.code) {
-        Node n = c->tape[--c->n_tape]; /* a copy: the node may push new ones (block) */
-        n.back(c, &n);
-    }
-    return !c->err.code;
 }

@@ -1,38 +1,42 @@
 /* ops/linear.c: y = act(x W^T + b) + residual, and its gradient. */
 #include "ops/tape.h"
 
-static const char *name_of(const Param *p)
+static const Param *bias_of(const Linear *l)
 {
-    return p->name ? p->name : "linear";
+    return l->b.data ? &l->b : NULL;
 }
 
-static Tensor *product(Ctx *c, Tensor *x, const Linear *l, Act act, Tensor *residual)
+static bool params_ok(Ctx *c, const Param *w, const Param *b)
 {
-    if (x->cols != l->w.cols)
-        return ctx_fail(c, ERR_BAD_MODEL, "%s: expected an input of width %d, got %d",
-                        name_of(&l->w), l->w.cols, x->cols);
-    Tensor *y = tensor_new(c, x->rows, l->w.rows);
-    if (!y)
-        return NULL;
-    LinearArgs a = {.x = x,
-                    .w = &l->w,
-                    .b = l->b.data ? &l->b : NULL,
-                    .residual = residual,
-                    .y = y,
-                    .act = act,
-                    .role = c->role};
-    if (!c->dev->k->linear(c->dev, &a))
-        return ctx_fail(c, ERR_MEMORY, "%s: out of scratch memory", name_of(&l->w));
-    return y;
+    return matrix_ok(c, w) && (!b || vector_ok(c, b, w->rows));
 }
+
+/* Everything but the result is filled in. */
+static Tensor *product(Ctx *c, LinearArgs a)
+{
+    if (!params_ok(c, a.w, a.b))
+        return NULL;
+    if (a.x->cols != a.w->cols)
+        return ctx_fail(c, ERR_BAD_MODEL, "%s: expected an input of width %d, got %d",
+                        param_name(a.w), a.w->cols, a.x->cols);
+    a.y = tensor_new(c, a.x->rows, a.w->rows);
+    if (a.y && !c->on->k->linear(c->on, &a))
+        return ctx_fail(c, ERR_MEMORY, "%s: out of scratch memory", param_name(a.w));
+    return a.y;
+}
+
+static void product_back(Ctx *c, const Node *n, const Param *w, const Param *b)
+{
+    LinearArgs a = {.x = n->in[0], .w = w, .b = b, .y = n->out, .role = ROLE_ENCODE};
+    if (params_ok(c, w, b) && !c->on->k->linear_back(c->on, &a))
+        error_memory(&c->err, param_name(w), 0);
+}
+
+/* --- linear -------------------------------------------------------------------------------------- */
 
 static void linear_back(Ctx *c, const Node *n)
 {
-    const Linear *l = n->u.linear;
-    LinearArgs a = {
-        .x = n->in[0], .w = &l->w, .b = l->b.data ? &l->b : NULL, .y = n->out, .role = ROLE_ENCODE};
-    if (!c->dev->k->linear_back(c->dev, &a))
-        error_memory(&c->err, name_of(&l->w), 0);
+    product_back(c, n, &n->u.linear->w, bias_of(n->u.linear));
 }
 
 static bool recording(const Ctx *c, const Tensor *x, const Linear *l)
@@ -40,9 +44,19 @@ static bool recording(const Ctx *c, const Tensor *x, const Linear *l)
     return c->record && (wants(x) || l->w.grad || l->b.grad);
 }
 
+static Tensor *linear_of(Ctx *c, Tensor *x, const Linear *l, Act act, Tensor *residual)
+{
+    return product(c, (LinearArgs){.x = x,
+                                   .w = &l->w,
+                                   .b = bias_of(l),
+                                   .residual = residual,
+                                   .act = act,
+                                   .role = c->role});
+}
+
 Tensor *linear(Ctx *c, Tensor *x, const Linear *l)
 {
-    Tensor *y = x ? product(c, x, l, ACT_NONE, NULL) : NULL;
+    Tensor *y = x ? linear_of(c, x, l, ACT_NONE, NULL) : NULL;
     if (!y || !recording(c, x, l))
         return y;
     return record(c, (Node){.back = linear_back, .out = y, .in = {x}, .u.linear = l});
@@ -53,7 +67,7 @@ Tensor *linear(Ctx *c, Tensor *x, const Linear *l)
 Tensor *linear_act(Ctx *c, Tensor *x, const Linear *l, Act act)
 {
     if (!x || !recording(c, x, l))
-        return x ? product(c, x, l, act, NULL) : NULL;
+        return x ? linear_of(c, x, l, act, NULL) : NULL;
     return activate(c, linear(c, x, l), act);
 }
 
@@ -63,8 +77,24 @@ Tensor *linear_add(Ctx *c, Tensor *x, const Linear *l, Tensor *residual)
         return NULL;
     if (residual->rows != x->rows || residual->cols != l->w.rows)
         return ctx_fail(c, ERR_BAD_MODEL, "%s: expected a residual of %dx%d, got %dx%d",
-                        name_of(&l->w), x->rows, l->w.rows, residual->rows, residual->cols);
+                        param_name(&l->w), x->rows, l->w.rows, residual->rows, residual->cols);
     if (!recording(c, x, l) && !(c->record && wants(residual)))
-        return product(c, x, l, ACT_NONE, residual);
+        return linear_of(c, x, l, ACT_NONE, residual);
     return add(c, linear(c, x, l), residual);
+}
+
+/* --- head ---------------------------------------------------------------------------------------- */
+
+static void head_back(Ctx *c, const Node *n)
+{
+    product_back(c, n, n->u.param, NULL);
+}
+
+Tensor *head(Ctx *c, Tensor *x, const Param *w)
+{
+    Role role = c->record ? c->role : ROLE_DECODE;
+    Tensor *y = x ? product(c, (LinearArgs){.x = x, .w = w, .role = role}) : NULL;
+    if (!y || !c->record || !(wants(x) || w->grad))
+        return y;
+    return record(c, (Node){.back = head_back, .out = y, .in = {x}, .u.param = w});
 }

@@ -3,34 +3,41 @@
 
 static void softmax_loss_back(Ctx *c, const Node *n)
 {
-    c->dev->k->softmax_loss_back(c->dev, n->in[0], n->in[1], n->ids, n->out->grad[0]);
+    c->on->k->softmax_loss_back(c->on, n->out, n->in[0], n->in[1], n->ids);
+}
+
+static bool targets_ok(Ctx *c, const Tensor *logits, const int *targets)
+{
+    for (int i = 0; i < logits->rows; i++)
+        if (targets[i] >= logits->cols)
+            return error_set(&c->err, ERR_FAILED, "loss: target %d: expected one of 0..%d",
+                             targets[i], logits->cols - 1);
+    return true;
 }
 
 Tensor *softmax_loss(Ctx *c, Tensor *logits, const int *targets)
 {
-    if (!logits)
+    if (!logits || !targets_ok(c, logits, targets))
         return NULL;
-    for (int i = 0; i < logits->rows; i++)
-        if (targets[i] >= logits->cols)
-            return ctx_fail(c, ERR_FAILED, "loss: target %d: expected one of 0..%d", targets[i],
-                            logits->cols - 1);
     Tensor *loss = tensor_new(c, 1, 1), *probs = tensor_new(c, logits->rows, logits->cols);
-    if (!loss || !probs)
+    const int *there = loss && probs ? ints_upload(c, targets, logits->rows) : NULL;
+    if (!there)
         return NULL;
-    f32(loss)[0] = c->dev->k->softmax_loss(c->dev, probs, logits, targets);
+    c->on->k->softmax_loss(c->on, loss, probs, logits, there);
     if (!c->record || !wants(logits))
         return loss;
-    const int *kept = keep_ids(c, targets, logits->rows);
-    if (!kept)
-        return NULL;
     return record(
-        c, (Node){.back = softmax_loss_back, .out = loss, .in = {logits, probs}, .ids = kept});
+        c, (Node){.back = softmax_loss_back, .out = loss, .in = {logits, probs}, .ids = there});
 }
 
 bool backward(Ctx *c, Tensor *loss)
 {
-    if (!loss || !loss->grad)
+    static const float ONE = 1;
+    if (!loss || !wants(loss))
         return error_set(&c->err, ERR_USAGE, "backward: nothing on the tape wants a gradient");
-    loss->grad[0] = 1;
+    if (!tensor_grad(c, loss))
+        return false;
+    if (!c->on->k->upload(c->on, loss->grad, &ONE, sizeof ONE))
+        return error_set(&c->err, ERR_FAILED, "backward: %s: upload failed", c->on->dev->name);
     return backward_to(c, 0);
 }

@@ -1,6 +1,6 @@
 /* ops/ops.h: the operations that models are written in. Each computes at once; when the context
  * records and an input wants a gradient, it pushes a tape node. Shapes are checked; an error is
- * sticky in the context. Results live in the context's arena. */
+ * sticky in the context. Results live in the context's arenas. */
 #ifndef OPS_OPS_H
 #define OPS_OPS_H
 
@@ -49,7 +49,7 @@ Tensor *embed(Ctx *c, const Param *table, const int *ids, int n);
 /* Views: no copy. */
 Tensor *columns(Ctx *c, Tensor *x, int from, int n);
 Tensor *rows(Ctx *c, Tensor *x, int from, int n);
-/* The rows of n tensors of one width, one after another. */
+/* The rows of n >= 1 tensors of one width, one after another. */
 Tensor *concat(Ctx *c, Tensor *const *part, int n);
 /* y[i] = the from[i]-th row of a and b put one after another; from in host memory, b may be NULL */
 Tensor *gather_rows(Ctx *c, Tensor *a, Tensor *b, const int *from, int n);
@@ -59,6 +59,12 @@ Tensor *resize_grid(Ctx *c, Tensor *table, int grid, int gh, int gw);
 Tensor *unfold(Ctx *c, const Tensor *px, int h, int w, int patch);
 /* Mean cross-entropy over rows with target >= 0 (targets in host memory); a 1x1 tensor. */
 Tensor *softmax_loss(Ctx *c, Tensor *logits, const int *targets);
+
+/* --- memory of a cache (no context) -------------------------------------------------------------- */
+/* Moves a block of rows of `width` to memory for `capacity` of them; its first `kept` rows stay. ERR_MEMORY,
+ * or what the device says: b is then as it was. b->data may be NULL with kept = 0. */
+bool slots_resize(Stream *on, SlotBlock *b, int width, int kept, int capacity, Error *e);
+void slots_free(Stream *on, SlotBlock *b);
 
 /* --- selection (no gradient) -------------------------------------------------------------------- */
 /* log(softmax(x)) per row; see Backend.log_softmax */

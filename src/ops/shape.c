@@ -1,42 +1,43 @@
-/* ops/shape.c: embed, views, concat, splice, unfold: rows change place, not value. */
+/* ops/shape.c: embed, views, concat, gather_rows, resize_grid, unfold: rows change place. */
 #include <string.h>
 
 #include "ops/tape.h"
 
-const int *keep_ids(Ctx *c, const int *ids, int n)
-{
-    int *copy = arena_alloc(&c->mem, sizeof *copy * (size_t)n);
-    if (!copy) {
-        error_memory(&c->err, "ids", sizeof *copy * (size_t)n);
-        return NULL;
-    }
-    return memcpy(copy, ids, sizeof *copy * (size_t)n);
-}
+/* --- embed --------------------------------------------------------------------------------------- */
 
 static void embed_back(Ctx *c, const Node *n)
 {
-    c->dev->k->embed_back(c->dev, n->out, n->u.table, n->ids);
+    if (table_ok(c, n->u.param))
+        c->on->k->embed_back(c->on, n->out, n->u.param, n->ids);
+}
+
+static bool ids_ok(Ctx *c, const Param *table, const int *ids, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= table->rows)
+            return error_set(&c->err, ERR_FAILED, "%s: id %d: expected one of 0..%d",
+                             param_name(table), ids[i], table->rows - 1);
+    return true;
 }
 
 Tensor *embed(Ctx *c, const Param *table, const int *ids, int n)
 {
-    for (int i = 0; i < n; i++)
-        if (ids[i] < 0 || ids[i] >= table->rows)
-            return ctx_fail(c, ERR_FAILED, "%s: id %d: expected one of 0..%d",
-                            table->name ? table->name : "embedding", ids[i], table->rows - 1);
-    Tensor *y = tensor_new(c, n, table->cols);
-    if (!y)
+    if (!table_ok(c, table) || !ids_ok(c, table, ids, n))
         return NULL;
-    c->dev->k->embed(c->dev, y, table, ids);
+    Tensor *y = tensor_new(c, n, table->cols);
+    const int *there = y ? ints_upload(c, ids, n) : NULL;
+    if (!there)
+        return NULL;
+    c->on->k->embed(c->on, y, table, there);
     if (!c->record || !table->grad)
         return y;
-    const int *kept = keep_ids(c, ids, n);
-    if (!kept)
-        return NULL;
-    return record(c, (Node){.back = embed_back, .out = y, .u.table = table, .ids = kept});
+    return record(c, (Node){.back = embed_back, .out = y, .u.param = table, .ids = there});
 }
 
-/* A window on x. Its gradient is the same window on x's, so nothing needs to be recorded. */
+/* --- views --------------------------------------------------------------------------------------- */
+
+/* A window on x. Its gradient is the same window on x's, so nothing needs to be recorded; and x must
+ * stay what it is. */
 static Tensor *view(Ctx *c, Tensor *x, int row, int n_rows, int col, int n_cols)
 {
     if (!x)
@@ -44,16 +45,13 @@ static Tensor *view(Ctx *c, Tensor *x, int row, int n_rows, int col, int n_cols)
     if (row < 0 || n_rows < 0 || row + n_rows > x->rows || col < 0 || col + n_cols > x->cols)
         return ctx_fail(c, ERR_BAD_MODEL, "view: rows %d+%d, columns %d+%d do not lie in %dx%d",
                         row, n_rows, col, n_cols, x->rows, x->cols);
-    Tensor *t = arena_alloc(&c->mem, sizeof *t);
+    Tensor *t = tensor_at(c, row_f32(x, row) + col, n_rows, n_cols);
     if (!t)
-        return ctx_fail(c, ERR_MEMORY, "view: out of memory");
-    size_t at = (size_t)row * (size_t)x->ld + (size_t)col;
-    *t = *x;
-    t->rows = n_rows;
-    t->cols = n_cols;
-    t->flags &= ~(unsigned)T_STREAM;
-    t->data = f32(x) + at;
-    t->grad = x->grad ? x->grad + at : NULL;
+        return NULL;
+    x->flags &= ~(unsigned)T_STREAM;
+    t->flags = x->flags;
+    t->ld = x->ld;
+    t->of = x->of ? x->of : x;
     return t;
 }
 
@@ -67,82 +65,131 @@ Tensor *rows(Ctx *c, Tensor *x, int from, int n)
     return x ? view(c, x, from, n, 0, x->cols) : NULL;
 }
 
-/* One part of a concatenation; stands apart from `rows` because out has no gradient yet. */
-static void copy_part(Ctx *c, Tensor *out, int at, const Tensor *x)
-{
-    Tensor part = *out;
-    part.rows = x->rows;
-    part.data = row_f32(out, at);
-    c->dev->k->copy(c->dev, &part, x);
-}
+/* --- concat -------------------------------------------------------------------------------------- */
 
 static void concat_back(Ctx *c, const Node *n)
 {
-    int at = 0;
-    for (int i = 0; i < 2; at += n->in[i]->rows, i++)
-        if (n->in[i]->grad)
-            c->dev->k->accumulate(c->dev, n->in[i]->grad, n->in[i]->ld, row_grad(n->out, at),
-                                  n->out->ld, n->in[i]->rows, n->out->cols, 1);
-}
-
-Tensor *concat(Ctx *c, Tensor *a, Tensor *b)
-{
-    if (!a || !b)
-        return NULL;
-    if (a->cols != b->cols)
-        return ctx_fail(c, ERR_BAD_MODEL, "concat: expected one width, got %d and %d", a->cols,
-                        b->cols);
-    Tensor *y = tensor_new(c, a->rows + b->rows, a->cols);
-    if (!y)
-        return NULL;
-    copy_part(c, y, 0, a);
-    copy_part(c, y, a->rows, b);
-    if (!c->record || !(wants(a) || wants(b)))
-        return y;
-    return record(c, (Node){.back = concat_back, .out = y, .in = {a, b}});
-}
-
-static void splice_back(Ctx *c, const Node *n)
-{
-    for (int i = 0; i < n->out->rows; i++) {
-        int second = n->ids[i] >= n->in[0]->rows;
-        Tensor *x = n->in[second];
-        int r = n->ids[i] - (second ? n->in[0]->rows : 0);
+    for (int i = 0, at = 0; i < n->n_part; at += n->part[i]->rows, i++) {
+        const Tensor *x = n->part[i];
         if (x->grad)
-            c->dev->k->accumulate(c->dev, row_grad(x, r), x->ld, row_grad(n->out, i), n->out->ld, 1,
-                                  x->cols, 1);
+            c->on->k->accumulate(c->on, x->grad, x->ld, row_grad(n->out, at), n->out->ld, x->rows,
+                                 x->cols, 1);
     }
 }
 
-Tensor *splice(Ctx *c, Tensor *a, Tensor *b, const int *from, int n)
+/* The rows of all parts; -1 after an error. */
+static int concat_rows(Ctx *c, Tensor *const *part, int n)
 {
-    if (!a || !b)
-        return NULL;
-    if (a->cols != b->cols)
-        return ctx_fail(c, ERR_BAD_MODEL, "splice: expected one width, got %d and %d", a->cols,
-                        b->cols);
-    Tensor *y = tensor_new(c, n, a->cols);
+    int sum = 0;
+    for (int i = 0; i < n; i++) {
+        if (!part[i])
+            return -1;
+        if (part[i]->cols != part[0]->cols) {
+            ctx_fail(c, ERR_BAD_MODEL, "concat: expected one width, got %d and %d", part[0]->cols,
+                     part[i]->cols);
+            return -1;
+        }
+        sum += part[i]->rows;
+    }
+    return sum;
+}
+
+static Tensor *concat_record(Ctx *c, Tensor *y, Tensor *const *part, int n)
+{
+    Tensor **kept = arena_alloc(&c->mem, sizeof(*kept) * (size_t)n);
+    if (!kept)
+        return ctx_fail(c, ERR_MEMORY, "concat: out of memory");
+    memcpy(kept, part, sizeof(*kept) * (size_t)n);
+    return record(c, (Node){.back = concat_back, .out = y, .part = kept, .n_part = n});
+}
+
+Tensor *concat(Ctx *c, Tensor *const *part, int n)
+{
+    if (n < 1)
+        BUG("concat of nothing");
+    int sum = concat_rows(c, part, n);
+    Tensor *y = sum < 0 ? NULL : tensor_new(c, sum, part[0]->cols);
     if (!y)
         return NULL;
-    for (int i = 0; i < n; i++) {
-        Tensor row = from[i] < a->rows ? *a : *b;
-        row.data = row_f32(&row, from[i] < a->rows ? from[i] : from[i] - a->rows);
-        row.rows = 1;
-        copy_part(c, y, i, &row);
+    bool wanted = false;
+    for (int i = 0, at = 0; i < n; at += part[i]->rows, i++) {
+        Tensor to = {.rows = part[i]->rows, .cols = y->cols, .ld = y->ld, .data = row_f32(y, at)};
+        c->on->k->copy(c->on, &to, part[i]);
+        wanted = wanted || wants(part[i]);
     }
-    if (!c->record || !(wants(a) || wants(b)))
-        return y;
-    const int *kept = keep_ids(c, from, n);
-    if (!kept)
-        return NULL;
-    return record(c, (Node){.back = splice_back, .out = y, .in = {a, b}, .ids = kept});
+    return c->record && wanted ? concat_record(c, y, part, n) : y;
 }
 
-Tensor *unfold(Ctx *c, const float *px, int batch, int h, int w, int patch)
+/* --- gather_rows --------------------------------------------------------------------------------- */
+
+static void gather_rows_back(Ctx *c, const Node *n)
 {
-    int patches = batch * (h / patch) * (w / patch);
-    Tensor *y = tensor_new(c, patches, 3 * patch * patch);
+    c->on->k->gather_rows_back(c->on, n->out, n->in[0], n->in[1], n->ids);
+}
+
+static bool gather_ok(Ctx *c, const Tensor *a, const Tensor *b, const int *from, int n)
+{
+    int all = a->rows + (b ? b->rows : 0);
+    if (b && a->cols != b->cols)
+        return error_set(&c->err, ERR_BAD_MODEL, "gather_rows: expected one width, got %d and %d",
+                         a->cols, b->cols);
+    for (int i = 0; i < n; i++)
+        if (from[i] < 0 || from[i] >= all)
+            return error_set(&c->err, ERR_FAILED, "gather_rows: row %d: expected one of 0..%d",
+                             from[i], all - 1);
+    return true;
+}
+
+Tensor *gather_rows(Ctx *c, Tensor *a, Tensor *b, const int *from, int n)
+{
+    if (!a || !gather_ok(c, a, b, from, n))
+        return NULL;
+    Tensor *y = tensor_new(c, n, a->cols);
+    const int *there = y ? ints_upload(c, from, n) : NULL;
+    if (!there)
+        return NULL;
+    c->on->k->gather_rows(c->on, y, a, b, there);
+    if (!c->record || !(wants(a) || wants(b)))
+        return y;
+    return record(c, (Node){.back = gather_rows_back, .out = y, .in = {a, b}, .ids = there});
+}
+
+/* --- resize_grid, unfold -------------------------------------------------------------------------- */
+
+static void resize_grid_back(Ctx *c, const Node *n)
+{
+    c->on->k->resize_grid_back(c->on, n->out, n->in[0], n->u.grid.n, n->u.grid.h, n->u.grid.w);
+}
+
+Tensor *resize_grid(Ctx *c, Tensor *table, int grid, int gh, int gw)
+{
+    if (!table)
+        return NULL;
+    if (grid < 1 || gh < 1 || gw < 1 || table->rows != 1 + grid * grid)
+        return ctx_fail(c, ERR_BAD_MODEL, "positions: expected 1 + %dx%d rows, got %d", grid, grid,
+                        table->rows);
+    Tensor *y = tensor_new(c, 1 + gh * gw, table->cols);
+    if (!y)
+        return NULL;
+    c->on->k->resize_grid(c->on, y, table, grid, gh, gw);
+    if (!c->record || !wants(table))
+        return y;
+    return record(
+        c, (Node){.back = resize_grid_back, .out = y, .in = {table}, .u.grid = {grid, gh, gw}});
+}
+
+Tensor *unfold(Ctx *c, const Tensor *px, int h, int w, int patch)
+{
+    if (!px)
+        return NULL;
+    if (h < patch || w < patch)
+        return ctx_fail(c, ERR_FAILED, "pixels: expected at least one patch of %dx%d, got %dx%d",
+                        patch, patch, h, w);
+    if (px->cols != 3 * h * w)
+        return ctx_fail(c, ERR_BAD_MODEL, "pixels: expected rows of 3x%dx%d, got %d", h, w,
+                        px->cols);
+    Tensor *y = tensor_new(c, px->rows * (h / patch) * (w / patch), 3 * patch * patch);
     if (y)
-        c->dev->k->unfold(c->dev, y, px, batch, h, w, patch);
+        c->on->k->unfold(c->on, y, px, h, w, patch);
     return y;
 }

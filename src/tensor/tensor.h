@@ -28,21 +28,6 @@ struct Tensor {
     Tensor *of;  /* a view: the tensor that it is a window on; else NULL */
 };
 
-static inline float *f32(const Tensor *t)
-{
-    return (float *)t->data;
-}
-
-static inline float *row_f32(const Tensor *t, int r)
-{
-    return (float *)t->data + (size_t)r * (size_t)t->ld;
-}
-
-static inline float *row_grad(const Tensor *t, int r)
-{
-    return t->grad + (size_t)r * (size_t)t->ld;
-}
-
 typedef enum Layout {
     LAYOUT_ROWS,  /* row-major [out,in], as in a Hugging Face file */
     LAYOUT_PANEL, /* panels of 32 outputs, as in a packed file (tensor/layout notes in backend.h) */

@@ -1,0 +1,46 @@
+/* ops/param.c: refuses Params that the kernels would misread. */
+#include "ops/tape.h"
+
+const char *param_name(const Param *p)
+{
+    return p->name ? p->name : "parameter";
+}
+
+static bool refuse(Ctx *c, const Param *p, const char *what, const char *want, const char *got)
+{
+    return error_set(&c->err, ERR_BAD_MODEL, "%s: %s: expected %s, got %s", param_name(p), what,
+                     want, got);
+}
+
+static bool rows_ok(Ctx *c, const Param *p)
+{
+    if (!p->data)
+        return refuse(c, p, "values", "some", "none");
+    return p->layout == LAYOUT_ROWS || refuse(c, p, "layout", "rows", "panels");
+}
+
+bool matrix_ok(Ctx *c, const Param *w)
+{
+    if (w->dtype == I8 && !w->scale)
+        return refuse(c, w, "scale", "one factor per row", "none");
+    if (w->dtype != I8 && !dtype_is_float(w->dtype))
+        return refuse(c, w, "type", "F32, F16, BF16 or I8", dtype_name(w->dtype));
+    return rows_ok(c, w);
+}
+
+bool table_ok(Ctx *c, const Param *table)
+{
+    if (!dtype_is_float(table->dtype))
+        return refuse(c, table, "type", "F32, F16 or BF16", dtype_name(table->dtype));
+    return rows_ok(c, table);
+}
+
+bool vector_ok(Ctx *c, const Param *v, int n)
+{
+    if (v->dtype != F32)
+        return refuse(c, v, "type", "F32", dtype_name(v->dtype));
+    if (v->cols != n)
+        return error_set(&c->err, ERR_BAD_MODEL, "%s: length: expected %d, got %d", param_name(v),
+                         n, v->cols);
+    return rows_ok(c, v);
+}
