@@ -56,10 +56,10 @@ void file_unmap(MappedFile *m)
 static unsigned char *read_all(int fd, const char *path, size_t hint, size_t limit, size_t *size,
                                ErrorCode code, Error *e)
 {
-    size_t cap = (hint < limit ? hint : limit) + 1, n = 0;
-    unsigned char *buf = mem_alloc(cap + 1);
+    size_t cap = (hint < limit ? hint : limit) + 2, n = 0; /* one byte is for the zero */
+    unsigned char *buf = mem_alloc(cap);
     while (buf) {
-        ssize_t got = read(fd, buf + n, cap - n);
+        ssize_t got = read(fd, buf + n, cap - 1 - n);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
@@ -76,15 +76,10 @@ static unsigned char *read_all(int fd, const char *path, size_t hint, size_t lim
             *size = n;
             return buf;
         }
-        if (n == cap) {
-            unsigned char *more = mem_realloc(buf, 2 * cap + 1);
-            if (!more)
-                break;
-            buf = more;
-            cap *= 2;
-        }
+        if (n == cap - 1 && !MEM_GROW(buf, &cap, cap + 1))
+            break;
     }
-    error_memory(e, path, cap); /* no effect when a reason is already there */
+    error_memory(e, path, cap - 1); /* no effect when a reason is already there */
     mem_free(buf);
     return NULL;
 }

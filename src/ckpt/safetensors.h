@@ -26,7 +26,6 @@ typedef struct TensorList {
 bool safetensors_parse(TensorList *list, const unsigned char *data, size_t size, const char *path,
                        Error *e);
 
-bool tensors_reserve(TensorList *list, size_t more, const char *path, Error *e);
 void tensors_sort(CkptTensor *t, size_t n); /* by name */
 void tensors_free(TensorList *list);
 

@@ -15,14 +15,8 @@ enum { FILE_LIMIT = 16 << 20, TEXT_LIMIT = INT_MAX / 4, SHOWN_BYTES = 40 };
 
 bool ids_push(Ids *v, int id)
 {
-    if (v->n == v->cap) {
-        size_t cap = v->cap * 2 + 16;
-        int *p = mem_realloc(v->id, cap * sizeof *p);
-        if (!p)
-            return false;
-        v->id = p;
-        v->cap = cap;
-    }
+    if (!MEM_GROW(v->id, &v->cap, v->n + 1))
+        return false;
     v->id[v->n++] = id;
     return true;
 }
