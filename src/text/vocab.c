@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 /* At most half of the slots are taken, so probes are short unless someone has chosen the texts to
  * collide; this bounds the time such a file can cost. */
