@@ -45,6 +45,17 @@ bool file_map(MappedFile *m, const char *path, ErrorCode code, Error *e)
     return ok;
 }
 
+bool file_map_within(MappedFile *m, const char *path, size_t limit, ErrorCode code, Error *e)
+{
+    if (!file_map(m, path, code, e))
+        return false;
+    if (m->size <= limit)
+        return true;
+    error_set(e, code, "%s: file: expected at most %zu bytes, got %zu", path, limit, m->size);
+    file_unmap(m);
+    return false;
+}
+
 void file_unmap(MappedFile *m)
 {
     if (m->data)
