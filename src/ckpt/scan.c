@@ -123,16 +123,34 @@ static bool read_escape(Scan *s, uint32_t *cp)
 
 static bool read_utf8(Scan *s, uint32_t *cp)
 {
-    bool valid = true;
-    int n = 1;
-    if (*s->p < 0x80)
-        *cp = *s->p;
-    else
-        n = utf8_next((const char *)s->p, (size_t)(s->end - s->p), cp, &valid);
+    bool valid;
+    int n = utf8_next((const char *)s->p, (size_t)(s->end - s->p), cp, &valid);
     if (!valid)
         return scan_fail(s, "valid UTF-8");
     s->p += n;
     return true;
+}
+
+/* Skips the ASCII that stands for itself, at most so many bytes: nearly all that names are made of. */
+static size_t skip_plain(Scan *s, size_t most)
+{
+    const unsigned char *p = s->p, *end = (size_t)(s->end - p) < most ? s->end : p + most;
+    while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
+        p++;
+    size_t n = (size_t)(p - s->p);
+    s->p = p;
+    return n;
+}
+
+/* One code point, as the file spells it. */
+static bool read_char(Scan *s, uint32_t *cp)
+{
+    if (*s->p < 0x20)
+        return scan_fail(s, "no control character in a string");
+    if (*s->p != '\\')
+        return read_utf8(s, cp);
+    s->p++;
+    return read_escape(s, cp);
 }
 
 bool scan_string(Scan *s, char *buf, size_t cap)
@@ -141,18 +159,21 @@ bool scan_string(Scan *s, char *buf, size_t cap)
         return scan_fail(s, "a string");
     size_t n = 0;
     while (s->p < s->end && *s->p != '"') {
-        uint32_t cp;
-        if (*s->p < 0x20)
-            return scan_fail(s, "no control character in a string");
-        if (*s->p == '\\' ? (s->p++, !read_escape(s, &cp)) : !read_utf8(s, &cp))
-            return false;
+        char utf8[4];
+        const void *bytes = s->p;
+        uint32_t cp = 1;
+        size_t k = skip_plain(s, buf ? cap - n : SIZE_MAX);
+        if (k == 0) {
+            if (!read_char(s, &cp))
+                return false;
+            k = (size_t)utf8_put(cp, utf8);
+            bytes = utf8;
+        }
         if (!buf)
             continue;
-        char utf8[4];
-        size_t k = (size_t)utf8_put(cp, utf8);
         if (cp == 0 || n + k + 1 > cap)
             return scan_fail(s, cp ? "a shorter string" : "no U+0000 in a string");
-        memcpy(buf + n, utf8, k);
+        memcpy(buf + n, bytes, k);
         n += k;
     }
     if (buf)
