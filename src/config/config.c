@@ -8,8 +8,13 @@
 
 enum { FILE_MAX = 1 << 20 }; /* bytes; config.json has some thousand */
 
-static const char *const NAMES[CONFIG_FILES] = {
-    "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"};
+const char *config_file_name(ConfigFile file)
+{
+    static const char *const NAMES[CONFIG_FILES] = {"config.json", "generation_config.json",
+                                                    "preprocessor_config.json",
+                                                    "processor_config.json"};
+    return NAMES[file];
+}
 
 /* A file that is not there leaves *t empty. */
 static bool map_text(ConfigText *t, MappedFile *f, const char *dir, const char *name, Error *e)
@@ -92,7 +97,7 @@ bool config_load(ModelConfig *c, const char *dir, Error *e)
     if (!model_dir_check(dir, e))
         return false;
     for (int i = 0; i < CONFIG_FILES && ok; i++)
-        ok = map_text(&texts[i], &files[i], dir, NAMES[i], e);
+        ok = map_text(&texts[i], &files[i], dir, config_file_name((ConfigFile)i), e);
     if (ok && !texts[CONFIG_MODEL].text)
         ok = error_set(e, ERR_NO_MODEL,
                        "%s: config.json: expected a Hugging Face model directory, got no such file",

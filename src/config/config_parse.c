@@ -1,8 +1,8 @@
 /* config/config_parse.c: from the JSON files of a model directory to a ModelConfig.
  *
  * Names and defaults are those of transformers' Blip2Config, Blip2VisionConfig,
- * Blip2QFormerConfig, OPTConfig, T5Config and BlipImageProcessor (checkpoints.md 3). A setting that
- * would change the numbers and that is not implemented is refused by name. */
+ * Blip2QFormerConfig (configuration_blip_2.py), OPTConfig, T5Config and BlipImageProcessor. A
+ * setting that would change the numbers and that is not implemented is refused by name. */
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "config/config.h"
+#include "image/image.h"
 
 enum { DIM_MAX = 1000 * 1000, LAYERS_MAX = 1000, PICTURE_MAX = 4096, GRID_MAX = 1024 };
 
@@ -271,7 +272,6 @@ static void read_model(const Part *p, ModelConfig *c)
     if (c->kind != MODEL_MATCHING)
         read_ids(&lm, c, &c->gen);
     c->image_token = read_image_token(p, c);
-    copy_label(c->torch_dtype, sizeof c->torch_dtype, text(p, "dtype", text(p, "torch_dtype", "")));
     copy_label(c->licence, sizeof c->licence, text(p, "license", ""));
 }
 
@@ -479,15 +479,11 @@ static void read_file(ModelConfig *c, ConfigFile file, const Part *p)
 
 bool config_parse(ModelConfig *c, const ConfigText texts[CONFIG_FILES], const char *dir, Error *e)
 {
-    static const char *const NAMES[CONFIG_FILES] = {"config.json", "generation_config.json",
-                                                    "preprocessor_config.json",
-                                                    "processor_config.json"};
     Error first = {0};
-    *c = (ModelConfig){.mean = {0.48145466f, 0.4578275f, 0.40821073f},
-                       .std = {0.26862954f, 0.26130258f, 0.27577711f}};
+    *c = (ModelConfig){.mean = CLIP_MEAN, .std = CLIP_STD};
     for (int i = 0; i < CONFIG_FILES && !first.code; i++) {
         Part p;
-        json_t *doc = open_part(&p, &texts[i], dir, NAMES[i], &first);
+        json_t *doc = open_part(&p, &texts[i], dir, config_file_name((ConfigFile)i), &first);
         read_file(c, (ConfigFile)i, &p);
         json_decref(doc);
     }
