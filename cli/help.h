@@ -1,4 +1,4 @@
-/* help.h: the long texts that help.c writes to standard output, made from the tables of options.h. */
+/* help.h: the long texts that help.c writes to standard output, from the tables of options.h. */
 #ifndef CLI_HELP_H
 #define CLI_HELP_H
 

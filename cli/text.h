@@ -12,8 +12,8 @@ long utf8_fault(const char *text);
 char *utf8_clean(const char *text, size_t n, size_t *length);
 
 /* Writes text to standard output, broken at spaces so that no line has more than 79 columns; every
- * line but the first starts with indent spaces, and the first is taken to start at column `at`. Ends
- * with a newline. */
+ * line but the first starts with indent spaces, and the first is taken to start at column `at`.
+ * Ends with a newline. */
 void wrap(const char *text, int at, int indent);
 /* "  label   text", the text from `column` on and wrapped beside the label. */
 void fact(int column, const char *label, const char *text);

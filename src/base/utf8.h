@@ -1,5 +1,5 @@
-/* base/utf8.h: UTF-8, strict (no overlong forms, no surrogates, nothing above U+10FFFF). Strings have a
- * length and may hold U+0000. For whoever reads text of strangers. */
+/* base/utf8.h: UTF-8, strict (no overlong forms, no surrogates, nothing above U+10FFFF). Strings
+ * have a length and may hold U+0000. For whoever reads text of strangers. */
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
 

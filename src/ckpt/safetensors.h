@@ -1,4 +1,5 @@
-/* ckpt/safetensors.h: from the bytes of one safetensors file to a list of tensors. */
+/* ckpt/safetensors.h: from the bytes of one safetensors file to a list of tensors. For inside of
+ * ckpt/ only, and its tests and fuzzer. */
 #ifndef CKPT_SAFETENSORS_H
 #define CKPT_SAFETENSORS_H
 

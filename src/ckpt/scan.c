@@ -131,7 +131,7 @@ static bool read_utf8(Scan *s, uint32_t *cp)
     return true;
 }
 
-/* Skips the ASCII that stands for itself, at most so many bytes: nearly all that names are made of. */
+/* Skips ASCII that stands for itself, at most so many bytes: names are hardly anything else. */
 static size_t skip_plain(Scan *s, size_t most)
 {
     const unsigned char *p = s->p, *end = (size_t)(s->end - p) < most ? s->end : p + most;

@@ -1,10 +1,10 @@
 /* config/config.h: what a model directory says about itself (config.json, generation_config.json,
  * preprocessor_config.json, processor_config.json), checked and complete.
  *
- * The room between the files and the networks: models/ and everything above read these structs and no
- * JSON. It opens no weights and knows no network; a value that is here lies in its range and fits the
- * others. Names and defaults are those of transformers' configuration classes. A ModelConfig owns no
- * memory and may be copied. */
+ * The room between the files and the networks: models/ and everything above read these structs and
+ * no JSON. It opens no weights and knows no network; a value that is here lies in its range and
+ * fits the others. Names and defaults are those of transformers' configuration classes. A
+ * ModelConfig owns no memory and may be copied. */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 

@@ -1,6 +1,7 @@
 /* text/bpe.h: byte-level BPE (GPT-2, OPT). Sennrich et al. 2016, arXiv:1508.07909; the byte-level
  * alphabet and the splitter are those of openai/gpt-2 encoder.py; what the cases leave open follows
- * huggingface/tokenizers, models/bpe. The algorithm alone: files and tokenizers are kind_bpe.h's. */
+ * huggingface/tokenizers, models/bpe. The algorithm alone: files and tokenizers are kind_bpe.h's.
+ * */
 #ifndef TEXT_BPE_H
 #define TEXT_BPE_H
 

@@ -1,8 +1,8 @@
 /* text/kind.h: the inside of a Tokenizer: what all kinds have in common, and the seam where a kind
  * docks. For the readers of files, the kinds and tokenizer.c only.
  *
- * A new kind is its algorithm (as bpe.c), a file that makes a TokenizerKind of it and reads its parts
- * of tokenizer.json (as kind_bpe.c), and its name in the list of load_json.c. */
+ * A new kind is its algorithm (as bpe.c), a file that makes a TokenizerKind of it and reads its
+ * parts of tokenizer.json (as kind_bpe.c), and its name in the list of load_json.c. */
 #ifndef TEXT_KIND_H
 #define TEXT_KIND_H
 

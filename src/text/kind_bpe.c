@@ -61,7 +61,7 @@ static bool load_pre_tokenizer(Tokenizer *t, const json_t *doc, const char *file
     return true;
 }
 
-/* --- the kind ----------------------------------------------------------------------------------- */
+/* --- the kind ---------------------------------------------------------------------------------- */
 
 static bool kind_load(Tokenizer *t, const json_t *doc, const char *file, Error *e)
 {

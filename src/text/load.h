@@ -7,8 +7,8 @@
 
 enum { TOKENIZER_FILE_MAX = 16 << 20 }; /* bytes; real ones have up to ten million */
 
-/* Each reads into *t, zeroed before. On failure *t is still to be freed. Errors: ERR_BAD_MODEL naming
- * the file, ERR_MEMORY. */
+/* Each reads into *t, zeroed before. On failure *t is still to be freed. Errors: ERR_BAD_MODEL
+ * naming the file, ERR_MEMORY. */
 
 /* text[0..n) of a tokenizer.json; name is for messages. */
 bool load_tokenizer_json(Tokenizer *t, const char *text, size_t n, const char *name, Error *e);

@@ -1,5 +1,5 @@
-/* text/parts.h: pieces that tokenizer files of all kinds are made of, for their readers. `where` and
- * `file` begin the messages. Errors: ERR_BAD_MODEL, ERR_MEMORY. */
+/* text/parts.h: pieces that tokenizer files of all kinds are made of, for their readers. `where`
+ * and `file` begin the messages. Errors: ERR_BAD_MODEL, ERR_MEMORY. */
 #ifndef TEXT_PARTS_H
 #define TEXT_PARTS_H
 

@@ -1,5 +1,6 @@
-/* text/tokenizer.h: text to ids and back. One interface; a kind per file (bpe.c now; WordPiece and
- * Unigram dock beside it). A Tokenizer is immutable after loading and may be used by many threads. */
+/* text/tokenizer.h: text to ids and back; all that is needed outside of text/. One interface; a
+ * kind per file (kind_bpe.c now; WordPiece and Unigram dock beside it). A Tokenizer is immutable
+ * after loading and may be used by many threads. */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
 
