@@ -1,8 +1,8 @@
 /* ckpt/ckpt.h: find a model, open its weights, look tensors up by name.
  *
  * A Checkpoint is a set of named tensors in mapped files. It knows nothing of models, and once open
- * only ckpt_take and ckpt_done_with change it. Files come from strangers: every offset, size and
- * name is checked before use, and nothing is copied.
+ * only ckpt_take changes it. Files come from strangers: every offset, size and name is checked
+ * before use, and nothing is copied.
  *
  * A file must stay as it is while it is open: one that shrinks after it was mapped ends the process
  * with SIGBUS, and nothing here can prevent that. */
