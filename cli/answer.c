@@ -1,8 +1,8 @@
 /* One result as text or JSON. */
 #include "answer.h"
 
+#include "json.h"
 #include "output.h"
-#include "text.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* blip2 bench: how fast a model runs here, against what the machine can do. */
+#include "json.h"
 #include "machine.h"
 #include "output.h"
 #include "session.h"
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 enum { REPEAT = 5 };
 
@@ -92,7 +94,7 @@ static void bench_text(const Measurement *m)
               m->bench.dtype, size_text(weights, m->bench.weights_bytes), m->load_ms);
     snprintf(machine, sizeof machine, "%s, %d threads, kernel set %s", m->machine.cpu,
              m->machine.threads, isas_text(isas, &m->machine));
-    wrap(stdout, machine, 0, 0, 79);
+    wrap(machine, 0, 0);
     out_text("\n");
     out_print("  %s%-14s%11s  %-9s%9s %8s %8s %8s%s\n", out_bold(), "stage", "ms", "kernel",
               "Gop/s", "of peak", "GB/s", "of read", out_normal());
@@ -111,6 +113,13 @@ static void show_stage(void *user, const char *name)
 {
     (void)user;
     progress("measuring %s", name);
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
 static blip2_model *load(const Args *args, double *ms, blip2_error *err)
@@ -138,26 +147,26 @@ static void forget_peak(void)
     fclose(f);
 }
 
-static bool measure(const Args *args, const Workplace *place, Measurement *m, blip2_error *err)
+static bool measure(const Args *args, const Runtime *runtime, Measurement *m, blip2_error *err)
 {
     struct rusage usage;
     progress("measuring the machine");
     if (!blip2_debug_machine(&m->machine, (int)args_whole(args, OPT_THREADS, 0), true, err))
         return false;
     forget_peak();
-    if (!blip2_debug_bench(place->session, &m->machine, (int)args_whole(args, OPT_REPEAT, REPEAT),
+    if (!blip2_debug_bench(runtime->session, &m->machine, (int)args_whole(args, OPT_REPEAT, REPEAT),
                            show_stage, NULL, &m->bench, err))
         return false;
     getrusage(RUSAGE_SELF, &usage);
     m->peak_rss = (uint64_t)usage.ru_maxrss * 1024;
-    m->model = args_text(args, OPT_SYNTHETIC, blip2_model_info(place->model)->path);
+    m->model = args_text(args, OPT_SYNTHETIC, blip2_model_info(runtime->model)->path);
     progress(NULL);
     return true;
 }
 
 int run_bench(const Args *args)
 {
-    Workplace place = {0};
+    Runtime runtime = {0};
     Measurement m = {0};
     blip2_error err = {0};
     if (args->has[OPT_SYNTHETIC] && args->has[OPT_MODEL])
@@ -165,8 +174,8 @@ int run_bench(const Args *args)
     blip2_model *model = load(args, &m.load_ms, &err);
     if (!model)
         return report(&err);
-    int code = workplace_open_with(&place, args, model);
-    if (!code && !measure(args, &place, &m, &err))
+    int code = runtime_open_with(&runtime, args, model);
+    if (!code && !measure(args, &runtime, &m, &err))
         code = report(&err);
     if (!code) {
         if (args->has[OPT_JSON])
@@ -174,6 +183,6 @@ int run_bench(const Args *args)
         else
             bench_text(&m);
     }
-    workplace_close(&place);
+    runtime_close(&runtime);
     return code;
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "answer.h"
 #include "editor.h"
+#include "json.h"
 #include "memory.h"
 #include "output.h"
 #include "session.h"
@@ -16,7 +17,7 @@
 
 typedef struct Chat {
     const Args *args;
-    Workplace place;
+    Runtime runtime;
     blip2_options generation;
     blip2_request request;
     blip2_image *image;
@@ -126,7 +127,7 @@ static void ask_model(Chat *c, const char *question)
     c->request.turn_count = c->turn_count;
     interrupted = 0;
     signal(SIGINT, on_interrupt);
-    blip2_result *result = blip2_generate(c->place.session, &c->image, 1, &c->request, &err);
+    blip2_result *result = blip2_generate(c->runtime.session, &c->image, 1, &c->request, &err);
     signal(SIGINT, SIG_DFL);
     own = result ? blip2_result_error(result, 0) : &err;
     if ((own && own->code == BLIP2_STOPPED) || (interrupted && !result))
@@ -212,15 +213,15 @@ static int talk(Chat *c)
 int run_chat(const Args *args)
 {
     Chat c = {.args = args};
-    int code = workplace_open(&c.place, args);
+    int code = runtime_open(&c.runtime, args);
     if (!code)
-        code = make_request(args, c.place.model, BLIP2_CHAT, &c.generation, &c.request);
+        code = make_request(args, c.runtime.model, BLIP2_CHAT, &c.generation, &c.request);
     if (!code)
         code = talk(&c);
     forget(&c);
     free(c.turns);
     free(c.path);
     blip2_image_free(c.image);
-    workplace_close(&c.place);
+    runtime_close(&c.runtime);
     return code;
 }

@@ -1,5 +1,6 @@
 /* Completions for bash, zsh and fish. */
 #include "help.h"
+#include "options.h"
 #include "output.h"
 
 #include <stdio.h>
@@ -24,6 +25,13 @@ static void quoted(const char *text)
     }
 }
 
+/* "run" of "debug run" */
+static const char *last_word(const Verb *verb)
+{
+    const char *space = strchr(verb->name, ' ');
+    return space ? space + 1 : verb->name;
+}
+
 /* Names of the commands of one word, or of the second words of debug. */
 static void verb_words(bool plumbing)
 {
@@ -31,7 +39,7 @@ static void verb_words(bool plumbing)
     for (int v = 0; v < VERB_COUNT; v++) {
         if (verb_is_plumbing((VerbId)v) != plumbing)
             continue;
-        out_print("%s%s", between, verbs[v].name + (plumbing ? 6 : 0));
+        out_print("%s%s", between, last_word(&verbs[v]));
         between = " ";
     }
 }
@@ -130,7 +138,7 @@ static void zsh_verbs(bool plumbing)
     for (int v = 0; v < VERB_COUNT; v++) {
         if (verb_is_plumbing((VerbId)v) != plumbing)
             continue;
-        out_print("        %s) _arguments \\\n", verbs[v].name + (plumbing ? 6 : 0));
+        out_print("        %s) _arguments \\\n", last_word(&verbs[v]));
         for (int i = 0; i < OPT_COUNT; i++)
             if (options[i].group && option_fits((OptId)i, (VerbId)v))
                 zsh_option(&options[i]);
@@ -144,7 +152,7 @@ static void zsh_names(bool plumbing)
     for (int v = 0; v < VERB_COUNT; v++) {
         if (verb_is_plumbing((VerbId)v) != plumbing)
             continue;
-        out_print("%s\\:\"", verbs[v].name + (plumbing ? 6 : 0));
+        out_print("%s\\:\"", last_word(&verbs[v]));
         quoted(verbs[v].summary);
         out_text("\" ");
     }
@@ -172,7 +180,7 @@ static void fish_verb(const Verb *verb, bool plumbing)
 {
     out_print("complete -c blip2 -f -n %s -a '%s' -d '",
               plumbing ? "'__fish_seen_subcommand_from debug'" : "__fish_use_subcommand",
-              verb->name + (plumbing ? 6 : 0));
+              last_word(verb));
     quoted(verb->summary);
     out_text("'\n");
 }
@@ -183,7 +191,7 @@ static void fish_option(OptId id)
     out_text("complete -c blip2 -n '__fish_seen_subcommand_from");
     for (int v = 0; v < VERB_COUNT; v++)
         if (option_fits(id, (VerbId)v))
-            out_print(" %s", verbs[v].name + (verb_is_plumbing((VerbId)v) ? 6 : 0));
+            out_print(" %s", last_word(&verbs[v]));
     out_print("' -l %s", o->name);
     if (o->letter)
         out_print(" -s %c", o->letter);

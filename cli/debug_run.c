@@ -1,9 +1,9 @@
 /* blip2 debug run: one pass through a model. */
 #define _GNU_SOURCE
+#include "json.h"
 #include "memory.h"
 #include "output.h"
 #include "session.h"
-#include "text.h"
 #include "verbs.h"
 
 #include <blip2_debug.h>
@@ -153,7 +153,7 @@ static int check(const Args *args)
 int run_debug_run(const Args *args)
 {
     blip2_error err = {0};
-    Workplace place = {0};
+    Runtime runtime = {0};
     Input in = {0};
     int code = check(args);
     if (code)
@@ -162,12 +162,12 @@ int run_debug_run(const Args *args)
     blip2_model *model = blip2_debug_load(args->operands[0], chosen_dtype(args), &err);
     if (!model)
         return report(&err);
-    code = workplace_open_with(&place, args, model);
+    code = runtime_open_with(&runtime, args, model);
     if (!code)
         code = read_input(args, model, &in);
     if (!code)
-        code = forward(args, place.session, &in);
+        code = forward(args, runtime.session, &in);
     free_input(&in);
-    workplace_close(&place);
+    runtime_close(&runtime);
     return code;
 }

@@ -1,10 +1,10 @@
 /* blip2 debug tokenize, debug detokenize: JSON lines in, JSON lines out, one for one: a line that
  * cannot be done gives {"error": ...} and the others are still done. */
 #define _GNU_SOURCE
+#include "json.h"
 #include "memory.h"
 #include "output.h"
 #include "session.h"
-#include "text.h"
 #include "verbs.h"
 
 #include <blip2_debug.h>

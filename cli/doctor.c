@@ -1,5 +1,6 @@
 /* blip2 doctor: what this machine can do and what the program chose. */
 #include "editor.h"
+#include "json.h"
 #include "machine.h"
 #include "output.h"
 #include "session.h"
@@ -8,7 +9,7 @@
 
 #include <string.h>
 
-enum { LABEL = 18, WIDTH = 79 };
+enum { COLUMN = 20 }; /* of the texts beside their labels */
 
 typedef struct Checkup {
     blip2_machine machine;
@@ -17,33 +18,27 @@ typedef struct Checkup {
     blip2_error model_error;
 } Checkup;
 
-static void fact(const char *label, const char *text)
-{
-    out_print("  %-*s", LABEL, label);
-    wrap(stdout, text, LABEL + 2, LABEL + 2, WIDTH);
-}
-
 static void speed(const char *label, double value, const char *unit)
 {
     char text[64] = "not on this machine";
     if (value > 0)
         snprintf(text, sizeof text, "%.*f %s", value < 100 ? 1 : 0, value, unit);
-    fact(label, text);
+    fact(COLUMN, label, text);
 }
 
 static void machine_text(const blip2_machine *m)
 {
     char text[128], total[32], available[32];
-    fact("processor", m->cpu);
+    fact(COLUMN, "processor", m->cpu);
     snprintf(text, sizeof text, "%d", m->threads);
-    fact("threads", text);
+    fact(COLUMN, "threads", text);
     snprintf(text, sizeof text, "%s, %s available", size_text(total, m->memory),
              size_text(available, m->memory_available));
-    fact("memory", text);
-    fact("kernel set", isas_text(text, m));
+    fact(COLUMN, "memory", text);
+    fact(COLUMN, "kernel set", isas_text(text, m));
     snprintf(text, sizeof text, "bf16 weights: %s, f16 weights: %s (%s)", m->bf16_kernel,
              m->f16_kernel, m->probe_cached ? "measured earlier" : "measured now");
-    fact("fastest kernels", text);
+    fact(COLUMN, "fastest kernels", text);
     speed("peak f32", m->gops_f32, "GFLOP/s");
     speed("peak bf16", m->gops_bf16, "GFLOP/s");
     speed("peak fp16", m->gops_fp16, "GFLOP/s");
@@ -57,13 +52,13 @@ static void checkup_text(const Checkup *c)
     char line[1200], size[32];
     out_print("%sblip2 %s%s\n", out_bold(), blip2_version(), out_normal());
     machine_text(&c->machine);
-    fact("picture formats", "JPEG PNG WebP GIF BMP PNM");
-    fact("line editing", c->machine.line_editing);
+    fact(COLUMN, "picture formats", "JPEG PNG WebP GIF BMP PNM");
+    fact(COLUMN, "line editing", c->machine.line_editing);
     if (c->model_path[0])
         snprintf(line, sizeof line, "%s, %s", c->model_path, size_text(size, c->model_bytes));
     else
         snprintf(line, sizeof line, "cannot be loaded: %s", c->model_error.message);
-    fact("embedded model", line);
+    fact(COLUMN, "embedded model", line);
 }
 
 static json_t *checkup_json(const Checkup *c)

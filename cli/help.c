@@ -8,14 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WIDTH = 79, COLUMN = 28 };
+enum { COLUMN = 28 };
 
-bool verb_is_plumbing(VerbId verb)
-{
-    return strncmp(verbs[verb].name, "debug ", 6) == 0;
-}
-
-const char *option_label(char buffer[64], const Option *o)
+/* "-m, --model DIR|NAME" */
+static const char *option_label(char buffer[64], const Option *o)
 {
     char letter[8] = "    ";
     if (o->letter)
@@ -25,7 +21,9 @@ const char *option_label(char buffer[64], const Option *o)
     return buffer;
 }
 
-bool option_listed(OptId id, VerbId verb, const char *group)
+/* Whether the option is listed for the command: it fits, is not hidden and belongs to the group
+ * (NULL: to any but the last, which every command has). */
+static bool option_listed(OptId id, VerbId verb, const char *group)
 {
     const char *own = options[id].group;
     if (!own || !option_fits(id, verb))
@@ -44,7 +42,7 @@ static void paragraphs(const char *text)
     while (*text) {
         size_t n = strcspn(text, "\n");
         snprintf(part, sizeof part, "%.*s", (int)n, text);
-        wrap(stdout, part, 0, 0, WIDTH);
+        wrap(part, 0, 0);
         text += n + (text[n] == '\n');
     }
 }
@@ -52,12 +50,12 @@ static void paragraphs(const char *text)
 /* "  label   text", the text wrapped beside the label, or below it when that is long. */
 static void entry(const char *label, const char *text)
 {
-    int length = (int)strlen(label) + 2;
-    if (length < COLUMN - 1)
-        out_print("  %s%*s", label, COLUMN - length, "");
-    else
+    if (strlen(label) + 2 < COLUMN - 1) {
+        fact(COLUMN, label, text);
+    } else {
         out_print("  %s\n%*s", label, COLUMN, "");
-    wrap(stdout, text, COLUMN, COLUMN, WIDTH);
+        wrap(text, COLUMN, COLUMN);
+    }
 }
 
 static void example_list(const Verb *verb)

@@ -1,6 +1,6 @@
 #include "machine.h"
 
-#include "text.h"
+#include "json.h"
 
 #include <stdio.h>
 #include <string.h>

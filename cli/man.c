@@ -1,5 +1,6 @@
 /* The man page, in man(7) macros. */
 #include "help.h"
+#include "options.h"
 #include "output.h"
 
 #include <blip2.h>
@@ -115,7 +116,7 @@ static void closing_sections(void)
     out_text(".SH EXIT STATUS\n.TP\n0\ndone\n.TP\n1\nfailed (every item), or standard output "
              "could not be written\n.TP\n2\nusage\n.TP\n3\nsome items failed\n.TP\n4\nno such "
              "model\n.TP\n5\nbad model file\n.TP\n6\nout of memory\n");
-    out_text(".SH ENVIRONMENT\n.TP\n.B BLIP2_ISA\nkernel set to compute with; "
+    out_text(".SH ENVIRONMENT\n.TP\n.B BLIP2_ISA\nkernel set to compute with;\n"
              ".B blip2 doctor\nlists those that this machine can run\n.TP\n.B NO_COLOR\nno "
              "emphasis on terminals\n.TP\n.B XDG_STATE_HOME\nwhere the history of\n.B blip2 chat\n"
              "is kept (blip2/chat_history; default ~/.local/state)\n");

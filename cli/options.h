@@ -117,6 +117,8 @@ extern const Verb verbs[VERB_COUNT];
 /* A command by its words ("debug run" takes two); *used: words taken. VERB_COUNT: none. */
 VerbId verb_named(char *const *words, int count, int *used);
 
+bool verb_is_plumbing(VerbId verb); /* debug ... */
+
 typedef union Value {
     const char *text;
     long whole;

@@ -1,8 +1,6 @@
 #define _GNU_SOURCE
 #include "output.h"
 
-#include "memory.h"
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -53,17 +51,6 @@ void out_print(const char *format, ...)
     va_end(list);
     if (n < 0)
         note_error();
-}
-
-void out_json(json_t *value)
-{
-    char *line = value ? json_dumps(value, JSON_REAL_PRECISION(15)) : NULL;
-    json_decref(value);
-    if (!line)
-        out_of_memory();
-    out_text(line);
-    out_text("\n");
-    free(line);
 }
 
 void out_plain(const char *text)

@@ -4,7 +4,6 @@
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -26,8 +25,6 @@ int out_columns(void);
 
 void out_text(const char *text);
 void out_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* One line of JSON; takes the reference. NULL means memory ran out while it was built. */
-void out_json(json_t *value);
 /* Plain text of a model on one line: control characters become spaces. */
 void out_plain(const char *text);
 /* false once standard output has failed; says so on standard error the first time. */

@@ -2,11 +2,11 @@
  * order given. On a terminal a group is one picture, whose text appears as it is generated. */
 #include "answer.h"
 
+#include "json.h"
 #include "memory.h"
 #include "output.h"
 #include "session.h"
 #include "stream.h"
-#include "text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -165,10 +165,10 @@ static int outcome(const Work *w)
     return w->done ? EXIT_SOME : w->first_code;
 }
 
-static int prepare(Work *w, const Args *args, const Workplace *place, blip2_task task, size_t count)
+static int prepare(Work *w, const Args *args, const Runtime *runtime, blip2_task task, size_t count)
 {
-    int code = make_request(args, place->model, task, &w->generation, &w->request);
-    w->session = place->session;
+    int code = make_request(args, runtime->model, task, &w->generation, &w->request);
+    w->session = runtime->session;
     w->request.text = w->question;
     w->json = args->has[OPT_JSON];
     w->many = count > 1;
@@ -184,16 +184,16 @@ static int prepare(Work *w, const Args *args, const Workplace *place, blip2_task
 int answer_pictures(const Args *args, blip2_task task, const char *question, char *const *paths,
                     size_t count)
 {
-    Workplace place;
+    Runtime runtime;
     Work w = {.question = question};
-    int code = workplace_open(&place, args);
+    int code = runtime_open(&runtime, args);
     if (!code)
-        code = prepare(&w, args, &place, task, count);
+        code = prepare(&w, args, &runtime, task, count);
     for (size_t i = 0; !code && !w.final_code && i < count; i += w.group) {
         if (w.many && !out_is_terminal())
             progress("%zu of %zu pictures", i, count);
         do_group(&w, paths + i, count - i < w.group ? count - i : w.group);
     }
-    workplace_close(&place);
+    runtime_close(&runtime);
     return code ? code : outcome(&w);
 }

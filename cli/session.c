@@ -6,14 +6,6 @@
 #include <blip2_debug.h>
 #include <stddef.h>
 #include <string.h>
-#include <time.h>
-
-double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
 
 int exit_code(const blip2_error *err)
 {
@@ -48,32 +40,30 @@ blip2_library chosen_library(const Args *args, OptId id)
     return strcmp(args_text(args, id, "lavis"), "hf") == 0 ? BLIP2_HF : BLIP2_LAVIS;
 }
 
-int workplace_open_with(Workplace *w, const Args *args, blip2_model *model)
+int runtime_open_with(Runtime *r, const Args *args, blip2_model *model)
 {
     blip2_error err = {0};
     blip2_session_options so = {.threads = (int)args_whole(args, OPT_THREADS, 0)};
-    w->model = model;
-    w->session = model ? blip2_session_new(model, &so, &err) : NULL;
-    return w->session ? 0 : report(&err);
+    r->model = model;
+    r->session = model ? blip2_session_new(model, &so, &err) : NULL;
+    return r->session ? 0 : report(&err);
 }
 
-int workplace_open(Workplace *w, const Args *args)
+int runtime_open(Runtime *r, const Args *args)
 {
     blip2_error err = {0};
     blip2_load_options lo = {.dtype = chosen_dtype(args)};
-    double start = now_ms();
-    *w = (Workplace){0};
+    *r = (Runtime){0};
     blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
-    w->model = blip2_model_load(args_text(args, OPT_MODEL, NULL), &lo, &err);
-    w->load_ms = now_ms() - start;
-    return w->model ? workplace_open_with(w, args, w->model) : report(&err);
+    r->model = blip2_model_load(args_text(args, OPT_MODEL, NULL), &lo, &err);
+    return r->model ? runtime_open_with(r, args, r->model) : report(&err);
 }
 
-void workplace_close(Workplace *w)
+void runtime_close(Runtime *r)
 {
-    blip2_session_free(w->session);
-    blip2_model_free(w->model);
-    *w = (Workplace){0};
+    blip2_session_free(r->session);
+    blip2_model_free(r->model);
+    *r = (Runtime){0};
 }
 
 typedef struct Field {

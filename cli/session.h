@@ -7,18 +7,18 @@
 
 #include <blip2.h>
 
-typedef struct Workplace {
+/* What a command computes with. */
+typedef struct Runtime {
     blip2_model *model;
     blip2_session *session;
-    double load_ms;
-} Workplace;
+} Runtime;
 
 /* Loads the model of -m and opens a session. Returns 0, or the exit code after one line on standard
  * error. Close in both cases. */
-int workplace_open(Workplace *w, const Args *args);
-/* The same with a model that is there already; the workplace owns it afterwards. */
-int workplace_open_with(Workplace *w, const Args *args, blip2_model *model);
-void workplace_close(Workplace *w);
+int runtime_open(Runtime *r, const Args *args);
+/* The same with a model that is there already; the runtime owns it afterwards. */
+int runtime_open_with(Runtime *r, const Args *args, blip2_model *model);
+void runtime_close(Runtime *r);
 
 blip2_dtype chosen_dtype(const Args *args);
 blip2_library chosen_library(const Args *args, OptId id);
@@ -36,6 +36,5 @@ int check_text(const char *what, const char *text);
 int exit_code(const blip2_error *err);
 /* complain(), then the exit code. */
 int report(const blip2_error *err);
-double now_ms(void);
 
 #endif

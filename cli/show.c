@@ -1,5 +1,5 @@
 /* blip2 show [MODEL]: what a model is made of and needs. */
-#include "memory.h"
+#include "json.h"
 #include "output.h"
 #include "session.h"
 #include "text.h"
@@ -8,24 +8,18 @@
 #include <blip2_debug.h>
 #include <string.h>
 
-enum { LABEL = 16, WIDTH = 79 };
-
-static void fact(const char *label, const char *text)
-{
-    out_print("  %-*s", LABEL, label);
-    wrap(stdout, text, LABEL + 2, LABEL + 2, WIDTH);
-}
+enum { COLUMN = 18 }; /* of the texts beside their labels */
 
 static void part_line(const char *name, uint64_t parameters, uint64_t bytes, const char *dtype)
 {
     char count[32], size[32];
-    out_print("  %-*s%18s %12s%s%s\n", LABEL, name, count_text(count, parameters),
+    out_print("  %-*s%18s %12s%s%s\n", COLUMN - 2, name, count_text(count, parameters),
               size_text(size, bytes), *dtype ? "   " : "", dtype);
 }
 
 static void parts_table(const blip2_info *info)
 {
-    out_print("\n  %s%-*s%18s %12s   %s%s\n", out_bold(), LABEL, "part", "parameters", "bytes",
+    out_print("\n  %s%-*s%18s %12s   %s%s\n", out_bold(), COLUMN - 2, "part", "parameters", "bytes",
               "precision", out_normal());
     for (size_t i = 0; i < info->part_count; i++)
         part_line(info->parts[i].name, info->parts[i].parameters, info->parts[i].bytes,
@@ -42,23 +36,23 @@ static void memory_line(const blip2_info *info, const blip2_machine *machine)
              size_text(working, info->working_bytes),
              size_text(available, machine->memory_available),
              need <= machine->memory_available ? "enough" : "not enough");
-    fact("memory", line);
+    fact(COLUMN, "memory", line);
 }
 
 static void show_text(const blip2_info *info, const blip2_machine *machine)
 {
     char line[256];
     out_print("%s%s%s\n", out_bold(), info->path, out_normal());
-    fact("architecture", info->architecture);
+    fact(COLUMN, "architecture", info->architecture);
     snprintf(line, sizeof line, "%d x %d pixels, seen through %d queries", info->image_size,
              info->image_size, info->query_tokens);
-    fact("picture", line);
+    fact(COLUMN, "picture", line);
     snprintf(line, sizeof line, "%s, %d tokens in the vocabulary, %d positions",
              info->language_model, info->vocabulary, info->positions);
-    fact("language model", line);
-    fact("tokenizer", info->tokenizer ? info->tokenizer : "none found");
-    fact("licence", info->licence ? info->licence : "the directory does not say");
-    fact("missing", info->missing ? info->missing : "nothing");
+    fact(COLUMN, "language model", line);
+    fact(COLUMN, "tokenizer", info->tokenizer ? info->tokenizer : "none found");
+    fact(COLUMN, "licence", info->licence ? info->licence : "the directory does not say");
+    fact(COLUMN, "missing", info->missing ? info->missing : "nothing");
     memory_line(info, machine);
     parts_table(info);
 }

@@ -1,10 +1,13 @@
 #include "text.h"
 
 #include "memory.h"
+#include "output.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { WIDTH = 79 }; /* columns of what is written for people */
 
 /* Length of the well-formed UTF-8 sequence at p, or 0; *skip is then the length of the maximal
  * ill-formed part. The bounds of the second byte keep out surrogates, overlong forms and
@@ -28,21 +31,18 @@ static size_t sequence(const unsigned char *p, size_t n, size_t *skip)
     return length;
 }
 
-json_t *json_text_n(const char *text, size_t n)
+char *utf8_clean(const char *text, size_t n, size_t *length)
 {
     char *clean = need_array(n + 1, 3);
     size_t used = 0, i = 0, skip = 1;
     while (i < n) {
-        size_t length = sequence((const unsigned char *)text + i, n - i, &skip);
-        memcpy(clean + used, length ? text + i : "\xef\xbf\xbd", length ? length : 3);
-        used += length ? length : 3;
-        i += length ? length : skip;
+        size_t good = sequence((const unsigned char *)text + i, n - i, &skip);
+        memcpy(clean + used, good ? text + i : "\xef\xbf\xbd", good ? good : 3);
+        used += good ? good : 3;
+        i += good ? good : skip;
     }
-    json_t *value = json_stringn(clean, used);
-    free(clean);
-    if (!value)
-        out_of_memory();
-    return value;
+    *length = used;
+    return clean;
 }
 
 long utf8_fault(const char *text)
@@ -56,47 +56,31 @@ long utf8_fault(const char *text)
     return -1;
 }
 
-json_t *json_text(const char *text)
-{
-    return text ? json_text_n(text, strlen(text)) : json_null();
-}
-
-json_t *json_number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-void json_put(json_t *object, const char *key, json_t *value)
-{
-    if (json_object_set_new(object, key, value) != 0)
-        out_of_memory();
-}
-
-void json_add(json_t *array, json_t *value)
-{
-    if (json_array_append_new(array, value) != 0)
-        out_of_memory();
-}
-
-void wrap(FILE *f, const char *text, int at, int indent, int width)
+void wrap(const char *text, int at, int indent)
 {
     while (*text) {
         int n = (int)strcspn(text, " ");
-        if (at > indent && at + n > width) {
-            fprintf(f, "\n%*s", indent, "");
+        if (at > indent && at + n > WIDTH) {
+            out_print("\n%*s", indent, "");
             at = indent;
         }
-        fprintf(f, "%.*s", n, text);
+        out_print("%.*s", n, text);
         at += n;
         text += n;
         if (*text == ' ') {
-            if (at + 1 + (int)strcspn(text + 1, " ") <= width)
-                fputc(' ', f);
+            if (at + 1 + (int)strcspn(text + 1, " ") <= WIDTH)
+                out_text(" ");
             at++;
             text++;
         }
     }
-    fputc('\n', f);
+    out_text("\n");
+}
+
+void fact(int column, const char *label, const char *text)
+{
+    out_print("  %-*s", column - 2, label);
+    wrap(text, column, column);
 }
 
 const char *size_text(char buffer[32], uint64_t bytes)

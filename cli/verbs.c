@@ -164,6 +164,11 @@ const Verb verbs[VERB_COUNT] = {
 };
 /* clang-format on */
 
+bool verb_is_plumbing(VerbId verb)
+{
+    return strncmp(verbs[verb].name, "debug ", 6) == 0;
+}
+
 /* The words of a command's name that `words` begins with, all of them or none. */
 static int words_matching(const char *name, char *const *words, int count)
 {

@@ -1,6 +1,6 @@
-/* wait.h: how the threads wait for each other. */
-#ifndef WAIT_H
-#define WAIT_H
+/* wait.h: how the threads wait for each other; for main, before anything else. */
+#ifndef CLI_WAIT_H
+#define CLI_WAIT_H
 
 /* Bounds the time that a thread spins before it sleeps. GNU OpenMP waits for milliseconds by
  * default: harmless on an idle machine, but beside other busy processes each of a caption's

@@ -45,6 +45,17 @@ bool file_map(MappedFile *m, const char *path, ErrorCode code, Error *e)
     return ok;
 }
 
+bool file_map_within(MappedFile *m, const char *path, size_t limit, ErrorCode code, Error *e)
+{
+    if (!file_map(m, path, code, e))
+        return false;
+    if (m->size <= limit)
+        return true;
+    error_set(e, code, "%s: file: expected at most %zu bytes, got %zu", path, limit, m->size);
+    file_unmap(m);
+    return false;
+}
+
 void file_unmap(MappedFile *m)
 {
     if (m->data)
@@ -56,10 +67,10 @@ void file_unmap(MappedFile *m)
 static unsigned char *read_all(int fd, const char *path, size_t hint, size_t limit, size_t *size,
                                ErrorCode code, Error *e)
 {
-    size_t cap = (hint < limit ? hint : limit) + 1, n = 0;
-    unsigned char *buf = mem_alloc(cap + 1);
+    size_t cap = (hint < limit ? hint : limit) + 2, n = 0; /* one byte is for the zero */
+    unsigned char *buf = mem_alloc(cap);
     while (buf) {
-        ssize_t got = read(fd, buf + n, cap - n);
+        ssize_t got = read(fd, buf + n, cap - 1 - n);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
@@ -76,15 +87,10 @@ static unsigned char *read_all(int fd, const char *path, size_t hint, size_t lim
             *size = n;
             return buf;
         }
-        if (n == cap) {
-            unsigned char *more = mem_realloc(buf, 2 * cap + 1);
-            if (!more)
-                break;
-            buf = more;
-            cap *= 2;
-        }
+        if (n == cap - 1 && !MEM_GROW(buf, &cap, cap + 1))
+            break;
     }
-    error_memory(e, path, cap); /* no effect when a reason is already there */
+    error_memory(e, path, cap - 1); /* no effect when a reason is already there */
     mem_free(buf);
     return NULL;
 }

@@ -14,6 +14,9 @@ typedef struct MappedFile {
 /* Maps a regular file read-only. A directory, a missing or an unreadable file is an error with
  * `code` and a message that begins with the path. */
 bool file_map(MappedFile *m, const char *path, ErrorCode code, Error *e);
+/* The same with at most `limit` bytes: "PATH: file: expected at most ..." with `code` otherwise.
+ * For small files of strangers: unlike file_read it takes no pipe, which might never end. */
+bool file_map_within(MappedFile *m, const char *path, size_t limit, ErrorCode code, Error *e);
 void file_unmap(MappedFile *m);
 
 /* Reads all of a file (or of stdin when path is "-") into one zero-terminated mem_alloc'd block of

@@ -95,6 +95,23 @@ void mem_free(void *p)
     free(header(p));
 }
 
+/* The first block is no smaller than the line that it occupies anyway. The pointer is copied by
+ * its bytes, since its type is the caller's. */
+bool mem_grow(void *array_at, size_t *cap, size_t need, size_t each)
+{
+    size_t n = *cap ? 2 * *cap : ALIGN / each + 8;
+    void *old;
+    memcpy(&old, array_at, sizeof old);
+    if (n < need)
+        n = need;
+    void *more = n <= SIZE_MAX / each ? mem_realloc(old, n * each) : NULL;
+    if (!more)
+        return false;
+    memcpy(array_at, &more, sizeof more);
+    *cap = n;
+    return true;
+}
+
 size_t mem_in_use(void)
 {
     return atomic_load(&in_use);

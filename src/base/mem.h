@@ -17,6 +17,14 @@ char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);
 void mem_free(void *p); /* NULL is fine */
 
+/* Room for at least `need` elements in an array that grows. array: the pointer to its first
+ * element, NULL to begin with; cap: where its size_t of elements allocated is, 0 to begin with.
+ * Both are changed; the room at least doubles, so that n pushes copy O(n) elements. What is new is
+ * not zeroed. False: out of memory, and all is as it was. Freed with mem_free. */
+#define MEM_GROW(array, cap, need) \
+    ((need) <= *(cap) || mem_grow(&(array), (cap), (need), sizeof *(array)))
+bool mem_grow(void *array_at, size_t *cap, size_t need, size_t each); /* behind MEM_GROW */
+
 size_t mem_in_use(void); /* bytes handed out and not yet freed, whole process */
 size_t mem_peak(void);   /* the largest value mem_in_use has had */
 

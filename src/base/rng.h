@@ -1,5 +1,6 @@
 /* base/rng.h: a counter-based generator: value i of stream `seed` needs no state, so that a replay
- * (recomputation, resume, another thread count) draws the same numbers. SplitMix64 finaliser. */
+ * (recomputation, resume, another thread count) draws the same numbers. SplitMix64 finaliser. Pure
+ * functions: any thread may call them. */
 #ifndef BASE_RNG_H
 #define BASE_RNG_H
 

@@ -7,19 +7,8 @@
 
 static bool room(StrBuf *s, size_t n)
 {
-    if (s->failed)
-        return false;
-    if (s->len + n + 1 <= s->cap)
-        return true;
-    size_t cap = s->cap * 2 > s->len + n + 1 ? s->cap * 2 : s->len + n + 64;
-    char *p = mem_realloc(s->data, cap);
-    if (!p) {
-        s->failed = true;
-        return false;
-    }
-    s->data = p;
-    s->cap = cap;
-    return true;
+    s->failed = s->failed || !MEM_GROW(s->data, &s->cap, s->len + n + 1);
+    return !s->failed;
 }
 
 void strbuf_add(StrBuf *s, const void *bytes, size_t n)

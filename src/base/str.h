@@ -1,8 +1,8 @@
 /* base/str.h: a growing byte string, and small helpers.
  *
  * A StrBuf starts as {0}, grows as needed and is freed by strbuf_free. A failed allocation sets
- * `failed` and drops what follows; check it once at the end. data is zero-terminated when len > 0
- * or after strbuf_cstr. */
+ * `failed` and drops what follows; check it once at the end. data belongs to the StrBuf; it is NULL
+ * until something was added and zero-terminated from then on. */
 #ifndef BASE_STR_H
 #define BASE_STR_H
 
@@ -25,7 +25,8 @@ void strbuf_free(StrBuf *s);
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 
-/* Edit distance with transpositions (optimal string alignment), for "did you mean". */
+/* Edit distance with transpositions (optimal string alignment), for "did you mean". Of longer
+ * strings the first 64 bytes count. */
 int str_distance(const char *a, const char *b);
 
 #endif

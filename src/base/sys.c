@@ -3,7 +3,6 @@
 
 #include <sched.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,10 +77,4 @@ size_t mem_available(void)
             break;
     fclose(f);
     return (size_t)kb * 1024;
-}
-
-size_t rss_peak(void)
-{
-    struct rusage u;
-    return getrusage(RUSAGE_SELF, &u) == 0 ? (size_t)u.ru_maxrss * 1024 : 0;
 }

@@ -7,7 +7,7 @@
 
 #include "ckpt/names.h"
 
-static Checkpoint *ckpt_new(const char *path, Error *e)
+Checkpoint *ckpt_new(const char *path, Error *e)
 {
     Checkpoint *c = mem_calloc(1, sizeof *c);
     if (c && (c->path = mem_strdup(path)))
@@ -31,6 +31,12 @@ void ckpt_close(Checkpoint *c)
     mem_free(c);
 }
 
+bool ckpt_reserve(Checkpoint *c, size_t files, const char *where, Error *e)
+{
+    c->files = mem_calloc(files, sizeof *c->files);
+    return c->files || error_memory(e, where, files * sizeof *c->files);
+}
+
 bool ckpt_add_file(Checkpoint *c, char *path, Error *e)
 {
     if (!path)
@@ -42,76 +48,6 @@ bool ckpt_add_file(Checkpoint *c, char *path, Error *e)
         return false;
     f->n = c->list.n - f->first;
     return true;
-}
-
-/* One file that holds everything. */
-static bool open_single(Checkpoint *c, const char *path, Error *e)
-{
-    c->files = mem_calloc(1, sizeof *c->files);
-    if (!c->files)
-        return error_memory(e, path, sizeof *c->files);
-    return ckpt_add_file(c, mem_strdup(path), e);
-}
-
-Checkpoint *ckpt_open_file(const char *path, Error *e)
-{
-    Checkpoint *c = ckpt_new(path, e);
-    if (c && open_single(c, path, e))
-        return c;
-    ckpt_close(c);
-    return NULL;
-}
-
-static const char SINGLE[] = "model.safetensors", INDEX[] = "model.safetensors.index.json";
-
-/* 1: there, 0: not there, -1: out of memory. */
-static int has_file(const char *dir, const char *name)
-{
-    char *path = path_join(dir, name);
-    int there = path ? file_exists(path) : -1;
-    mem_free(path);
-    return there;
-}
-
-/* Why a directory without safetensors cannot be opened. */
-static bool no_weights(const char *dir, Error *e)
-{
-    static const char *const TORCH[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
-    for (int i = 0; i < 2; i++)
-        if (has_file(dir, TORCH[i]) == 1)
-            return error_set(e, ERR_BAD_MODEL,
-                             "%s: %s: PyTorch .bin weights are not supported yet, expected %s (or "
-                             "%s and its shards)",
-                             dir, TORCH[i], SINGLE, INDEX);
-    return error_set(e, ERR_NO_MODEL, "%s: weights: expected %s (or %s and its shards), got none",
-                     dir, SINGLE, INDEX);
-}
-
-static bool open_dir(Checkpoint *c, const char *dir, Error *e)
-{
-    int single = has_file(dir, SINGLE), index = has_file(dir, INDEX);
-    if (single == 0 && index == 0)
-        return no_weights(dir, e);
-    char *path = single < 0 || index < 0 ? NULL : path_join(dir, single ? SINGLE : INDEX);
-    if (!path)
-        return error_memory(e, dir, strlen(dir));
-    bool ok = single ? open_single(c, path, e) : index_open(c, dir, path, e);
-    mem_free(path);
-    return ok;
-}
-
-Checkpoint *ckpt_open(const char *dir, Error *e)
-{
-    if (!file_is_dir(dir)) {
-        error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got %s", dir,
-                  file_exists(dir) ? "something else" : "nothing of that name");
-        return NULL;
-    }
-    Checkpoint *c = ckpt_new(dir, e);
-    if (c && open_dir(c, dir, e))
-        return c;
-    ckpt_close(c);
-    return NULL;
 }
 
 /* --- looking up -------------------------------------------------------------------------------- */

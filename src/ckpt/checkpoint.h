@@ -1,4 +1,4 @@
-/* ckpt/checkpoint.h: inside a Checkpoint; for checkpoint.c and index.c. */
+/* ckpt/checkpoint.h: inside a Checkpoint, for those who open one: open.c and index.c. */
 #ifndef CKPT_CHECKPOINT_H
 #define CKPT_CHECKPOINT_H
 
@@ -18,12 +18,14 @@ struct Checkpoint {
     size_t n_files;
 };
 
-enum { SHARDS_MAX = 1000 };
+/* An empty one; path is what ckpt_path says. NULL: out of memory. Ends with ckpt_close. */
+Checkpoint *ckpt_new(const char *path, Error *e);
 
-/* Maps and reads one more file, whose path it takes over (NULL: out of memory). c->files has room. */
+/* Makes room for so many files, once. `where` begins the message. False: out of memory. */
+bool ckpt_reserve(Checkpoint *c, size_t files, const char *where, Error *e);
+
+/* Maps and reads one more file, whose path it takes over (NULL: out of memory). Its tensors are
+ * appended to the list, in order of name. Errors: ERR_BAD_MODEL, ERR_MEMORY. */
 bool ckpt_add_file(Checkpoint *c, char *path, Error *e);
-
-/* Reads the shards that the index file names, and checks each against the other. */
-bool index_open(Checkpoint *c, const char *dir, const char *index_path, Error *e);
 
 #endif

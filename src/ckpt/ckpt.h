@@ -1,7 +1,8 @@
 /* ckpt/ckpt.h: find a model, open its weights, look tensors up by name.
  *
- * A Checkpoint is a set of named tensors in mapped files. It knows nothing of models. Files come
- * from strangers: every offset, size and name is checked before use, and nothing is copied.
+ * A Checkpoint is a set of named tensors in mapped files. It knows nothing of models, and once open
+ * only ckpt_take changes it. Files come from strangers: every offset, size and name is checked
+ * before use, and nothing is copied.
  *
  * A file must stay as it is while it is open: one that shrinks after it was mapped ends the process
  * with SIGBUS, and nothing here can prevent that. */
@@ -31,9 +32,10 @@ typedef struct Checkpoint Checkpoint;
 
 /* Opens all weights of a directory: model.safetensors, or model.safetensors.index.json with its
  * shards. Errors: ERR_NO_MODEL (no such directory, no weights in it), ERR_BAD_MODEL, ERR_MEMORY.
- * Checks of checkpoints.md 3 and 4. Tensors of a shard that the index does not name are kept, unless
- * another one has the name: whoever reports what is left unused sees them. Free with ckpt_close;
- * tensors point into it. */
+ * What is checked of a file stands at safetensors_parse; of an index: that its shards are plain
+ * names of files that are there, and that each tensor lies where it says. Tensors of a shard that
+ * the index does not name are kept, unless another one has the name: whoever reports what is left
+ * unused sees them. Free with ckpt_close; tensors point into it. */
 Checkpoint *ckpt_open(const char *dir, Error *e);
 void ckpt_close(Checkpoint *c);
 
@@ -61,6 +63,9 @@ void ckpt_done_with(const CkptTensor *t);
  * a directory of that name that happens to be here. A published model that is not on this machine
  * gets ERR_NO_MODEL with what to do. The path is mem_alloc'd. */
 char *model_find(const char *name, Error *e);
+
+/* ERR_NO_MODEL unless dir is a directory. */
+bool model_dir_check(const char *dir, Error *e);
 
 /* NPY (float32, C order) for dumps and goldens. */
 bool npy_write(const char *path, const float *data, int rank, const int64_t *shape, Error *e);

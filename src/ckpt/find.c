@@ -130,6 +130,13 @@ static bool not_here(const char *name, const HubModel *m, Error *e)
                      near ? near : "", near ? "?" : "");
 }
 
+bool model_dir_check(const char *dir, Error *e)
+{
+    return file_is_dir(dir) ||
+           error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got %s", dir,
+                     file_exists(dir) ? "something else" : "nothing of that name");
+}
+
 char *model_find(const char *name, Error *e)
 {
     Search s = {.name = name ? name : DEFAULT};

@@ -1,10 +1,12 @@
-/* ckpt/index.c: model.safetensors.index.json and its shards (checkpoints.md 3). */
+/* ckpt/index.c: model.safetensors.index.json and its shards, as transformers' modeling_utils.py
+ * (load_sharded_checkpoint) reads them: {"weight_map": {tensor: file}}. */
+#include "ckpt/index.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/str.h"
-#include "ckpt/checkpoint.h"
 
 enum { INDEX_MAX = 8 << 20 }; /* bytes; that of a 1247-tensor model is 150 kB */
 
@@ -111,9 +113,8 @@ static bool open_shards(Checkpoint *c, const char *dir, const Line *v, size_t n,
     if (files == 0 || files > SHARDS_MAX)
         return error_set(e, ERR_BAD_MODEL, "%s: weight_map: expected 1 to %d files, got %zu",
                          index_path, SHARDS_MAX, files);
-    c->files = mem_calloc(files, sizeof *c->files);
-    if (!c->files)
-        return error_memory(e, index_path, files * sizeof *c->files);
+    if (!ckpt_reserve(c, files, index_path, e))
+        return false;
     for (size_t i = 0, next; i < n; i = next) {
         for (next = i + 1; next < n && strcmp(v[i].file, v[next].file) == 0;)
             next++;
@@ -142,18 +143,12 @@ static void drop_copies(Checkpoint *c, const json_t *map)
     c->list.n = kept;
 }
 
-/* Mapped, since that takes regular files only: a pipe of that name would never end. */
 static json_t *load_index(const char *path, Error *e)
 {
     MappedFile f;
-    json_t *doc = NULL;
-    if (!file_map(&f, path, ERR_BAD_MODEL, e))
+    if (!file_map_within(&f, path, INDEX_MAX, ERR_BAD_MODEL, e))
         return NULL;
-    if (f.size > INDEX_MAX)
-        error_set(e, ERR_BAD_MODEL, "%s: file: expected at most %d bytes, got %zu", path, INDEX_MAX,
-                  f.size);
-    else
-        doc = json_parse(f.data ? (const char *)f.data : "", f.size, path, ERR_BAD_MODEL, e);
+    json_t *doc = json_parse(f.data ? (const char *)f.data : "", f.size, path, ERR_BAD_MODEL, e);
     file_unmap(&f);
     return doc;
 }

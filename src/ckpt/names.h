@@ -1,9 +1,10 @@
 /* ckpt/names.h: one tensor, several spellings.
  *
- * Loaders ask by the canonical name, that of current Hugging Face files (checkpoints.md 1). A name
- * map is a function from the canonical name to what another generation of files calls the tensor;
- * a further file family (the LAVIS names, checkpoints.md 2.2) is a further entry of the table in
- * names.c. */
+ * Loaders ask by the canonical name, that of current Hugging Face files (the state dict of
+ * Blip2ForConditionalGeneration, transformers modeling_blip_2.py). A name map is a function from
+ * the canonical name to what another generation of files calls the tensor; a further file family
+ * (LAVIS' names, transformers convert_blip_2_original_to_pytorch.py) is a further entry of the
+ * table in names.c. For checkpoint.c only. */
 #ifndef CKPT_NAMES_H
 #define CKPT_NAMES_H
 

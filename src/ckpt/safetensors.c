@@ -142,14 +142,8 @@ static bool entries_push(Entries *es, const Entry *t, const Scan *s)
     if (es->n == SAFETENSORS_TENSORS_MAX)
         return error_set(s->e, ERR_BAD_MODEL, "%s: header: expected at most %d tensors, got more",
                          s->file, SAFETENSORS_TENSORS_MAX);
-    if (es->n == es->cap) {
-        size_t cap = es->cap ? es->cap * 2 : 256;
-        Entry *v = mem_realloc(es->v, cap * sizeof *v);
-        if (!v)
-            return error_memory(s->e, s->file, cap * sizeof *v);
-        es->v = v;
-        es->cap = cap;
-    }
+    if (!MEM_GROW(es->v, &es->cap, es->n + 1))
+        return error_memory(s->e, s->file, (es->n + 1) * sizeof *es->v);
     es->v[es->n++] = *t;
     return true;
 }
@@ -261,18 +255,6 @@ void tensors_sort(CkptTensor *t, size_t n)
         qsort(t, n, sizeof *t, by_name);
 }
 
-bool tensors_reserve(TensorList *list, size_t more, const char *path, Error *e)
-{
-    if (more <= list->cap - list->n)
-        return true;
-    CkptTensor *t = mem_realloc(list->t, (list->n + more) * sizeof *t);
-    if (!t)
-        return error_memory(e, path, (list->n + more) * sizeof *t);
-    list->t = t;
-    list->cap = list->n + more;
-    return true;
-}
-
 void tensors_free(TensorList *list)
 {
     mem_free(list->t);
@@ -283,10 +265,11 @@ void tensors_free(TensorList *list)
 static bool publish(TensorList *list, const Entries *es, const unsigned char *buffer,
                     const char *path, Error *e)
 {
+    size_t total = list->n + es->n;
     if (es->n == 0)
         return true;
-    if (!tensors_reserve(list, es->n, path, e))
-        return false;
+    if (!MEM_GROW(list->t, &list->cap, total))
+        return error_memory(e, path, total * sizeof *list->t);
     CkptTensor *t = list->t + list->n;
     for (size_t i = 0; i < es->n; i++) {
         t[i] = es->v[i].t;
@@ -297,7 +280,7 @@ static bool publish(TensorList *list, const Entries *es, const unsigned char *bu
         if (strcmp(t[i - 1].name, t[i].name) == 0)
             return error_set(e, ERR_BAD_MODEL, "%s: tensor \"%.200s\": duplicate key", path,
                              t[i].name);
-    list->n += es->n;
+    list->n = total;
     return true;
 }
 

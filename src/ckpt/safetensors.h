@@ -1,4 +1,5 @@
-/* ckpt/safetensors.h: from the bytes of one safetensors file to a list of tensors. */
+/* ckpt/safetensors.h: from the bytes of one safetensors file to a list of tensors. For inside of
+ * ckpt/ only, and its tests and fuzzer. */
 #ifndef CKPT_SAFETENSORS_H
 #define CKPT_SAFETENSORS_H
 
@@ -26,7 +27,6 @@ typedef struct TensorList {
 bool safetensors_parse(TensorList *list, const unsigned char *data, size_t size, const char *path,
                        Error *e);
 
-bool tensors_reserve(TensorList *list, size_t more, const char *path, Error *e);
 void tensors_sort(CkptTensor *t, size_t n); /* by name */
 void tensors_free(TensorList *list);
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 bool scan_fail(const Scan *s, const char *expected)
 {
     char got[16] = "the end";
@@ -119,35 +121,36 @@ static bool read_escape(Scan *s, uint32_t *cp)
     return true;
 }
 
-/* One UTF-8 sequence: shortest form, no surrogates, at most U+10FFFF (Unicode table 3-7). */
 static bool read_utf8(Scan *s, uint32_t *cp)
 {
-    static const uint32_t LEAST[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned c = *s->p;
-    int n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : 4;
-    if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || s->end - s->p < n)
-        return scan_fail(s, "valid UTF-8");
-    uint32_t v = n == 1 ? c : c & (0x7fu >> n);
-    for (int i = 1; i < n; i++) {
-        if ((s->p[i] & 0xc0) != 0x80)
-            return scan_fail(s, "valid UTF-8");
-        v = v << 6 | (s->p[i] & 0x3f);
-    }
-    if (v < LEAST[n] || v > 0x10ffff || (v >= 0xd800 && v < 0xe000))
+    bool valid;
+    int n = utf8_next((const char *)s->p, (size_t)(s->end - s->p), cp, &valid);
+    if (!valid)
         return scan_fail(s, "valid UTF-8");
     s->p += n;
-    *cp = v;
     return true;
 }
 
-static int put_utf8(char *out, uint32_t cp)
+/* Skips ASCII that stands for itself, at most so many bytes: names are hardly anything else. */
+static size_t skip_plain(Scan *s, size_t most)
 {
-    static const unsigned char LEAD[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    int n = cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
-    for (int i = n - 1; i > 0; i--, cp >>= 6)
-        out[i] = (char)(0x80 | (cp & 0x3f));
-    out[0] = (char)(LEAD[n] | cp);
+    const unsigned char *p = s->p, *end = (size_t)(s->end - p) < most ? s->end : p + most;
+    while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
+        p++;
+    size_t n = (size_t)(p - s->p);
+    s->p = p;
     return n;
+}
+
+/* One code point, as the file spells it. */
+static bool read_char(Scan *s, uint32_t *cp)
+{
+    if (*s->p < 0x20)
+        return scan_fail(s, "no control character in a string");
+    if (*s->p != '\\')
+        return read_utf8(s, cp);
+    s->p++;
+    return read_escape(s, cp);
 }
 
 bool scan_string(Scan *s, char *buf, size_t cap)
@@ -156,18 +159,21 @@ bool scan_string(Scan *s, char *buf, size_t cap)
         return scan_fail(s, "a string");
     size_t n = 0;
     while (s->p < s->end && *s->p != '"') {
-        uint32_t cp;
-        if (*s->p < 0x20)
-            return scan_fail(s, "no control character in a string");
-        if (*s->p == '\\' ? (s->p++, !read_escape(s, &cp)) : !read_utf8(s, &cp))
-            return false;
+        char utf8[4];
+        const void *bytes = s->p;
+        uint32_t cp = 1;
+        size_t k = skip_plain(s, buf ? cap - n : SIZE_MAX);
+        if (k == 0) {
+            if (!read_char(s, &cp))
+                return false;
+            k = (size_t)utf8_put(cp, utf8);
+            bytes = utf8;
+        }
         if (!buf)
             continue;
-        char utf8[4];
-        size_t k = (size_t)put_utf8(utf8, cp);
         if (cp == 0 || n + k + 1 > cap)
             return scan_fail(s, cp ? "a shorter string" : "no U+0000 in a string");
-        memcpy(buf + n, utf8, k);
+        memcpy(buf + n, bytes, k);
         n += k;
     }
     if (buf)

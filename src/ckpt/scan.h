@@ -1,4 +1,4 @@
-/* ckpt/scan.h: a strict JSON reader that works in place, for safetensors headers.
+/* ckpt/scan.h: a strict JSON reader that works in place, for safetensors.c.
  *
  * Why not jansson: a hostile header of 100 MB would become gigabytes of tree. This reads token by
  * token, needs no memory and cannot recurse. Every function that finds something else than it

@@ -4,14 +4,19 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "ckpt/ckpt.h"
 
 enum { FILE_MAX = 1 << 20 }; /* bytes; config.json has some thousand */
 
-static const char *const NAMES[CONFIG_FILES] = {
-    "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"};
+const char *config_file_name(ConfigFile file)
+{
+    static const char *const NAMES[CONFIG_FILES] = {"config.json", "generation_config.json",
+                                                    "preprocessor_config.json",
+                                                    "processor_config.json"};
+    return NAMES[file];
+}
 
-/* A file that is not there leaves *t empty. Mapped, since that takes regular files only: a pipe of
- * that name would never end. */
+/* A file that is not there leaves *t empty. */
 static bool map_text(ConfigText *t, MappedFile *f, const char *dir, const char *name, Error *e)
 {
     char *path = path_join(dir, name);
@@ -19,10 +24,7 @@ static bool map_text(ConfigText *t, MappedFile *f, const char *dir, const char *
         return error_memory(e, dir, strlen(dir));
     bool ok = true;
     if (file_exists(path)) {
-        ok = file_map(f, path, ERR_BAD_MODEL, e);
-        if (ok && f->size > FILE_MAX)
-            ok = error_set(e, ERR_BAD_MODEL, "%s: file: expected at most %d bytes, got %zu", path,
-                           FILE_MAX, f->size);
+        ok = file_map_within(f, path, FILE_MAX, ERR_BAD_MODEL, e);
         *t = (ConfigText){f->data ? (const char *)f->data : "", f->size};
     }
     mem_free(path);
@@ -92,11 +94,10 @@ bool config_load(ModelConfig *c, const char *dir, Error *e)
     MappedFile files[CONFIG_FILES] = {0};
     bool ok = true;
     *c = (ModelConfig){0};
-    if (!file_is_dir(dir))
-        return error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got %s", dir,
-                         file_exists(dir) ? "something else" : "nothing of that name");
+    if (!model_dir_check(dir, e))
+        return false;
     for (int i = 0; i < CONFIG_FILES && ok; i++)
-        ok = map_text(&texts[i], &files[i], dir, NAMES[i], e);
+        ok = map_text(&texts[i], &files[i], dir, config_file_name((ConfigFile)i), e);
     if (ok && !texts[CONFIG_MODEL].text)
         ok = error_set(e, ERR_NO_MODEL,
                        "%s: config.json: expected a Hugging Face model directory, got no such file",

@@ -1,5 +1,10 @@
 /* config/config.h: what a model directory says about itself (config.json, generation_config.json,
- * preprocessor_config.json, processor_config.json), checked and complete. checkpoints.md 3. */
+ * preprocessor_config.json, processor_config.json), checked and complete.
+ *
+ * The room between the files and the networks: models/ and everything above read these structs and
+ * no JSON. It opens no weights and knows no network; a value that is here lies in its range and
+ * fits the others. Names and defaults are those of transformers' configuration classes. A
+ * ModelConfig owns no memory and may be copied. */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
@@ -55,9 +60,8 @@ typedef struct ModelConfig {
     bool legacy_layout; /* processor_config has no num_query_tokens: no placeholders (HF) */
     int pixels;         /* preprocessor_config size; falls back to vit.image */
     float mean[3], std[3];
-    char torch_dtype[16]; /* as written; a hint only */
-    char prompt[256];     /* the checkpoint's own caption prompt ("" when it has none) */
-    char licence[64];     /* from README.md front matter or config; "" unknown */
+    char prompt[256]; /* the checkpoint's own caption prompt ("" when it has none) */
+    char licence[64]; /* from README.md front matter or config; "" unknown */
 } ModelConfig;
 
 /* Reads all files of `dir`. Missing optional files give the documented defaults. Every size is
@@ -66,7 +70,6 @@ typedef struct ModelConfig {
  * (file: key: expected, got), ERR_MEMORY. */
 bool config_load(ModelConfig *c, const char *dir, Error *e);
 
-/* The same from texts in memory, one per file, NULL where there is none. dir is used in messages. */
 typedef enum ConfigFile {
     CONFIG_MODEL,        /* config.json; must be there */
     CONFIG_GENERATION,   /* generation_config.json */
@@ -80,9 +83,13 @@ typedef struct ConfigText {
     size_t size;
 } ConfigText;
 
+const char *config_file_name(ConfigFile file); /* "config.json" */
+
+/* As config_load from texts in memory, one per file, NULL where there is none. dir is for messages.
+ * The licence is then known only where config.json says it. Errors: ERR_BAD_MODEL, ERR_MEMORY. */
 bool config_parse(ModelConfig *c, const ConfigText text[CONFIG_FILES], const char *dir, Error *e);
 
-/* True sizes of the published models (models.md 5.7) by any accepted spelling: "opt-2.7b",
+/* The sizes of the published models by any accepted spelling: "opt-2.7b",
  * "blip2-opt-2.7b", "Salesforce/blip2-opt-2.7b", "blip2_opt/pretrain_opt2.7b",
  * "pretrain_opt2.7b". ERR_NO_MODEL names the known ones. */
 bool zoo_config(ModelConfig *c, const char *name, Error *e);

@@ -1,77 +1,21 @@
 /* config/config_parse.c: from the JSON files of a model directory to a ModelConfig.
  *
  * Names and defaults are those of transformers' Blip2Config, Blip2VisionConfig,
- * Blip2QFormerConfig, OPTConfig, T5Config and BlipImageProcessor (checkpoints.md 3). A setting that
- * would change the numbers and that is not implemented is refused by name. */
+ * Blip2QFormerConfig (configuration_blip_2.py), OPTConfig, T5Config and BlipImageProcessor. A
+ * setting that would change the numbers and that is not implemented is refused by name. */
 #include <limits.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "config/config.h"
+#include "config/part.h"
+#include "image/image.h"
 
 enum { DIM_MAX = 1000 * 1000, LAYERS_MAX = 1000, PICTURE_MAX = 4096, GRID_MAX = 1024 };
 
-/* One object of a file. After the first error all readers return their default at once, so that
- * the reading functions below can be plain lists. */
-typedef struct Part {
-    const json_t *o; /* NULL: absent, every key has its default */
-    char where[768]; /* "DIR/config.json: vision_config" */
-    Error *e;
-} Part;
-
-static int whole(const Part *p, const char *key, int def, int min, int max)
-{
-    int64_t v = def;
-    if (!p->e->code)
-        json_get_int(p->o, key, def, min, max, &v, p->where, p->e);
-    return p->e->code ? def : (int)v;
-}
-
 static int size(const Part *p, const char *key, int def)
 {
-    return whole(p, key, def, 1, DIM_MAX);
-}
-
-static double real(const Part *p, const char *key, double def, double min, double max)
-{
-    double v = def;
-    if (!p->e->code && json_get_real(p->o, key, def, &v, p->where, p->e) && (v < min || v > max))
-        error_set(p->e, ERR_BAD_MODEL, "%s: %s: expected a number in [%g, %g], got %g", p->where,
-                  key, min, max, v);
-    return v;
-}
-
-static bool flag(const Part *p, const char *key, bool def)
-{
-    bool v = def;
-    if (!p->e->code)
-        json_get_flag(p->o, key, def, &v, p->where, p->e);
-    return v;
-}
-
-static const char *text(const Part *p, const char *key, const char *def)
-{
-    const char *v = def;
-    if (!p->e->code)
-        json_get_text(p->o, key, def, &v, p->where, p->e);
-    return v;
-}
-
-static void must_be(const Part *p, const char *key, const char *want)
-{
-    const char *got = text(p, key, want);
-    if (strcmp(got, want) != 0)
-        error_set(p->e, ERR_BAD_MODEL, "%s: %s: expected \"%s\", got \"%.100s\" (not supported)",
-                  p->where, key, want, got);
-}
-
-static void must_flag(const Part *p, const char *key, bool want)
-{
-    if (flag(p, key, want) != want)
-        error_set(p->e, ERR_BAD_MODEL, "%s: %s: expected %s, got %s (not supported)", p->where, key,
-                  want ? "true" : "false", want ? "false" : "true");
+    return part_whole(p, key, def, 1, DIM_MAX);
 }
 
 static void heads_divide(const Part *p, int width, int heads)
@@ -80,20 +24,6 @@ static void heads_divide(const Part *p, int width, int heads)
         error_set(p->e, ERR_BAD_MODEL,
                   "%s: num_attention_heads: expected a divisor of hidden_size %d, got %d", p->where,
                   width, heads);
-}
-
-static const json_t *member(const Part *p, const char *key)
-{
-    const json_t *v = p->e->code ? NULL : json_object_get(p->o, key);
-    return v && !json_is_null(v) ? v : NULL;
-}
-
-static void child(Part *out, const Part *p, const char *key)
-{
-    *out = (Part){.o = member(p, key), .e = p->e};
-    snprintf(out->where, sizeof out->where, "%.600s: %s", p->where, key);
-    if (out->o && !json_is_object(out->o))
-        error_set(p->e, ERR_BAD_MODEL, "%s: expected an object, got something else", out->where);
 }
 
 /* Copies a short text of a file if it is harmless to print, else leaves "". */
@@ -115,13 +45,13 @@ static void read_vision(const Part *p, VitConfig *v)
 {
     v->width = size(p, "hidden_size", 1408);
     v->mlp = size(p, "intermediate_size", 6144);
-    v->layers = whole(p, "num_hidden_layers", 39, 1, LAYERS_MAX);
+    v->layers = part_whole(p, "num_hidden_layers", 39, 1, LAYERS_MAX);
     v->heads = size(p, "num_attention_heads", 16);
-    v->image = whole(p, "image_size", 224, 1, PICTURE_MAX);
-    v->patch = whole(p, "patch_size", 14, 1, PICTURE_MAX);
-    v->eps = (float)real(p, "layer_norm_eps", 1e-6, 0, 1);
-    v->qkv_bias = flag(p, "qkv_bias", true);
-    must_be(p, "hidden_act", "gelu");
+    v->image = part_whole(p, "image_size", 224, 1, PICTURE_MAX);
+    v->patch = part_whole(p, "patch_size", 14, 1, PICTURE_MAX);
+    v->eps = (float)part_real(p, "layer_norm_eps", 1e-6, 0, 1);
+    v->qkv_bias = part_flag(p, "qkv_bias", true);
+    part_must_be(p, "hidden_act", "gelu");
     heads_divide(p, v->width, v->heads);
     if (!p->e->code && (v->patch > v->image || v->image / v->patch > GRID_MAX))
         error_set(p->e, ERR_BAD_MODEL,
@@ -133,14 +63,14 @@ static void read_qformer(const Part *p, const VitConfig *vit, QformerConfig *q)
 {
     q->width = size(p, "hidden_size", 768);
     q->mlp = size(p, "intermediate_size", 3072);
-    q->layers = whole(p, "num_hidden_layers", 12, 1, LAYERS_MAX);
+    q->layers = part_whole(p, "num_hidden_layers", 12, 1, LAYERS_MAX);
     q->heads = size(p, "num_attention_heads", 12);
-    q->cross_every = whole(p, "cross_attention_frequency", 2, 1, LAYERS_MAX);
-    q->eps = (float)real(p, "layer_norm_eps", 1e-12, 0, 1);
-    q->text = flag(p, "use_qformer_text_input", false);
+    q->cross_every = part_whole(p, "cross_attention_frequency", 2, 1, LAYERS_MAX);
+    q->eps = (float)part_real(p, "layer_norm_eps", 1e-12, 0, 1);
+    q->text = part_flag(p, "use_qformer_text_input", false);
     q->image_width = size(p, "encoder_hidden_size", vit->width);
-    must_be(p, "hidden_act", "gelu");
-    must_be(p, "position_embedding_type", "absolute");
+    part_must_be(p, "hidden_act", "gelu");
+    part_must_be(p, "position_embedding_type", "absolute");
     heads_divide(p, q->width, q->heads);
     if (!p->e->code && q->image_width != vit->width)
         error_set(p->e, ERR_BAD_MODEL,
@@ -151,17 +81,17 @@ static void read_qformer(const Part *p, const VitConfig *vit, QformerConfig *q)
 static void read_opt(const Part *p, OptConfig *o)
 {
     o->width = size(p, "hidden_size", 768);
-    o->layers = whole(p, "num_hidden_layers", 12, 1, LAYERS_MAX);
+    o->layers = part_whole(p, "num_hidden_layers", 12, 1, LAYERS_MAX);
     o->heads = size(p, "num_attention_heads", 12);
     o->mlp = size(p, "ffn_dim", 3072);
     o->vocab = size(p, "vocab_size", 50272);
     o->positions = size(p, "max_position_embeddings", 2048);
     int proj = size(p, "word_embed_proj_dim", o->width);
-    must_be(p, "activation_function", "relu");
-    must_flag(p, "do_layer_norm_before", true);
-    must_flag(p, "enable_bias", true);
-    must_flag(p, "layer_norm_elementwise_affine", true);
-    must_flag(p, "_remove_final_layer_norm", false);
+    part_must_be(p, "activation_function", "relu");
+    part_must_flag(p, "do_layer_norm_before", true);
+    part_must_flag(p, "enable_bias", true);
+    part_must_flag(p, "layer_norm_elementwise_affine", true);
+    part_must_flag(p, "_remove_final_layer_norm", false);
     heads_divide(p, o->width, o->heads);
     if (!p->e->code && proj != o->width)
         error_set(p->e, ERR_BAD_MODEL,
@@ -173,7 +103,7 @@ static void read_opt(const Part *p, OptConfig *o)
 /* The class decides; a file without one is a matching model when its Q-Former reads text. */
 static bool is_matching(const Part *p, const QformerConfig *q)
 {
-    const json_t *list = member(p, "architectures"), *v;
+    const json_t *list = part_member(p, "architectures"), *v;
     size_t i;
     if (!json_is_array(list) || json_array_size(list) == 0)
         return q->text;
@@ -192,10 +122,10 @@ static ModelKind read_kind(const Part *p, const Part *lm, const QformerConfig *q
 {
     if (is_matching(p, q))
         return MODEL_MATCHING;
-    const char *type = text(lm, "model_type", "opt");
+    const char *type = part_text(lm, "model_type", "opt");
     if (strcmp(type, "t5") == 0)
         return MODEL_T5;
-    must_be(lm, "model_type", "opt");
+    part_must_be(lm, "model_type", "opt");
     return MODEL_OPT;
 }
 
@@ -207,9 +137,9 @@ static int id_max(const ModelConfig *c)
 
 static void read_eos(const Part *p, const ModelConfig *c, GenConfig *g)
 {
-    const json_t *v = member(p, "eos_token_id");
+    const json_t *v = part_member(p, "eos_token_id");
     if (!json_is_array(v)) {
-        g->eos[0] = whole(p, "eos_token_id", g->eos[0], 0, id_max(c));
+        g->eos[0] = part_whole(p, "eos_token_id", g->eos[0], 0, id_max(c));
         g->n_eos = v ? 1 : g->n_eos;
         return;
     }
@@ -236,8 +166,8 @@ static void read_eos(const Part *p, const ModelConfig *c, GenConfig *g)
 
 static void read_ids(const Part *p, const ModelConfig *c, GenConfig *g)
 {
-    g->bos = whole(p, "bos_token_id", g->bos, 0, id_max(c));
-    g->pad = whole(p, "pad_token_id", g->pad, 0, id_max(c));
+    g->bos = part_whole(p, "bos_token_id", g->bos, 0, id_max(c));
+    g->pad = part_whole(p, "pad_token_id", g->pad, 0, id_max(c));
     read_eos(p, c, g);
 }
 
@@ -246,20 +176,20 @@ static void read_ids(const Part *p, const ModelConfig *c, GenConfig *g)
 static int read_image_token(const Part *p, const ModelConfig *c)
 {
     int max = c->kind == MODEL_OPT ? id_max(c) : INT_MAX;
-    int id = whole(p, "image_token_id", -1, 0, max);
-    return whole(p, "image_token_index", id, 0, max);
+    int id = part_whole(p, "image_token_id", -1, 0, max);
+    return part_whole(p, "image_token_index", id, 0, max);
 }
 
 static void read_model(const Part *p, ModelConfig *c)
 {
     Part vision, qformer, lm;
-    must_be(p, "model_type", "blip-2");
-    child(&vision, p, "vision_config");
-    child(&qformer, p, "qformer_config");
-    child(&lm, p, "text_config");
+    part_must_be(p, "model_type", "blip-2");
+    part_child(&vision, p, "vision_config");
+    part_child(&qformer, p, "qformer_config");
+    part_child(&lm, p, "text_config");
     read_vision(&vision, &c->vit);
     read_qformer(&qformer, &c->vit, &c->qformer);
-    c->qformer.queries = whole(p, "num_query_tokens", 32, 1, PICTURE_MAX);
+    c->qformer.queries = part_whole(p, "num_query_tokens", 32, 1, PICTURE_MAX);
     c->kind = read_kind(p, &lm, &c->qformer);
     if (c->kind == MODEL_OPT)
         read_opt(&lm, &c->opt);
@@ -271,8 +201,7 @@ static void read_model(const Part *p, ModelConfig *c)
     if (c->kind != MODEL_MATCHING)
         read_ids(&lm, c, &c->gen);
     c->image_token = read_image_token(p, c);
-    copy_label(c->torch_dtype, sizeof c->torch_dtype, text(p, "dtype", text(p, "torch_dtype", "")));
-    copy_label(c->licence, sizeof c->licence, text(p, "license", ""));
+    copy_label(c->licence, sizeof c->licence, part_text(p, "license", ""));
 }
 
 /* --- generation_config.json ---------------------------------------------------------------------- */
@@ -286,7 +215,7 @@ const GenConfig GEN_NEUTRAL = {.num_beams = 1,
 
 static int read_early(const Part *p)
 {
-    const json_t *v = member(p, "early_stopping");
+    const json_t *v = part_member(p, "early_stopping");
     if (json_is_string(v) && strcmp(json_string_value(v), "never") == 0)
         return 2;
     if (v && !json_is_boolean(v))
@@ -335,7 +264,7 @@ static void refuse_unsupported(const Part *p)
         {"watermarking_config", 0},
     };
     for (size_t i = 0; i < sizeof UNSUPPORTED / sizeof *UNSUPPORTED; i++)
-        if (!is_neutral(member(p, UNSUPPORTED[i].key), UNSUPPORTED[i].neutral))
+        if (!is_neutral(part_member(p, UNSUPPORTED[i].key), UNSUPPORTED[i].neutral))
             error_set(p->e, ERR_BAD_MODEL,
                       "%s: %s: expected it unset, got a setting that this version cannot follow",
                       p->where, UNSUPPORTED[i].key);
@@ -345,18 +274,18 @@ static void read_generation(const Part *p, const ModelConfig *c, GenConfig *g)
 {
     refuse_unsupported(p);
     read_ids(p, c, g);
-    g->num_beams = whole(p, "num_beams", g->num_beams, 1, 1000);
-    g->max_new_tokens = whole(p, "max_new_tokens", g->max_new_tokens, 0, DIM_MAX);
-    g->min_new_tokens = whole(p, "min_new_tokens", g->min_new_tokens, 0, DIM_MAX);
-    g->max_length = whole(p, "max_length", g->max_length, 0, DIM_MAX);
-    g->min_length = whole(p, "min_length", g->min_length, 0, DIM_MAX);
-    g->length_penalty = real(p, "length_penalty", g->length_penalty, -100, 100);
-    g->repetition_penalty = real(p, "repetition_penalty", g->repetition_penalty, 1e-3, 1e3);
-    g->no_repeat_ngram = whole(p, "no_repeat_ngram_size", g->no_repeat_ngram, 0, DIM_MAX);
-    g->sample = flag(p, "do_sample", g->sample);
-    g->top_k = whole(p, "top_k", g->top_k, 0, DIM_MAX);
-    g->top_p = real(p, "top_p", g->top_p, 0, 1);
-    g->temperature = real(p, "temperature", g->temperature, 0, 1e6);
+    g->num_beams = part_whole(p, "num_beams", g->num_beams, 1, 1000);
+    g->max_new_tokens = part_whole(p, "max_new_tokens", g->max_new_tokens, 0, DIM_MAX);
+    g->min_new_tokens = part_whole(p, "min_new_tokens", g->min_new_tokens, 0, DIM_MAX);
+    g->max_length = part_whole(p, "max_length", g->max_length, 0, DIM_MAX);
+    g->min_length = part_whole(p, "min_length", g->min_length, 0, DIM_MAX);
+    g->length_penalty = part_real(p, "length_penalty", g->length_penalty, -100, 100);
+    g->repetition_penalty = part_real(p, "repetition_penalty", g->repetition_penalty, 1e-3, 1e3);
+    g->no_repeat_ngram = part_whole(p, "no_repeat_ngram_size", g->no_repeat_ngram, 0, DIM_MAX);
+    g->sample = part_flag(p, "do_sample", g->sample);
+    g->top_k = part_whole(p, "top_k", g->top_k, 0, DIM_MAX);
+    g->top_p = part_real(p, "top_p", g->top_p, 0, 1);
+    g->temperature = part_real(p, "temperature", g->temperature, 0, 1e6);
     g->early = read_early(p);
 }
 
@@ -365,12 +294,12 @@ static void read_generation(const Part *p, const ModelConfig *c, GenConfig *g)
 static int read_pixels(const Part *p, int def)
 {
     Part size_part;
-    const json_t *v = member(p, "size");
+    const json_t *v = part_member(p, "size");
     if (!json_is_object(v))
-        return whole(p, "size", def, 1, PICTURE_MAX);
-    child(&size_part, p, "size");
-    int height = whole(&size_part, "height", 0, 1, PICTURE_MAX);
-    int width = whole(&size_part, "width", 0, 1, PICTURE_MAX);
+        return part_whole(p, "size", def, 1, PICTURE_MAX);
+    part_child(&size_part, p, "size");
+    int height = part_whole(&size_part, "height", 0, 1, PICTURE_MAX);
+    int width = part_whole(&size_part, "width", 0, 1, PICTURE_MAX);
     if (height == 0 || width != height)
         error_set(p->e, ERR_BAD_MODEL,
                   "%s: size: expected equal height and width, got height %d and width %d", p->where,
@@ -380,7 +309,7 @@ static int read_pixels(const Part *p, int def)
 
 static void read_triple(const Part *p, const char *key, bool positive, float out[3])
 {
-    const json_t *v = member(p, key);
+    const json_t *v = part_member(p, key);
     if (!v)
         return;
     bool ok = json_is_array(v) && json_array_size(v) == 3;
@@ -400,15 +329,15 @@ static void read_image_processor(const Part *p, ModelConfig *c)
     c->pixels = read_pixels(p, c->pixels);
     read_triple(p, "image_mean", false, c->mean);
     read_triple(p, "image_std", true, c->std);
-    must_flag(p, "do_resize", true);
-    must_flag(p, "do_rescale", true);
-    must_flag(p, "do_normalize", true);
-    must_flag(p, "do_center_crop", false);
-    int resample = whole(p, "resample", 3, 0, 100);
+    part_must_flag(p, "do_resize", true);
+    part_must_flag(p, "do_rescale", true);
+    part_must_flag(p, "do_normalize", true);
+    part_must_flag(p, "do_center_crop", false);
+    int resample = part_whole(p, "resample", 3, 0, 100);
     if (resample != 3)
         error_set(p->e, ERR_BAD_MODEL, "%s: resample: expected 3 (bicubic), got %d (not supported)",
                   p->where, resample);
-    double factor = real(p, "rescale_factor", 1.0 / 255, 0, 1);
+    double factor = part_real(p, "rescale_factor", 1.0 / 255, 0, 1);
     if (fabs(factor * 255 - 1) > 1e-6)
         error_set(p->e, ERR_BAD_MODEL, "%s: rescale_factor: expected 1/255, got %g (not supported)",
                   p->where, factor);
@@ -418,9 +347,9 @@ static void read_image_processor(const Part *p, ModelConfig *c)
 static void read_processor(const Part *p, ModelConfig *c)
 {
     Part image;
-    child(&image, p, "image_processor");
+    part_child(&image, p, "image_processor");
     read_image_processor(&image, c);
-    int queries = whole(p, "num_query_tokens", 0, 1, DIM_MAX);
+    int queries = part_whole(p, "num_query_tokens", 0, 1, DIM_MAX);
     c->legacy_layout = queries == 0;
     if (queries && queries != c->qformer.queries)
         error_set(p->e, ERR_BAD_MODEL,
@@ -452,18 +381,6 @@ static void finish(ModelConfig *c, const char *dir, Error *e)
         strcpy(c->prompt, "a photo of");
 }
 
-static json_t *open_part(Part *p, const ConfigText *t, const char *dir, const char *name, Error *e)
-{
-    *p = (Part){.e = e};
-    snprintf(p->where, sizeof p->where, "%.600s/%s", dir, name);
-    json_t *doc =
-        !t->text || e->code ? NULL : json_parse(t->text, t->size, p->where, ERR_BAD_MODEL, e);
-    if (doc && !json_is_object(doc))
-        error_set(e, ERR_BAD_MODEL, "%s: file: expected an object, got something else", p->where);
-    p->o = doc;
-    return doc;
-}
-
 static void read_file(ModelConfig *c, ConfigFile file, const Part *p)
 {
     switch (file) {
@@ -479,15 +396,12 @@ static void read_file(ModelConfig *c, ConfigFile file, const Part *p)
 
 bool config_parse(ModelConfig *c, const ConfigText texts[CONFIG_FILES], const char *dir, Error *e)
 {
-    static const char *const NAMES[CONFIG_FILES] = {"config.json", "generation_config.json",
-                                                    "preprocessor_config.json",
-                                                    "processor_config.json"};
     Error first = {0};
-    *c = (ModelConfig){.mean = {0.48145466f, 0.4578275f, 0.40821073f},
-                       .std = {0.26862954f, 0.26130258f, 0.27577711f}};
+    *c = (ModelConfig){.mean = CLIP_MEAN, .std = CLIP_STD};
     for (int i = 0; i < CONFIG_FILES && !first.code; i++) {
         Part p;
-        json_t *doc = open_part(&p, &texts[i], dir, NAMES[i], &first);
+        json_t *doc = part_open(&p, texts[i].text, texts[i].size, dir,
+                                config_file_name((ConfigFile)i), &first);
         read_file(c, (ConfigFile)i, &p);
         json_decref(doc);
     }

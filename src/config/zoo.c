@@ -1,10 +1,12 @@
-/* config/zoo.c: the sizes of the published models (models.md 5.7; the config.json files of the
- * Salesforce/blip2-* repositories; LAVIS' lavis/configs/models/blip2). */
+/* config/zoo.c: the sizes of the published models: the config.json files of the Hugging Face
+ * repositories Salesforce/blip2-*, and LAVIS' lavis/configs/models/blip2 and models/clip_vit.py for
+ * the two with ViT-L. */
 #include <string.h>
 
 #include "base/str.h"
 #include "ckpt/hub.h"
 #include "config/config.h"
+#include "image/image.h"
 
 typedef struct Size {
     ModelKind kind;
@@ -74,9 +76,8 @@ static void fill(ModelConfig *c, Size s)
 {
     *c = (ModelConfig){.kind = s.kind,
                        .image_token = s.kind == MODEL_T5 ? 32100 : 50265,
-                       .mean = {0.48145466f, 0.4578275f, 0.40821073f},
-                       .std = {0.26862954f, 0.26130258f, 0.27577711f},
-                       .torch_dtype = "float32"};
+                       .mean = CLIP_MEAN,
+                       .std = CLIP_STD};
     c->gen = GEN_NEUTRAL;
     c->gen.bos = 2;
     c->gen.pad = 1;

@@ -1,4 +1,7 @@
-/* image/decode.h: what the decoders share. Internal to image/ (and its tests and fuzzer). */
+/* image/decode.h: what the decoders share. Internal to image/ (and its tests and fuzzer).
+ *
+ * A decoder reads only what is in the file, writes only what picture_new has made, and sets
+ * ERR_FAILED ("NAME: picture: WHAT") or ERR_MEMORY when it returns false. */
 #ifndef IMAGE_DECODE_H
 #define IMAGE_DECODE_H
 
@@ -29,6 +32,11 @@ bool decode_webp(Picture *p, const Source *s, Error *e);
 bool decode_gif(Picture *p, const Source *s, Error *e);
 bool decode_bmp(Picture *p, const Source *s, Error *e);
 bool decode_pnm(Picture *p, const Source *s, Error *e);
+
+/* Runs one decoder of a library that leaves by longjmp: what must outlive the jump lies in a reader
+ * of `bytes` bytes that is made here, handed to `decode` as it came from mem_alloc, and freed. */
+typedef bool ReaderFn(void *reader, Picture *p, const Source *s, Error *e);
+bool decode_with_reader(size_t bytes, ReaderFn *decode, Picture *p, const Source *s, Error *e);
 
 /* picture_decode with another limit of pixels than PICTURE_MAX_PIXELS. */
 bool picture_decode_capped(Picture *p, const void *bytes, size_t n, const char *name,

@@ -1,6 +1,7 @@
 /* image/image.h: from a file of any supported kind to the pixels a vision tower wants.
  *
- * Formats are told by content, not by name: JPEG, PNG, WebP, GIF (first frame), BMP, PNM. */
+ * Formats are told by content, not by name: JPEG, PNG, WebP, GIF (first frame), BMP, PNM. Files
+ * come from strangers. Functions keep no state and may run in many threads. */
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
 
@@ -21,8 +22,9 @@ typedef struct Picture {
 #define PICTURE_MAX_PIXELS 178956970
 
 /* Decodes bytes; name is for messages ("NAME: picture: truncated JPEG"). Errors are ERR_FAILED,
- * ERR_MEMORY. Decoded as Pillow's Image.open does it (preprocessing.md 6), alpha kept where the
- * file has it (palette transparency included), pixels not yet turned by EXIF. */
+ * ERR_MEMORY. Decoded as Pillow's plug-ins do it (each decoder names its own), alpha kept where the
+ * file has it (palette transparency included), pixels not yet turned by EXIF. Free with
+ * picture_free. */
 bool picture_decode(Picture *p, const void *bytes, size_t n, const char *name, Error *e);
 
 /* Reads a file, or stdin when path is "-". */
@@ -33,7 +35,8 @@ bool picture_from_pixels(Picture *p, const uint8_t *pixels, int width, int heigh
                          Error *e);
 void picture_free(Picture *p);
 
-/* How a picture becomes RGB of S x S (preprocessing.md 1). */
+/* How a picture becomes RGB of S x S: ROUTE_LAVIS is lavis/processors/blip_processors.py after
+ * Image.open(...).convert("RGB"), ROUTE_HF transformers' image_processing_blip.py. */
 typedef enum PrepareRoute {
     ROUTE_OWN,   /* our verbs: upright by EXIF, alpha over white, horizontal pass first */
     ROUTE_LAVIS, /* EXIF ignored, alpha dropped, horizontal first */
@@ -46,7 +49,18 @@ typedef struct PrepareSpec {
     float mean[3], std[3];
 } PrepareSpec;
 
-/* LAVIS' defaults: CLIP mean and std, 224 x 224 or what is given. */
+/* Mean and standard deviation of CLIP's pixels, which every published model uses
+ * (OPENAI_CLIP_MEAN and _STD in transformers' image_utils.py; BlipImageBaseProcessor in LAVIS). */
+#define CLIP_MEAN                            \
+    {                                        \
+        0.48145466f, 0.4578275f, 0.40821073f \
+    }
+#define CLIP_STD                              \
+    {                                         \
+        0.26862954f, 0.26130258f, 0.27577711f \
+    }
+
+/* size x size with CLIP's mean and std, LAVIS' defaults. */
 PrepareSpec prepare_default(int size);
 
 /* Picture -> RGB bytes [height, width, 3] after the resize (Pillow's bicubic, bit-exact) in

@@ -162,19 +162,20 @@ static bool read_all(JpegReader *r)
     return true;
 }
 
-bool decode_jpeg(Picture *p, const Source *s, Error *e)
+static bool decode(void *reader, Picture *p, const Source *s, Error *e)
 {
-    JpegReader *r = mem_calloc(1, sizeof *r);
-    if (!r)
-        return error_memory(e, s->name, sizeof *r);
-    r->s = s;
-    r->p = p;
-    r->e = e;
+    JpegReader *r = reader;
+    *r = (JpegReader){.s = s, .p = p, .e = e};
     set_up(r);
     bool ok = read_all(r);
     jpeg_destroy_decompress(&r->c);
     mem_free(r->line);
-    mem_free(r);
+    return ok;
+}
+
+bool decode_jpeg(Picture *p, const Source *s, Error *e)
+{
+    bool ok = decode_with_reader(sizeof(JpegReader), decode, p, s, e);
     p->orientation = exif_orientation_jpeg(s->data, s->size);
     return ok;
 }

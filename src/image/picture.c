@@ -40,6 +40,14 @@ bool picture_new(Picture *p, const Source *s, uint64_t width, uint64_t height, i
     return true;
 }
 
+bool decode_with_reader(size_t bytes, ReaderFn *decode, Picture *p, const Source *s, Error *e)
+{
+    void *reader = mem_alloc(bytes);
+    bool ok = reader ? decode(reader, p, s, e) : error_memory(e, s->name, bytes);
+    mem_free(reader);
+    return ok;
+}
+
 void palette_black(Palette *p)
 {
     for (int i = 0; i < 256; i++)

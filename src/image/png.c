@@ -266,14 +266,10 @@ static int orientation(PngReader *r)
     return exif_orientation(block, n);
 }
 
-bool decode_png(Picture *p, const Source *s, Error *e)
+static bool decode(void *reader, Picture *p, const Source *s, Error *e)
 {
-    PngReader *r = mem_calloc(1, sizeof *r);
-    if (!r)
-        return error_memory(e, s->name, sizeof *r);
-    r->s = s;
-    r->p = p;
-    r->e = e;
+    PngReader *r = reader;
+    *r = (PngReader){.s = s, .p = p, .e = e};
     r->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, r, on_error, on_warning, r, on_alloc,
                                       on_free);
     bool ok = r->png ? read_pixels(r) : error_memory(e, s->name, sizeof *r);
@@ -285,6 +281,10 @@ bool decode_png(Picture *p, const Source *s, Error *e)
     }
     if (r->png)
         png_destroy_read_struct(&r->png, &r->info, NULL);
-    mem_free(r);
     return ok;
+}
+
+bool decode_png(Picture *p, const Source *s, Error *e)
+{
+    return decode_with_reader(sizeof(PngReader), decode, p, s, e);
 }

@@ -9,8 +9,8 @@ PrepareSpec prepare_default(int size)
     return (PrepareSpec){
         .width = size,
         .height = size,
-        .mean = {0.48145466f, 0.4578275f, 0.40821073f},
-        .std = {0.26862954f, 0.26130258f, 0.27577711f},
+        .mean = CLIP_MEAN,
+        .std = CLIP_STD,
     };
 }
 

@@ -7,14 +7,8 @@
 
 bool added_push(AddedSet *s, AddedToken token)
 {
-    if (s->n == s->cap) {
-        size_t cap = s->cap * 2 + 8;
-        AddedToken *p = mem_realloc(s->token, cap * sizeof *p);
-        if (!p)
-            return false;
-        s->token = p;
-        s->cap = cap;
-    }
+    if (!MEM_GROW(s->token, &s->cap, s->n + 1))
+        return false;
     s->token[s->n++] = token;
     return true;
 }

@@ -1,4 +1,6 @@
-/* text/added.h: added tokens, which are cut out of the raw text before a tokenizer sees it. */
+/* text/added.h: added tokens, which are cut out of the raw text before a kind of tokenizer sees it.
+ * For kind.c and tokenizer.c: an AddedSet is {0} at first, filled while loading, sorted once, and
+ * then immutable. */
 #ifndef TEXT_ADDED_H
 #define TEXT_ADDED_H
 

@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "text/load.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include "text/words.h"
 
 enum { SHOWN_BYTES = 40, ALPHABET_END = 0x144, PROBES_MAX = 4096 };
@@ -92,6 +91,13 @@ bool bpe_add_merge(Bpe *b, const Vocab *v, const char *left, size_t left_n, cons
         return error_set(e, ERR_BAD_MODEL, "%s: too many merges with the same hash", where);
     *m = (BpeMerge){l, r, id, (uint32_t)b->merge_n++};
     return true;
+}
+
+bool bpe_merge_gap(const char *s, size_t n, size_t *gap)
+{
+    const char *space = memchr(s, ' ', n);
+    *gap = space ? (size_t)(space - s) : 0;
+    return space && !memchr(space + 1, ' ', n - *gap - 1);
 }
 
 /* --- a word: a linked list of tokens, and a heap of the merges that are possible ---------------- */
@@ -290,22 +296,3 @@ bool bpe_decode(const Vocab *v, const int *ids, size_t n, StrBuf *out)
     strbuf_free(&bytes);
     return ok;
 }
-
-/* --- the kind ----------------------------------------------------------------------------------- */
-
-static bool kind_encode(const Tokenizer *t, const char *s, size_t n, Ids *out)
-{
-    return bpe_encode(&t->bpe, s, n, out);
-}
-
-static bool kind_decode(const Tokenizer *t, const int *ids, size_t n, StrBuf *out)
-{
-    return bpe_decode(&t->vocab, ids, n, out);
-}
-
-static void kind_free(Tokenizer *t)
-{
-    bpe_free(&t->bpe);
-}
-
-const TokenizerKind KIND_BPE = {"BPE", load_bpe, kind_encode, kind_decode, kind_free};

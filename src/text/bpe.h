@@ -1,6 +1,7 @@
 /* text/bpe.h: byte-level BPE (GPT-2, OPT). Sennrich et al. 2016, arXiv:1508.07909; the byte-level
  * alphabet and the splitter are those of openai/gpt-2 encoder.py; what the cases leave open follows
- * huggingface/tokenizers, models/bpe. */
+ * huggingface/tokenizers, models/bpe. The algorithm alone: files and tokenizers are kind_bpe.h's.
+ * */
 #ifndef TEXT_BPE_H
 #define TEXT_BPE_H
 
@@ -9,7 +10,7 @@
 #include <stdint.h>
 #include "base/error.h"
 #include "base/str.h"
-#include "text/tokenizer.h"
+#include "text/ids.h"
 #include "text/vocab.h"
 
 /* A pair of adjacent tokens that becomes one; the lowest rank goes first. */
@@ -18,6 +19,8 @@ typedef struct BpeMerge {
     uint32_t rank;
 } BpeMerge;
 
+/* Ready after bpe_init; the flags are the caller's to set then. Immutable once merges and flags are
+ * complete, and then for many threads. */
 typedef struct Bpe {
     BpeMerge *merge; /* hash table by (left, right) */
     size_t slot_n, merge_n;
@@ -35,7 +38,11 @@ bool bpe_init(Bpe *b, const Vocab *v, size_t merges);
  * together are no token. */
 bool bpe_add_merge(Bpe *b, const Vocab *v, const char *left, size_t left_n, const char *right,
                    size_t right_n, const char *where, Error *e);
-void bpe_free(Bpe *b);
+
+/* Where the one space of a merge "a b" is. False: there is none, or more than one. */
+bool bpe_merge_gap(const char *s, size_t n, size_t *gap);
+
+void bpe_free(Bpe *b); /* also of a zeroed one */
 
 /* Appends the ids of a piece of valid UTF-8. O(n log n). False: out of memory. */
 bool bpe_encode(const Bpe *b, const char *s, size_t n, Ids *out);

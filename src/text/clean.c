@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 
 /* Python's str.replace(from, to) where `to` is not longer than `from`; in place, the new length. */
 static size_t replace(char *s, size_t n, const char *from, const char *to)

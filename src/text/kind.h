@@ -1,17 +1,19 @@
 /* text/kind.h: the inside of a Tokenizer: what all kinds have in common, and the seam where a kind
- * docks. A new kind is a file with encode and decode, a file that reads its part of tokenizer.json,
- * its own data in Tokenizer, and its name in the list of load_json.c. */
+ * docks. For the readers of files, the kinds and tokenizer.c only.
+ *
+ * A new kind is its algorithm (as bpe.c), a file that makes a TokenizerKind of it and reads its
+ * parts of tokenizer.json (as kind_bpe.c), and its name in the list of load_json.c. */
 #ifndef TEXT_KIND_H
 #define TEXT_KIND_H
 
 #include <jansson.h>
 #include "text/added.h"
-#include "text/bpe.h"
 #include "text/tokenizer.h"
 #include "text/vocab.h"
 
 typedef struct TokenizerKind {
     const char *name; /* model.type of tokenizer.json */
+    size_t bytes;     /* of its own data, Tokenizer.data */
 
     /* Reads the kind's parts of a tokenizer.json into t->vocab and its own data. */
     bool (*load)(Tokenizer *t, const json_t *doc, const char *file, Error *e);
@@ -22,22 +24,23 @@ typedef struct TokenizerKind {
     /* Appends the text of ids that all exist, as valid UTF-8. False: out of memory. */
     bool (*decode)(const Tokenizer *t, const int *ids, size_t n, StrBuf *out);
 
-    void (*free)(Tokenizer *t); /* the kind's own data, loaded or still zero */
+    void (*free)(void *data); /* what the data holds, loaded or still zero */
 } TokenizerKind;
-
-extern const TokenizerKind KIND_BPE;
 
 /* Ids of added tokens around a text; more is not a template but an attack. */
 enum { TEMPLATE_MAX = 16 };
 
 struct Tokenizer {
     const TokenizerKind *kind; /* NULL until known */
+    void *data;                /* the kind's */
     Vocab vocab;               /* added tokens included */
     AddedSet added[2];         /* first pass, second pass (AddedToken.normalized) */
     int prefix[TEMPLATE_MAX], suffix[TEMPLATE_MAX];
     int prefix_n, suffix_n;
-    Bpe bpe;
 };
+
+/* Says, once, of what kind t is, and makes its data, zeroed. `where` begins the message. */
+bool tokenizer_set_kind(Tokenizer *t, const TokenizerKind *kind, const char *where, Error *e);
 
 /* Adds an added token; its id must be new, or its text must be in the vocabulary with this id. When
  * it was added before, only `special` counts. `where` begins the message. */

@@ -5,9 +5,11 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "text/load.h"
+#include "base/utf8.h"
 
-enum { FILE_LIMIT = 16 << 20 };
+#include "text/kind_bpe.h"
+#include "text/load.h"
+#include "text/parts.h"
 
 /* What the directory holds; the last three are optional (NULL: absent). */
 typedef struct Files {
@@ -22,7 +24,7 @@ static bool read_text(const char *dir, const char *name, char **text, size_t *n,
     char *path = path_join(dir, name);
     if (!path)
         return error_memory(e, name, strlen(dir));
-    *text = (char *)file_read(path, FILE_LIMIT, n, ERR_BAD_MODEL, e);
+    *text = (char *)file_read(path, TOKENIZER_FILE_MAX, n, ERR_BAD_MODEL, e);
     mem_free(path);
     return *text != NULL;
 }
@@ -98,12 +100,11 @@ static bool merge_line(Tokenizer *t, const char *s, size_t n, Error *e)
         n--;
     if (n == 0 || (n >= 8 && memcmp(s, "#version", 8) == 0))
         return true;
-    const char *gap = memchr(s, ' ', n);
-    size_t left = gap ? (size_t)(gap - s) : 0;
-    if (!gap || memchr(gap + 1, ' ', n - left - 1))
+    size_t gap;
+    if (!bpe_merge_gap(s, n, &gap))
         return error_set(e, ERR_BAD_MODEL, "merges.txt: merge %zu: expected \"a b\"",
-                         t->bpe.merge_n);
-    return bpe_add_merge(&t->bpe, &t->vocab, s, left, gap + 1, n - left - 1, "merges.txt", e);
+                         bpe_of(t)->merge_n);
+    return bpe_add_merge(bpe_of(t), &t->vocab, s, gap, s + gap + 1, n - gap - 1, "merges.txt", e);
 }
 
 static bool parse_merges(Tokenizer *t, const char *s, size_t n, Error *e)
@@ -111,7 +112,7 @@ static bool parse_merges(Tokenizer *t, const char *s, size_t n, Error *e)
     long bad = utf8_invalid(s, n);
     if (bad >= 0)
         return error_set(e, ERR_BAD_MODEL, "merges.txt: invalid UTF-8 at byte %ld", bad);
-    if (!bpe_init(&t->bpe, &t->vocab, count_lines(s, n)))
+    if (!bpe_init(bpe_of(t), &t->vocab, count_lines(s, n)))
         return error_memory(e, "merges.txt", n);
     for (size_t at = 0; at < n;) {
         const char *end = memchr(s + at, '\n', n - at);
@@ -213,7 +214,7 @@ static const char *bos_text(const Files *f)
 static bool set_template(Tokenizer *t, const Files *f, Error *e)
 {
     const char *text = bos_text(f);
-    int id = tokenizer_id(t, text);
+    int id = vocab_find(&t->vocab, text, strlen(text));
     bool add;
     if (!json_get_flag(f->config, "add_bos_token", id >= 0 && strcmp(text, "</s>") == 0, &add,
                        "tokenizer_config.json", e))
@@ -243,7 +244,8 @@ static bool load_files(Tokenizer *t, const Files *f, Error *e)
     static const char CONFIG[] = "tokenizer_config.json";
     return check_class(f->config, e) && load_vocab(t, f->vocab, "vocab.json", e) &&
            parse_merges(t, f->merges, f->merges_n, e) &&
-           json_get_flag(f->config, "add_prefix_space", false, &t->bpe.prefix_space, CONFIG, e) &&
+           json_get_flag(f->config, "add_prefix_space", false, &bpe_of(t)->prefix_space, CONFIG,
+                         e) &&
            add_decoder(t, f->config, e) && add_legacy(t, f->added, e) &&
            add_specials(t, f->map, "special_tokens_map.json", e) &&
            add_specials(t, f->config, CONFIG, e) && set_template(t, f, e);
@@ -252,8 +254,7 @@ static bool load_files(Tokenizer *t, const Files *f, Error *e)
 bool load_vocab_and_merges(Tokenizer *t, const char *dir, Error *e)
 {
     Files f = {0};
-    t->kind = &KIND_BPE;
-    bool ok = read_files(&f, dir, e);
+    bool ok = tokenizer_set_kind(t, &KIND_BPE, dir, e) && read_files(&f, dir, e);
     if (ok && !load_files(t, &f, e)) {
         error_prefix(e, dir);
         ok = false;

@@ -1,59 +1,11 @@
 /* tokenizer.json (huggingface/tokenizers): what all kinds share. */
 #include <string.h>
 
+#include "text/kind_bpe.h"
 #include "text/load.h"
-
-const char *load_part_type(const json_t *part)
-{
-    const char *type = json_string_value(json_object_get(part, "type"));
-    return type ? type : !part || json_is_null(part) ? "" : "?";
-}
-
-bool load_expect_type(const json_t *doc, const char *key, const char *want, const char *file,
-                      Error *e)
-{
-    const char *got = load_part_type(json_object_get(doc, key));
-    return strcmp(got, want) == 0 ||
-           error_set(e, ERR_BAD_MODEL, "%s: %s: expected %s, got %.40s", file, key,
-                     *want ? want : "none", *got ? got : "none");
-}
-
-bool load_expect_off(const json_t *o, const char *key, const char *file, Error *e)
-{
-    const json_t *v = json_object_get(o, key);
-    bool off = !v || json_is_null(v) || json_is_false(v) ||
-               (json_is_string(v) && json_string_length(v) == 0) ||
-               (json_is_number(v) && json_number_value(v) == 0);
-    return off || error_set(e, ERR_BAD_MODEL, "%s: %s: not supported", file, key);
-}
-
-bool load_vocab(Tokenizer *t, const json_t *vocab, const char *where, Error *e)
-{
-    if (json_object_size(vocab) == 0)
-        return error_set(e, ERR_BAD_MODEL, "%s: vocab: expected an object {token: id}", where);
-    const char *text;
-    json_t *id;
-    json_object_foreach((json_t *)(uintptr_t)vocab, text, id)
-    {
-        if (!json_is_integer(id))
-            return error_set(e, ERR_BAD_MODEL, "%s: \"%.40s\": expected an integer id", where,
-                             text);
-        if (!vocab_add(&t->vocab, text, strlen(text), json_integer_value(id), where, e))
-            return false;
-    }
-    return true;
-}
+#include "text/parts.h"
 
 /* --- added tokens, template --------------------------------------------------------------------- */
-
-bool load_added_flags(const json_t *o, AddedToken *flags, const char *where, Error *e)
-{
-    return json_get_flag(o, "special", false, &flags->special, where, e) &&
-           json_get_flag(o, "lstrip", false, &flags->lstrip, where, e) &&
-           json_get_flag(o, "rstrip", false, &flags->rstrip, where, e) &&
-           json_get_flag(o, "normalized", true, &flags->normalized, where, e) &&
-           load_expect_off(o, "single_word", where, e);
-}
 
 static bool load_added(Tokenizer *t, const json_t *doc, const char *file, Error *e)
 {
@@ -164,11 +116,12 @@ static bool load_document(Tokenizer *t, const json_t *doc, const char *file, Err
     /* Files older than tokenizers 0.10 do not name the type. */
     if (!json_object_get(model, "type") && json_object_get(model, "merges"))
         type = "BPE";
-    t->kind = find_kind(type);
-    if (!t->kind)
+    const TokenizerKind *kind = find_kind(type);
+    if (!kind)
         return error_set(e, ERR_BAD_MODEL, "%s: model.type: expected \"BPE\", got \"%.40s\"", file,
                          type);
-    return t->kind->load(t, doc, file, e) && load_added(t, doc, file, e) &&
+    return tokenizer_set_kind(t, kind, file, e) && kind->load(t, doc, file, e) &&
+           load_added(t, doc, file, e) &&
            load_post_processor(t, json_object_get(doc, "post_processor"), file, e);
 }
 

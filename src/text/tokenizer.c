@@ -5,48 +5,19 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/utf8.h"
+#include "text/kind.h"
 #include "text/load.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 
-enum { FILE_LIMIT = 16 << 20, TEXT_LIMIT = INT_MAX / 4, SHOWN_BYTES = 40 };
-
-/* --- ids ---------------------------------------------------------------------------------------- */
-
-bool ids_push(Ids *v, int id)
-{
-    if (v->n == v->cap) {
-        size_t cap = v->cap * 2 + 16;
-        int *p = mem_realloc(v->id, cap * sizeof *p);
-        if (!p)
-            return false;
-        v->id = p;
-        v->cap = cap;
-    }
-    v->id[v->n++] = id;
-    return true;
-}
-
-void ids_free(Ids *v)
-{
-    mem_free(v->id);
-    *v = (Ids){0};
-}
-
-static bool push_all(Ids *out, const int *id, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (!ids_push(out, id[i]))
-            return false;
-    return true;
-}
+enum { TEXT_LIMIT = INT_MAX / 4 };
 
 /* --- loading ------------------------------------------------------------------------------------ */
 
 static bool load_file(Tokenizer *t, const char *path, Error *e)
 {
     size_t n;
-    unsigned char *text = file_read(path, FILE_LIMIT, &n, ERR_BAD_MODEL, e);
+    unsigned char *text = file_read(path, TOKENIZER_FILE_MAX, &n, ERR_BAD_MODEL, e);
     bool ok = text && load_tokenizer_json(t, (const char *)text, n, path, e);
     mem_free(text);
     return ok;
@@ -106,31 +77,13 @@ void tokenizer_free(Tokenizer *t)
 {
     if (!t)
         return;
-    if (t->kind)
-        t->kind->free(t);
+    if (t->data)
+        t->kind->free(t->data);
+    mem_free(t->data);
     vocab_free(&t->vocab);
     added_free(&t->added[0]);
     added_free(&t->added[1]);
     mem_free(t);
-}
-
-bool tokenizer_add(Tokenizer *t, const char *text, size_t n, int64_t id, AddedToken flags,
-                   const char *where, Error *e)
-{
-    if (n == 0) /* can match nowhere; the reference drops it as well */
-        return true;
-    if (n > ADDED_BYTES_MAX)
-        return error_set(e, ERR_BAD_MODEL, "%s: \"%.*s\": expected at most %d bytes, got %zu",
-                         where, (int)utf8_cut(text, n, SHOWN_BYTES), text, ADDED_BYTES_MAX, n);
-    int known = vocab_find(&t->vocab, text, n);
-    if ((known < 0 || known != id) && !vocab_add(&t->vocab, text, n, id, where, e))
-        return false;
-    VocabToken *token = &t->vocab.token[id];
-    bool again = token->added;
-    token->special |= flags.special;
-    token->added = true;
-    flags.id = (int)id;
-    return again || added_push(&t->added[flags.normalized], flags) || error_memory(e, where, n);
 }
 
 /* --- encoding ----------------------------------------------------------------------------------- */
@@ -204,8 +157,9 @@ bool tokenizer_encode(const Tokenizer *t, const char *text, size_t n, bool templ
         return error_set(e, ERR_USAGE, "text: expected at most %d bytes, got %zu", TEXT_LIMIT, n);
     size_t before = out->n;
     Encoder c = {t, split_special, out};
-    bool ok = (!template || push_all(out, t->prefix, t->prefix_n)) &&
-              encode_piece(&c, 0, text, n) && (!template || push_all(out, t->suffix, t->suffix_n));
+    bool ok = (!template || ids_append(out, t->prefix, (size_t)t->prefix_n)) &&
+              encode_piece(&c, 0, text, n) &&
+              (!template || ids_append(out, t->suffix, (size_t)t->suffix_n));
     if (ok)
         return true;
     out->n = before;

@@ -1,5 +1,6 @@
-/* text/tokenizer.h: text to ids and back. One interface; a kind per file (bpe.c now; WordPiece and
- * Unigram dock beside it). A Tokenizer is immutable after loading and may be used by many threads. */
+/* text/tokenizer.h: text to ids and back; all that is needed outside of text/. One interface; a
+ * kind per file (kind_bpe.c now; WordPiece and Unigram dock beside it). A Tokenizer is immutable
+ * after loading and may be used by many threads. */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
 
@@ -7,17 +8,9 @@
 #include <stddef.h>
 #include "base/error.h"
 #include "base/str.h"
+#include "text/ids.h"
 
 typedef struct Tokenizer Tokenizer;
-
-/* Ids in mem_alloc'd memory; {0} to start, ids_free to end. */
-typedef struct Ids {
-    int *id;
-    size_t n, cap;
-} Ids;
-
-bool ids_push(Ids *v, int id); /* false: out of memory */
-void ids_free(Ids *v);
 
 /* Opens the tokenizer of a model directory: tokenizer.json, else vocab.json + merges.txt (+
  * added_tokens.json, special_tokens_map.json, tokenizer_config.json). Errors: ERR_BAD_MODEL naming
@@ -59,8 +52,5 @@ size_t text_settled(const char *s, size_t n);
 
 /* Removes Unicode white space at both ends, as Python's str.strip(). In place; the new length. */
 size_t text_strip(char *s, size_t n);
-
-/* Byte offset of the first invalid UTF-8 byte, or -1 when all of s[0..n) is valid. */
-long utf8_invalid(const char *s, size_t n);
 
 #endif

@@ -1,4 +1,5 @@
-/* text/unicode.h: the character classes of the byte-level BPE splitter. */
+/* text/unicode.h: the character classes of the byte-level BPE splitter, from the table that
+ * tools/make_unicode.sh makes of data/unicode. For inside of text/ only. */
 #ifndef TEXT_UNICODE_H
 #define TEXT_UNICODE_H
 

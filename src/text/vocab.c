@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 /* At most half of the slots are taken, so probes are short unless someone has chosen the texts to
  * collide; this bounds the time such a file can cost. */
@@ -75,26 +75,13 @@ static bool rehash(Vocab *v)
     return true;
 }
 
+/* The ids between are not present. */
 static bool grow_tokens(Vocab *v, size_t n)
 {
-    size_t cap = n > 2 * v->token_cap ? n + 64 : 2 * v->token_cap;
-    VocabToken *p = mem_realloc(v->token, cap * sizeof *p);
-    if (!p)
+    size_t had = v->token_cap;
+    if (!MEM_GROW(v->token, &v->token_cap, n))
         return false;
-    memset(p + v->token_cap, 0, (cap - v->token_cap) * sizeof *p);
-    v->token = p;
-    v->token_cap = cap;
-    return true;
-}
-
-static bool grow_text(Vocab *v, size_t n)
-{
-    size_t cap = n > 2 * v->text_cap ? n + 4096 : 2 * v->text_cap;
-    char *p = mem_realloc(v->text, cap);
-    if (!p)
-        return false;
-    v->text = p;
-    v->text_cap = cap;
+    memset(v->token + had, 0, (v->token_cap - had) * sizeof *v->token);
     return true;
 }
 
@@ -102,8 +89,7 @@ static bool grow_text(Vocab *v, size_t n)
 static bool make_room(Vocab *v, size_t n, int id)
 {
     return (2 * ((size_t)v->count + 1) <= v->slot_n || rehash(v)) &&
-           ((size_t)id < v->token_cap || grow_tokens(v, (size_t)id + 1)) &&
-           (v->text_n + n < v->text_cap || grow_text(v, v->text_n + n + 1));
+           grow_tokens(v, (size_t)id + 1) && MEM_GROW(v->text, &v->text_cap, v->text_n + n + 1);
 }
 
 static bool check_free(const Vocab *v, const char *text, size_t n, int64_t id, const char *where,

@@ -1,4 +1,6 @@
-/* text/vocab.h: tokens by id and by text; shared by all kinds of tokenizers. */
+/* text/vocab.h: tokens by id and by text; shared by all kinds of tokenizers, inside text/ only. A
+ * Vocab is {0} at first, filled while loading, and then immutable. Texts are bytes, compared as
+ * such. */
 #ifndef TEXT_VOCAB_H
 #define TEXT_VOCAB_H
 

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 
 static CharClass class_at(const char *s, size_t n, size_t at, size_t *next)
 {

@@ -1,4 +1,4 @@
-/* text/words.h: the splitter of byte-level BPE. */
+/* text/words.h: the splitter of byte-level BPE; for bpe.c. */
 #ifndef TEXT_WORDS_H
 #define TEXT_WORDS_H
 

@@ -1,5 +1,5 @@
 /* A model directory's own description: defaults, real files, refusals. The expected defaults are
- * those of transformers' configuration classes (checkpoints.md 3). */
+ * those of transformers' configuration classes. */
 #include "test_ckpt_files.h"
 
 #include "ckpt/hub.h"
@@ -101,7 +101,6 @@ static void defaults(void **state)
     near(c.std[0], 0.26862954);
     near(c.std[1], 0.26130258);
     assert_string_equal(c.prompt, "");
-    assert_string_equal(c.torch_dtype, "");
     assert_string_equal(c.licence, "");
 }
 
@@ -124,7 +123,6 @@ static void tiny_opt(void **state)
     assert_int_equal(c.image_token, 250);
     assert_false(c.legacy_layout);
     assert_int_equal(c.pixels, 56);
-    assert_string_equal(c.torch_dtype, "float32");
 }
 
 static void embedded(void **state)
@@ -136,7 +134,6 @@ static void embedded(void **state)
     assert_int_equal(c.pixels, 96);
     assert_int_equal(c.image_token, 587);
     assert_int_equal(c.gen.eos[0], 202);
-    assert_string_equal(c.torch_dtype, "bfloat16");
 }
 
 static void kinds(void **state)
@@ -230,14 +227,19 @@ static void pictures(void **state)
     assert_true(c.legacy_layout);
 }
 
-static void dtype_is_a_hint(void **state)
+/* Printed as it is, so it must be short and harmless. */
+static void licence_is_a_label(void **state)
 {
-    assert_string_equal(parsed("{\"torch_dtype\":\"float16\"}", 0, 0, 0).torch_dtype, "float16");
-    assert_string_equal(parsed("{\"dtype\":\"bfloat16\"}", 0, 0, 0).torch_dtype, "bfloat16");
-    assert_string_equal(parsed("{\"dtype\":\"a\\u001b[2J\"}", 0, 0, 0).torch_dtype, "");
-    assert_string_equal(parsed("{\"dtype\":\"0123456789abcdef\"}", 0, 0, 0).torch_dtype, "");
-    assert_string_equal(parsed("{\"torch_dtype\":null}", 0, 0, 0).torch_dtype, "");
+    char at_most[64], file[128];
+    memset(at_most, 'x', 63);
+    at_most[63] = 0;
+    snprintf(file, sizeof file, "{\"license\":\"%s\"}", at_most);
+    assert_string_equal(parsed(file, 0, 0, 0).licence, at_most);
+    snprintf(file, sizeof file, "{\"license\":\"%sx\"}", at_most);
+    assert_string_equal(parsed(file, 0, 0, 0).licence, "");
     assert_string_equal(parsed("{\"license\":\"mit\"}", 0, 0, 0).licence, "mit");
+    assert_string_equal(parsed("{\"license\":\"a\\u001b[2J\"}", 0, 0, 0).licence, "");
+    assert_string_equal(parsed("{\"license\":null}", 0, 0, 0).licence, "");
 }
 
 /* --- what is refused ---------------------------------------------------------------------------- */
@@ -259,6 +261,7 @@ static void refuses_models(void **state)
     static const Case BAD[] = {
         {"", "bad JSON"},
         {"{", "bad JSON"},
+        {"{\"license\":16}", "license: expected a string"},
         {"{\"a\":1,\"a\":2}", "duplicate"},
         {"[]", "file: expected an object"},
         {"{\"model_type\":\"llava\"}", "model_type: expected \"blip-2\", got \"llava\""},
@@ -317,7 +320,6 @@ static void refuses_models(void **state)
         {"{\"text_config\":{\"bos_token_id\":\"</s>\"}}", "bos_token_id: expected an integer"},
         {"{\"image_token_index\":50272}", "image_token_index: expected an integer in [0, 50271]"},
         {"{\"image_token_id\":-1}", "image_token_id: expected an integer"},
-        {"{\"torch_dtype\":16}", "torch_dtype: expected a string"},
     };
     REFUSED(CONFIG_MODEL, BAD);
 }
@@ -480,7 +482,7 @@ static void survives_lack_of_memory(void **state)
 
 /* --- the zoo ------------------------------------------------------------------------------------ */
 
-/* Parameters of the vision tower, its last norm included (models.md 5.7). */
+/* Parameters of the vision tower, its last norm included. */
 static long vision_parameters(const VitConfig *v)
 {
     long d = v->width, f = v->mlp, grid = v->image / v->patch;
@@ -585,7 +587,7 @@ int main(void)
         cmocka_unit_test(ids),
         cmocka_unit_test(generation),
         cmocka_unit_test(pictures),
-        cmocka_unit_test(dtype_is_a_hint),
+        cmocka_unit_test(licence_is_a_label),
         cmocka_unit_test(refuses_models),
         cmocka_unit_test(refuses_generation),
         cmocka_unit_test(refuses_pictures),

@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 #include "text/words.h"
 
 static void classes_match_the_table(void **state)

@@ -1,6 +1,7 @@
-/* text/utf8.h: UTF-8, strict (no overlong forms, no surrogates, nothing above U+10FFFF). */
-#ifndef TEXT_UTF8_H
-#define TEXT_UTF8_H
+/* base/utf8.h: UTF-8, strict (no overlong forms, no surrogates, nothing above U+10FFFF). Strings
+ * have a length and may hold U+0000. For whoever reads text of strangers. */
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +14,9 @@ int utf8_next(const char *s, size_t n, uint32_t *cp, bool *valid);
 
 /* Writes cp (at most U+10FFFF) to out; returns the length. */
 int utf8_put(uint32_t cp, char out[4]);
+
+/* Byte offset of the first invalid byte, or -1 when all of s[0..n) is valid. */
+long utf8_invalid(const char *s, size_t n);
 
 /* Appends s[0..n), each maximal invalid subpart replaced by U+FFFD (Unicode 16, table 3-8; what
  * Rust's String::from_utf8_lossy does). */

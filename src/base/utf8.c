@@ -1,6 +1,4 @@
-#include "text/utf8.h"
-
-#include "text/tokenizer.h"
+#include "base/utf8.h"
 
 /* Length that a lead byte announces (0: not a lead byte), and the bounds of the second byte
  * (Unicode, table 3-7). */

@@ -1,0 +1,53 @@
+#include "json.h"
+
+#include "memory.h"
+#include "output.h"
+#include "text.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+json_t *json_text_n(const char *text, size_t n)
+{
+    size_t length;
+    char *clean = utf8_clean(text, n, &length);
+    json_t *value = json_stringn(clean, length);
+    free(clean);
+    if (!value)
+        out_of_memory();
+    return value;
+}
+
+json_t *json_text(const char *text)
+{
+    return text ? json_text_n(text, strlen(text)) : json_null();
+}
+
+json_t *json_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+void json_put(json_t *object, const char *key, json_t *value)
+{
+    if (json_object_set_new(object, key, value) != 0)
+        out_of_memory();
+}
+
+void json_add(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) != 0)
+        out_of_memory();
+}
+
+void out_json(json_t *value)
+{
+    char *line = value ? json_dumps(value, JSON_REAL_PRECISION(15)) : NULL;
+    json_decref(value);
+    if (!line)
+        out_of_memory();
+    out_text(line);
+    out_text("\n");
+    free(line);
+}

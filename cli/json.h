@@ -1,0 +1,23 @@
+/* json.h: JSON to standard output, for every command that has --json. Like memory.h these do not
+ * return when memory runs out, so values can be put together without a check. */
+#ifndef CLI_JSON_H
+#define CLI_JSON_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+/* A JSON string of n bytes; what is not UTF-8 (paths may hold anything) becomes U+FFFD. */
+json_t *json_text_n(const char *text, size_t n);
+/* NULL is null. */
+json_t *json_text(const char *text);
+/* A finite number, else null. */
+json_t *json_number(double value);
+/* object[key] = value; takes the reference, also of NULL, which is memory run out. */
+void json_put(json_t *object, const char *key, json_t *value);
+/* The same at the end of an array. */
+void json_add(json_t *array, json_t *value);
+
+/* One line of JSON to standard output; takes the reference, as json_put. */
+void out_json(json_t *value);
+
+#endif

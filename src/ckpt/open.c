@@ -1,0 +1,69 @@
+/* ckpt/open.c: which files of a directory are its weights. */
+#include <string.h>
+
+#include "ckpt/checkpoint.h"
+#include "ckpt/index.h"
+
+/* One file that holds everything. */
+static bool open_single(Checkpoint *c, const char *path, Error *e)
+{
+    return ckpt_reserve(c, 1, path, e) && ckpt_add_file(c, mem_strdup(path), e);
+}
+
+Checkpoint *ckpt_open_file(const char *path, Error *e)
+{
+    Checkpoint *c = ckpt_new(path, e);
+    if (c && open_single(c, path, e))
+        return c;
+    ckpt_close(c);
+    return NULL;
+}
+
+static const char SINGLE[] = "model.safetensors", INDEX[] = "model.safetensors.index.json";
+
+/* 1: there, 0: not there, -1: out of memory. */
+static int has_file(const char *dir, const char *name)
+{
+    char *path = path_join(dir, name);
+    int there = path ? file_exists(path) : -1;
+    mem_free(path);
+    return there;
+}
+
+/* Why a directory without safetensors cannot be opened. */
+static bool no_weights(const char *dir, Error *e)
+{
+    static const char *const TORCH[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
+    for (int i = 0; i < 2; i++)
+        if (has_file(dir, TORCH[i]) == 1)
+            return error_set(e, ERR_BAD_MODEL,
+                             "%s: %s: PyTorch .bin weights are not supported yet, expected %s (or "
+                             "%s and its shards)",
+                             dir, TORCH[i], SINGLE, INDEX);
+    return error_set(e, ERR_NO_MODEL, "%s: weights: expected %s (or %s and its shards), got none",
+                     dir, SINGLE, INDEX);
+}
+
+static bool open_dir(Checkpoint *c, const char *dir, Error *e)
+{
+    int single = has_file(dir, SINGLE), index = has_file(dir, INDEX);
+    if (single == 0 && index == 0)
+        return no_weights(dir, e);
+    char *path = single < 0 || index < 0 ? NULL : path_join(dir, single ? SINGLE : INDEX);
+    if (!path)
+        return error_memory(e, dir, strlen(dir));
+    bool ok = single ? open_single(c, path, e) : index_open(c, dir, path, e);
+    mem_free(path);
+    return ok;
+}
+
+Checkpoint *ckpt_open(const char *dir, Error *e)
+{
+    if (!model_dir_check(dir, e))
+        return NULL;
+    Checkpoint *c = ckpt_new(dir, e);
+    if (c && open_dir(c, dir, e))
+        return c;
+    ckpt_close(c);
+    return NULL;
+}
