@@ -9,12 +9,7 @@ void model_visit(Visitor *v, Blip2 *m)
     opt_visit(v, &m->opt);
 }
 
-Tensor *model_encode(Ctx *c, const Blip2 *m, Tensor *px, int h, int w)
-{
-    return px ? qformer_forward(c, &m->qformer, vit_forward(c, &m->vit, px, h, w), px->rows) : NULL;
-}
-
-Tensor *model_soft(Ctx *c, const Blip2 *m, Tensor *queries)
+Tensor *model_project(Ctx *c, const Blip2 *m, Tensor *queries)
 {
     return tap(c, linear(c, queries, &m->project), "projection");
 }

@@ -38,6 +38,6 @@ void model_visit(Visitor *v, Blip2 *m);
 Tensor *model_encode(Ctx *c, const Blip2 *m, Tensor *px, int h, int w);
 
 /* Queries' output -> soft tokens [batch*N, D_llm]. */
-Tensor *model_soft(Ctx *c, const Blip2 *m, Tensor *queries);
+Tensor *model_project(Ctx *c, const Blip2 *m, Tensor *queries);
 
 #endif

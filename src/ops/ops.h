@@ -60,6 +60,9 @@ Tensor *unfold(Ctx *c, const Tensor *px, int h, int w, int patch);
 /* Mean cross-entropy over rows with target >= 0 (targets in host memory); a 1x1 tensor. */
 Tensor *softmax_loss(Ctx *c, Tensor *logits, const int *targets);
 
+/* Copies x into `to`, a tensor of the same shape over memory that outlives the pass (tensor_at). */
+bool tensor_copy(Ctx *c, Tensor *to, const Tensor *x);
+
 /* --- memory of a cache (no context) -------------------------------------------------------------- */
 /* Moves a block of rows of `width` to memory for `capacity` of them; its first `kept` rows stay. ERR_MEMORY,
  * or what the device says: b is then as it was. b->data may be NULL with kept = 0. */

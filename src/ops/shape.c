@@ -193,3 +193,14 @@ Tensor *unfold(Ctx *c, const Tensor *px, int h, int w, int patch)
         c->on->k->unfold(c->on, y, px, h, w, patch);
     return y;
 }
+
+bool tensor_copy(Ctx *c, Tensor *to, const Tensor *x)
+{
+    if (!to || !x)
+        return false;
+    if (to->rows != x->rows || to->cols != x->cols)
+        return error_set(&c->err, ERR_BAD_MODEL, "copy: expected %dx%d, got %dx%d", to->rows,
+                         to->cols, x->rows, x->cols);
+    c->on->k->copy(c->on, to, x);
+    return true;
+}

@@ -1,0 +1,251 @@
+#include "task/encoder.h"
+
+#include <string.h>
+
+#include "base/sys.h"
+
+/* Pictures in one pass. Their activations are the largest there are, and more at once gain nothing. */
+enum { TOGETHER = 8 };
+
+void encoder_init(Encoder *en, Stream *on, const Blip2 *net, int keep)
+{
+    *en = (Encoder){.net = net, .keep = (size_t)keep};
+    ctx_init(&en->c, on);
+}
+
+/* --- what is known ------------------------------------------------------------------------------- */
+
+static Device *device_of(const Encoder *en)
+{
+    return en->c.on->dev;
+}
+
+static void encoded_free(Encoder *en, Encoded *e)
+{
+    device_of(en)->free(device_of(en), e->data);
+    mem_free(e);
+}
+
+void encoder_free(Encoder *en)
+{
+    for (size_t i = 0; i < en->n; i++)
+        encoded_free(en, en->known[i]);
+    mem_free(en->known);
+    ctx_free(&en->c);
+    *en = (Encoder){0};
+}
+
+static Encoded *find(const Encoder *en, uint64_t serial)
+{
+    for (size_t i = 0; serial && i < en->n; i++)
+        if (en->known[i]->serial == serial)
+            return en->known[i];
+    return NULL;
+}
+
+/* The place of the unused picture that was not asked about for longest, or of one that never will be;
+ * n when all are in use. *unused counts those that are not. */
+static size_t least_wanted(const Encoder *en, size_t *unused)
+{
+    size_t best = en->n;
+    *unused = 0;
+    for (size_t i = 0; i < en->n; i++) {
+        const Encoded *e = en->known[i];
+        if (e->users)
+            continue;
+        ++*unused;
+        if (!e->serial)
+            return i;
+        if (best == en->n || e->last_use < en->known[best]->last_use)
+            best = i;
+    }
+    return best;
+}
+
+static void forget(Encoder *en)
+{
+    for (;;) {
+        size_t unused, i = least_wanted(en, &unused);
+        if (i == en->n || (unused <= en->keep && en->known[i]->serial))
+            return;
+        encoded_free(en, en->known[i]);
+        en->known[i] = en->known[--en->n];
+    }
+}
+
+void encoder_release(Encoder *en, Encoded *e)
+{
+    if (!e)
+        return;
+    e->users--;
+    forget(en);
+}
+
+static size_t embeds_bytes(const Encoder *en)
+{
+    const ModelConfig *k = &en->net->config;
+    return sizeof(float) * (size_t)k->qformer.queries * (size_t)k->opt.width;
+}
+
+static Encoded *remember(Encoder *en, uint64_t serial, Error *e)
+{
+    Encoded *p = MEM_GROW(en->known, &en->cap, en->n + 1) ? mem_calloc(1, sizeof *p) : NULL;
+    if (p)
+        p->data = device_of(en)->alloc(device_of(en), embeds_bytes(en));
+    if (!p || !p->data) {
+        mem_free(p);
+        error_memory(e, "picture", embeds_bytes(en));
+        return NULL;
+    }
+    p->serial = serial;
+    en->known[en->n++] = p;
+    return p;
+}
+
+static void use(Encoder *en, EncodeJob *job, Encoded *e)
+{
+    e->users++;
+    e->last_use = ++en->clock;
+    job->encoded = e;
+}
+
+/* --- one pass ------------------------------------------------------------------------------------ */
+
+/* Pictures of one size that go through the networks together. */
+typedef struct Group {
+    EncodeJob *job[TOGETHER];
+    int n, height, width;
+} Group;
+
+static bool prepare_one(const Encoder *en, EncodeJob *job, float *px, Error *e)
+{
+    const ModelConfig *k = &en->net->config;
+    PrepareSpec spec = {.width = k->pixels, .height = k->pixels};
+    double start = now_ms();
+    memcpy(spec.mean, k->mean, sizeof spec.mean);
+    memcpy(spec.std, k->std, sizeof spec.std);
+    bool ok = picture_prepare(px, job->picture, job->route, &spec, e);
+    job->times.preprocess += now_ms() - start;
+    return ok;
+}
+
+/* The group's pixels as a tensor of the pass. */
+static Tensor *prepare(Encoder *en, const Group *g, Error *e)
+{
+    size_t one = 3 * (size_t)g->height * (size_t)g->width, bytes = sizeof(float) * one;
+    if (g->job[0]->pixels)
+        return tensor_upload(&en->c, g->job[0]->pixels, 1, (int)one);
+    float *px = mem_alloc(bytes * (size_t)g->n);
+    bool ok = px || error_memory(e, "pixels", bytes * (size_t)g->n);
+    for (int i = 0; ok && i < g->n; i++)
+        ok = prepare_one(en, g->job[i], px + one * (size_t)i, e);
+    Tensor *t = ok ? tensor_upload(&en->c, px, g->n, (int)one) : NULL;
+    mem_free(px);
+    return t;
+}
+
+/* The embeddings of all pictures of the group, one after another. */
+static Tensor *run_networks(Encoder *en, const Group *g, Tensor *px)
+{
+    Ctx *c = &en->c;
+    double start = now_ms();
+    Tensor *image = px ? vit_forward(c, &en->net->vit, px, g->height, g->width) : NULL;
+    double middle = now_ms();
+    Tensor *t = model_project(c, en->net, qformer_forward(c, &en->net->qformer, image, g->n));
+    for (int i = 0; i < g->n; i++) {
+        g->job[i]->times.encode += (middle - start) / g->n;
+        g->job[i]->times.qformer += (now_ms() - middle) / g->n;
+    }
+    return t;
+}
+
+static bool keep_one(Encoder *en, EncodeJob *job, Tensor *embeds, Error *e)
+{
+    Ctx *c = &en->c;
+    Encoded *p = remember(en, job->serial, e);
+    if (!p)
+        return false;
+    if (!tensor_copy(c, tensor_at(c, p->data, embeds->rows, embeds->cols), embeds)) {
+        p->serial = 0; /* nobody finds it */
+        return error_set(e, c->err.code, "%s", c->err.message);
+    }
+    use(en, job, p);
+    return true;
+}
+
+static bool encode_together(Encoder *en, const Group *g, Error *e)
+{
+    Ctx *c = &en->c;
+    int queries = en->net->config.qformer.queries;
+    ctx_begin(c, ROLE_ENCODE);
+    Tensor *t = run_networks(en, g, prepare(en, g, e));
+    if (!t)
+        return error_set(e, c->err.code, "%s", c->err.message);
+    for (int i = 0; i < g->n; i++)
+        if (!keep_one(en, g->job[i], rows(c, t, i * queries, queries), e)) {
+            while (i-- > 0) {
+                encoder_release(en, g->job[i]->encoded);
+                g->job[i]->encoded = NULL;
+            }
+            return false;
+        }
+    return true;
+}
+
+/* A group that fails as a whole is done again one by one, so that one picture's trouble stays its own. */
+static void encode_group(Encoder *en, const Group *g)
+{
+    Error e = {0};
+    if (g->n == 0 || encode_together(en, g, &e))
+        return;
+    if (g->n == 1)
+        g->job[0]->error = e;
+    for (int i = 0; g->n > 1 && i < g->n; i++)
+        encode_group(en, &(Group){.job = {g->job[i]}, 1, g->height, g->width});
+}
+
+/* --- all of them --------------------------------------------------------------------------------- */
+
+static bool in_group(const Group *g, uint64_t serial)
+{
+    for (int i = 0; serial && i < g->n; i++)
+        if (g->job[i]->serial == serial)
+            return true;
+    return false;
+}
+
+/* Takes what is known already; false: it has to be encoded. */
+static bool recall(Encoder *en, EncodeJob *job)
+{
+    Encoded *e = find(en, job->serial);
+    if (e)
+        use(en, job, e);
+    return e != NULL;
+}
+
+static void encode_pixels(Encoder *en, EncodeJob *job)
+{
+    encode_group(en, &(Group){.job = {job}, 1, job->height, job->width});
+}
+
+void encoder_encode(Encoder *en, EncodeJob *job, int n)
+{
+    int size = en->net->config.pixels;
+    Group g = {.height = size, .width = size};
+    for (int i = 0; i < n; i++) {
+        job[i].encoded = NULL;
+        job[i].times = (EncodeTimes){0};
+        job[i].error = (Error){0};
+        if (job[i].pixels)
+            encode_pixels(en, &job[i]);
+        else if (!in_group(&g, job[i].serial) && !recall(en, &job[i]))
+            g.job[g.n++] = &job[i];
+        if (g.n == TOGETHER || i == n - 1) {
+            encode_group(en, &g);
+            g.n = 0;
+        }
+    }
+    for (int i = 0; i < n; i++) /* the same picture again within one group */
+        if (!job[i].encoded && !job[i].error.code && !recall(en, &job[i]))
+            encode_group(en, &(Group){.job = {&job[i]}, 1, size, size});
+}

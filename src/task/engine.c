@@ -1,0 +1,429 @@
+#include "task/engine.h"
+
+#include <string.h>
+
+#include "base/sys.h"
+
+struct EngineItem {
+    EngineItem *next;
+    GenItem *gen; /* NULL: never came so far */
+    Ids prompt, history;
+    Reply reply;
+    int room; /* new ids at most */
+    EngineToken *on_token;
+    void *user;
+    GenOptions o; /* its lists are the caller's: only plain values are looked at after the join */
+    EngineTimes times;
+    Error error;
+    char notice[256];
+    bool complete; /* nothing is missing any more, even if the caller stops now */
+};
+
+bool engine_init(Engine *en, const Blip2 *net, const Tokenizer *t, Stream *on, int keep, Error *e)
+{
+    *en = (Engine){.net = net, .tokenizer = t};
+    encoder_init(&en->encoder, on, net, keep);
+    ctx_init(&en->text, on);
+    en->lm = opt_lm_new(&en->text, net, e);
+    en->generator = en->lm ? generator_new(en->lm, e) : NULL;
+    if (en->generator)
+        return true;
+    engine_free(en);
+    return false;
+}
+
+void engine_free(Engine *en)
+{
+    while (en->items)
+        engine_leave(en, en->items);
+    generator_free(en->generator);
+    if (en->lm)
+        en->lm->free(en->lm);
+    ctx_free(&en->text);
+    encoder_free(&en->encoder);
+    *en = (Engine){0};
+}
+
+/* --- prompt -------------------------------------------------------------------------------------- */
+
+/* A dialogue leaves room for its answer, or at least half. */
+static int room_for_prompt(const Engine *en, const EngineItem *it, Task task)
+{
+    int all = en->lm->room(en->lm, 0);
+    if (task != TASK_CHAT)
+        return all;
+    int answer = generate_room(&it->o, 1, all);
+    return all - (answer < all / 2 ? answer : all / 2);
+}
+
+static bool words_to_ids(const Engine *en, EngineItem *it, const PromptSpec *words, Error *e)
+{
+    PromptSpec p = *words;
+    if (!en->tokenizer)
+        return error_set(e, ERR_BAD_MODEL, "%s", "tokenizer: expected one, got none");
+    p.library = it->o.library;
+    p.model_prompt = en->net->config.prompt;
+    p.room = room_for_prompt(en, it, p.task);
+    return prompt_ids(&p, en->tokenizer, &it->prompt, it->notice, e);
+}
+
+static bool push_all(Ids *out, const int *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!ids_push(out, ids[i]))
+            return false;
+    return true;
+}
+
+/* What processors and lengths take as already there: LAVIS' one phantom start id, or all prompt ids with
+ * the image placeholders in front (HF; not in the old layout without placeholders). */
+static bool fill_history(const Engine *en, EngineItem *it)
+{
+    const ModelConfig *k = &en->net->config;
+    if (it->o.library == LIB_LAVIS || k->legacy_layout)
+        return ids_push(&it->history, k->gen.bos);
+    for (int i = 0; i < k->qformer.queries; i++)
+        if (!ids_push(&it->history, k->image_token))
+            return false;
+    return push_all(&it->history, it->prompt.id, it->prompt.n);
+}
+
+static bool check_length(const Engine *en, EngineItem *it, Error *e)
+{
+    it->room = generate_room(&it->o, (int)it->history.n, en->lm->room(en->lm, (int)it->prompt.n));
+    if (it->room >= 1)
+        return true;
+    return error_set(e, ERR_FAILED,
+                     "prompt: max length: expected more than the %zu ids that are there, got %d",
+                     it->history.n, it->o.max_length);
+}
+
+static void take_end_ids(const Engine *en, GenOptions *o)
+{
+    const GenConfig *g = &en->net->config.gen;
+    o->n_eos = g->n_eos;
+    memcpy(o->eos, g->eos, sizeof o->eos);
+}
+
+/* Everything about an item that does not need its picture. */
+static bool prepare(const Engine *en, EngineItem *it, const EngineRequest *r, Error *e)
+{
+    it->o = r->options;
+    it->on_token = r->on_token;
+    it->user = r->user;
+    it->reply = (Reply){.tokenizer = en->tokenizer, .clean = it->o.library == LIB_LAVIS};
+    take_end_ids(en, &it->o);
+    if (!generate_check(&it->o, en->lm->vocab, e))
+        return false;
+    bool ok = r->ids ? push_all(&it->prompt, r->ids, (size_t)r->n_ids) ||
+                           error_memory(e, "prompt", (size_t)r->n_ids * sizeof(int))
+                     : words_to_ids(en, it, &r->prompt, e);
+    if (ok && !fill_history(en, it))
+        ok = error_memory(e, "prompt", it->prompt.n * sizeof(int));
+    return ok && check_length(en, it, e);
+}
+
+static void item_free(EngineItem *it)
+{
+    ids_free(&it->prompt);
+    ids_free(&it->history);
+    reply_free(&it->reply);
+    mem_free(it);
+}
+
+bool engine_check(Engine *en, const EngineRequest *r, Error *e)
+{
+    EngineItem *it = mem_calloc(1, sizeof *it);
+    if (!it)
+        return error_memory(e, "item", sizeof *it);
+    bool ok = prepare(en, it, r, e);
+    item_free(it);
+    return ok;
+}
+
+/* --- ids that come ------------------------------------------------------------------------------- */
+
+static bool take_token(void *user, int id)
+{
+    EngineItem *it = user;
+    StrBuf text = {0};
+    const char *piece;
+    bool last = is_end(&it->o, id) || it->reply.ids.n + 1 >= (size_t)it->room;
+    bool go = reply_add(&it->reply, id, last, &text, &piece);
+    if (go) {
+        it->complete = last && (it->o.num_beams > 1 || it->o.num_captions == 1);
+        go = it->on_token(it->user, id, piece);
+    } else {
+        error_memory(&it->error, "text", text.len);
+    }
+    strbuf_free(&text);
+    return go;
+}
+
+/* --- joining ------------------------------------------------------------------------------------- */
+
+static EngineItem *item_new(Engine *en)
+{
+    EngineItem *it = mem_calloc(1, sizeof *it);
+    if (it) {
+        it->next = en->items;
+        en->items = it;
+    }
+    return it;
+}
+
+void engine_leave(Engine *en, EngineItem *it)
+{
+    if (!it)
+        return;
+    EngineItem **at = &en->items;
+    while (*at && *at != it)
+        at = &(*at)->next;
+    if (*at)
+        *at = it->next;
+    generator_leave(en->generator, it->gen);
+    item_free(it);
+}
+
+/* What the items of one join go through together; the lists hold those that are still good. */
+typedef struct Joining {
+    EngineItem **item;
+    EncodeJob *image;
+    Tensor **embeds;
+    GenRequest *gen;
+    GenItem **made;
+    int n;
+} Joining;
+
+static void joining_free(Joining *j)
+{
+    mem_free(j->item);
+    mem_free(j->image);
+    mem_free(j->embeds);
+    mem_free(j->gen);
+    mem_free(j->made);
+}
+
+static bool joining_alloc(Joining *j, int n)
+{
+    size_t m = n > 0 ? (size_t)n : 1;
+    *j = (Joining){.item = mem_calloc(m, sizeof *j->item),
+                   .image = mem_calloc(m, sizeof *j->image),
+                   .embeds = mem_calloc(m, sizeof *j->embeds),
+                   .gen = mem_calloc(m, sizeof *j->gen),
+                   .made = mem_calloc(m, sizeof *j->made)};
+    return j->item && j->image && j->embeds && j->gen && j->made;
+}
+
+static void prepare_all(Engine *en, Joining *j, EngineRequest *r, int n, EngineItem **item)
+{
+    for (int i = 0; i < n; i++)
+        if (prepare(en, item[i], &r[i], &item[i]->error)) {
+            j->image[j->n] = r[i].image;
+            j->gen[j->n].options = &item[i]->o;
+            j->item[j->n++] = item[i];
+        }
+}
+
+static void encode_all(Engine *en, Joining *j)
+{
+    const ModelConfig *k = &en->net->config;
+    int good = 0;
+    encoder_encode(&en->encoder, j->image, j->n);
+    for (int i = 0; i < j->n; i++) {
+        EngineItem *it = j->item[i];
+        EncodeTimes t = j->image[i].times;
+        it->times =
+            (EngineTimes){.preprocess = t.preprocess, .encode = t.encode, .qformer = t.qformer};
+        if (!j->image[i].encoded) {
+            it->error = j->image[i].error;
+            continue;
+        }
+        j->item[good] = it;
+        j->image[good] = j->image[i];
+        j->embeds[good] =
+            tensor_at(&en->encoder.c, j->image[i].encoded->data, k->qformer.queries, k->opt.width);
+        j->gen[good++] = (GenRequest){.image_embeds = j->embeds[i],
+                                      .prompt = it->prompt.id,
+                                      .n_prompt = (int)it->prompt.n,
+                                      .history = it->history.id,
+                                      .n_history = (int)it->history.n,
+                                      .options = &it->o,
+                                      .on_token = it->on_token ? take_token : NULL,
+                                      .user = it};
+    }
+    j->n = good;
+}
+
+static void prefill_all(Engine *en, Joining *j)
+{
+    Error e = {0};
+    double start = now_ms();
+    bool ok = generator_join(en->generator, j->gen, j->n, j->made, &e);
+    double each = j->n ? (now_ms() - start) / j->n : 0;
+    for (int i = 0; i < j->n; i++) {
+        j->item[i]->times.prefill = each;
+        if (ok)
+            j->item[i]->gen = j->made[i];
+        else
+            j->item[i]->error = e;
+        encoder_release(&en->encoder, j->image[i].encoded);
+    }
+}
+
+static bool items_new(Engine *en, int n, EngineItem **item, Error *e)
+{
+    for (int i = 0; i < n; i++) {
+        item[i] = item_new(en);
+        if (!item[i]) {
+            while (i-- > 0)
+                engine_leave(en, item[i]);
+            return error_memory(e, "items", (size_t)n * sizeof **item);
+        }
+    }
+    return true;
+}
+
+bool engine_join(Engine *en, EngineRequest *r, int n, EngineItem **item, Error *e)
+{
+    Joining j;
+    if (!joining_alloc(&j, n)) {
+        joining_free(&j);
+        return error_memory(e, "items", (size_t)n * sizeof(GenRequest));
+    }
+    bool ok = items_new(en, n, item, e);
+    if (ok) {
+        prepare_all(en, &j, r, n, item);
+        encode_all(en, &j);
+        prefill_all(en, &j);
+    }
+    joining_free(&j);
+    return ok;
+}
+
+/* --- steps --------------------------------------------------------------------------------------- */
+
+static bool ended_now(const EngineItem *it)
+{
+    return it->gen && !gen_running(it->gen);
+}
+
+int engine_step(Engine *en)
+{
+    int shared = 0;
+    for (const EngineItem *it = en->items; it; it = it->next)
+        shared += engine_running(it);
+    double start = now_ms();
+    for (EngineItem *it = en->items; it; it = it->next)
+        if (engine_running(it))
+            it->times.decode -= start / shared;
+    int running = generator_step(en->generator);
+    double end = now_ms();
+    for (EngineItem *it = en->items; it; it = it->next)
+        if (it->times.decode < 0)
+            it->times.decode += end / shared;
+    return running;
+}
+
+bool engine_running(const EngineItem *it)
+{
+    return it->gen && gen_running(it->gen);
+}
+
+/* An error of the callback's own comes before the stop that it caused; a stop behind a complete text is
+ * none. */
+const Error *engine_error(const EngineItem *it)
+{
+    static const Error NONE;
+    if (it->error.code || !ended_now(it))
+        return &it->error;
+    const Error *e = gen_error(it->gen);
+    return e->code == ERR_STOPPED && it->complete ? &NONE : e;
+}
+
+const char *engine_notice(const EngineItem *it)
+{
+    return it->notice;
+}
+
+EngineTimes engine_times(const EngineItem *it)
+{
+    return it->times;
+}
+
+GenSequence *engine_sequences(const EngineItem *it, int *n)
+{
+    ErrorCode code = engine_error(it)->code;
+    *n = it->o.num_captions;
+    return ended_now(it) && (!code || code == ERR_STOPPED) ? gen_sequences(it->gen) : NULL;
+}
+
+bool engine_text(const EngineItem *it, const int *ids, int n, StrBuf *out)
+{
+    return reply_text(&it->reply, ids, (size_t)n, true, out);
+}
+
+/* --- all of them --------------------------------------------------------------------------------- */
+
+/* Items that found no room beside others leave, to join again later: they are moved to the front.
+ * Returns how many. Alone there is no more room to wait for. */
+static int take_back(Engine *en, EngineItem **item, int *index, int n)
+{
+    int again = 0, running = 0;
+    for (EngineItem *it = en->items; it; it = it->next)
+        running += engine_running(it);
+    for (int i = 0; running && i < n; i++)
+        if (item[index[i]]->error.code == ERR_MEMORY ||
+            (ended_now(item[index[i]]) && gen_error(item[index[i]]->gen)->code == ERR_MEMORY)) {
+            engine_leave(en, item[index[i]]);
+            item[index[i]] = NULL;
+            index[again++] = index[i];
+        }
+    return again;
+}
+
+/* One wave of what is left: joins as many as there is room for and runs them to their end. Returns how
+ * many are left after it, their places in the front of index. -1: no memory at all. */
+static int run_wave(Engine *en, EngineRequest *r, int *index, int n, EngineItem **item, Error *e)
+{
+    EngineRequest *mine = mem_alloc((size_t)n * sizeof *mine);
+    EngineItem **made = mem_alloc((size_t)n * sizeof(EngineItem *));
+    bool ok = mine && made;
+    if (!ok)
+        error_memory(e, "items", (size_t)n * sizeof *mine);
+    for (int i = 0; ok && i < n; i++)
+        mine[i] = r[index[i]];
+    ok = ok && engine_join(en, mine, n, made, e);
+    for (int i = 0; ok && i < n; i++)
+        item[index[i]] = made[i];
+    mem_free(mine);
+    mem_free(made);
+    if (!ok)
+        return -1;
+    int left = take_back(en, item, index, n);
+    while (engine_step(en) > 0) {
+    }
+    return left;
+}
+
+bool engine_run(Engine *en, EngineRequest *r, int n, EngineItem **item, int *waves, Error *e)
+{
+    int *index = mem_alloc((size_t)n * sizeof *index), left = index ? n : -1, count = 0;
+    if (!index)
+        error_memory(e, "items", (size_t)n * sizeof *index);
+    for (int i = 0; i < n; i++) {
+        item[i] = NULL;
+        if (index)
+            index[i] = i;
+    }
+    for (; left > 0; count++)
+        left = run_wave(en, r, index, left, item, e);
+    mem_free(index);
+    for (int i = 0; left < 0 && i < n; i++) {
+        engine_leave(en, item[i]);
+        item[i] = NULL;
+    }
+    if (waves)
+        *waves = count;
+    return left == 0;
+}

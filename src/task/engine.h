@@ -1,0 +1,80 @@
+/* task/engine.h: pictures and words in, texts out. The one place where a model is run to generate: the
+ * library's calls, evaluation, validation, debug and bench are loops over it.
+ *
+ * An engine is one model on one stream. Items join it, each with a picture, a prompt, settings and a
+ * callback of its own; a step gives every running item one more id; items end by themselves and stay
+ * until they leave. What an item gets does not depend on which others are there. Used by one thread
+ * at a time. */
+#ifndef TASK_ENGINE_H
+#define TASK_ENGINE_H
+
+#include "task/encoder.h"
+#include "task/generate.h"
+#include "task/prompt.h"
+#include "task/reply.h"
+
+/* Called for each new id of an item's best text as soon as it is final; text is what it adds (UTF-8, may
+ * be empty, good during the call). false stops the item. */
+typedef bool EngineToken(void *user, int id, const char *text);
+
+/* What an item is made of. Everything is read while it joins and not needed afterwards. */
+typedef struct EngineRequest {
+    EncodeJob image;    /* picture or pixels; its results are the engine's business */
+    const int *ids;     /* the prompt, when it is given as ids */
+    int n_ids;          /* of ids */
+    PromptSpec prompt;  /* else. library, model_prompt and room are filled by the engine */
+    GenOptions options; /* end ids are filled by the engine */
+    EngineToken *on_token;
+    void *user;
+} EngineRequest;
+
+typedef struct EngineTimes {
+    double preprocess, encode, qformer, prefill, decode; /* milliseconds, this item's share */
+} EngineTimes;
+
+typedef struct EngineItem EngineItem;
+
+typedef struct Engine {
+    const Blip2 *net;
+    const Tokenizer *tokenizer; /* NULL: there is none; prompts are ids then and there is no text */
+    Encoder encoder;
+    Ctx text; /* the language model's passes; the encoder has its own, so that the two may overlap */
+    Lm *lm;
+    Generator *generator;
+    EngineItem *items;
+} Engine;
+
+/* The stream, the model and the tokenizer stay the caller's. keep: pictures that are remembered beside
+ * those in work. false: ERR_MEMORY; the engine is empty then. */
+bool engine_init(Engine *en, const Blip2 *net, const Tokenizer *t, Stream *on, int keep, Error *e);
+void engine_free(Engine *en); /* all items leave; {0} is fine */
+
+/* Whether a request makes sense for this model, whatever its picture: ERR_USAGE (settings, a missing
+ * or invalid text), ERR_FAILED (a prompt that does not fit), ERR_BAD_MODEL (no tokenizer), ERR_MEMORY. */
+bool engine_check(Engine *en, const EngineRequest *r, Error *e);
+
+/* Encodes, makes the prompts, prefills. item[i] is the new item: running, or ended with its error
+ * (engine_error): those of engine_check, those of the picture, ERR_MEMORY when there is no room for it
+ * beside those that run. false: no memory for the items themselves; none has joined. */
+bool engine_join(Engine *en, EngineRequest *r, int n, EngineItem **item, Error *e);
+/* One more id for every running item. Returns how many still run. */
+int engine_step(Engine *en);
+/* Frees an item, ended or not. NULL is fine. */
+void engine_leave(Engine *en, EngineItem *it);
+
+/* All n at once as far as memory allows, in waves where it does not: joins, steps until every item has
+ * ended. `waves` (may be NULL) receives how many it took. false as engine_join: no item remains. */
+bool engine_run(Engine *en, EngineRequest *r, int n, EngineItem **item, int *waves, Error *e);
+
+bool engine_running(const EngineItem *it);
+/* Code ERR_NONE: none. ERR_STOPPED: the callback ended it before its text was complete; the sequences
+ * are there as far as they came. */
+const Error *engine_error(const EngineItem *it);
+const char *engine_notice(const EngineItem *it); /* "": none */
+EngineTimes engine_times(const EngineItem *it);
+/* num_captions sequences, best first, of an item that ended; NULL when it failed. ids may be taken out. */
+GenSequence *engine_sequences(const EngineItem *it, int *n);
+/* The text of ids of this item; zero-terminated, out is empty before. false: out of memory. */
+bool engine_text(const EngineItem *it, const int *ids, int n, StrBuf *out);
+
+#endif
