@@ -3,11 +3,11 @@
  *     blip2_error err = {0};
  *     blip2_model *model = blip2_model_load("path/to/blip2-opt-2.7b", NULL, &err);
  *     blip2_session *s = blip2_session_new(model, NULL, &err);
- *     blip2_image *image = blip2_image_from_file("photo.jpg", &err);
- *     blip2_request request = {.task = BLIP2_CAPTION};
- *     blip2_result *r = blip2_generate(s, &image, 1, &request, &err);
+ *     blip2_item item = BLIP2_ITEM_INIT;
+ *     item.image = blip2_image_from_file("photo.jpg", &err);
+ *     blip2_result *r = blip2_generate(s, &item, 1, &err);
  *     const char *text = blip2_result_text(r, 0);
- *     puts(text ? text : err.message);
+ *     puts(text ? text : err.code ? err.message : blip2_result_error(r, 0)->message);
  *
  * Ownership: every object is freed by its own _free function; all of them accept NULL. Strings
  * returned belong to the object they came from. Strings taken are copied or used only during the
@@ -19,6 +19,12 @@
  * empty answer where one is read: calls may follow each other as above, and the first error, or a
  * NULL text, is looked at once, at the end. err itself may be NULL. The library never prints and
  * never exits.
+ *
+ * Structs that the caller makes begin with their own size: start from the _INIT macro (or
+ * blip2_options_default), set what is to differ, and a program compiled against this header goes on
+ * working with later libraries, whose structs may have more fields at the end. Structs without a
+ * size (blip2_error, blip2_turn, blip2_part) never change. Structs that the library hands out as
+ * pointers may grow at the end.
  *
  * Threads: a model is immutable and may be shared by any number of sessions in any threads. A
  * session is used by one thread at a time. An image may be shared. On machines that do other work
@@ -66,19 +72,24 @@ typedef struct blip2_model blip2_model;
 typedef enum blip2_dtype {
     BLIP2_AUTO = 0, /* weights as stored, the fastest kernels for them */
     BLIP2_F32,      /* weights as stored, products and sums in f32 (parity with the reference) */
-    BLIP2_BF16,     /* bf16 products allowed */
-    BLIP2_F16,      /* f16 products allowed */
+    BLIP2_BF16,     /* bf16 products allowed; weights stay as stored, so as AUTO */
+    BLIP2_F16,      /* f16 products allowed; likewise */
     BLIP2_INT8,     /* weights quantised per row while loading */
     BLIP2_INT4,     /* not available yet: loading fails with BLIP2_USAGE */
 } blip2_dtype;
 
 typedef struct blip2_load_options {
+    size_t size; /* of this struct */
     blip2_dtype dtype;
 } blip2_load_options;
+#define BLIP2_LOAD_OPTIONS_INIT    \
+    {                              \
+        sizeof(blip2_load_options) \
+    }
 
 /* path_or_name: a Hugging Face directory, or a name ("scenes"); NULL: the embedded model. Weights
  * are mapped, not copied: the files must stay as they are while the model lives. options may be
- * NULL. Errors: NO_MODEL, BAD_MODEL (missing, superfluous or misshapen tensors are named; no
+ * NULL. Errors: NO_MODEL, BAD_MODEL (missing, unexpected or misshapen tensors are named; no
  * tokenizer, or one with more ids than the vocabulary), USAGE (no such dtype), MEMORY. */
 BLIP2_API blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options *options,
                                         blip2_error *err);
@@ -105,12 +116,19 @@ BLIP2_API double blip2_image_decode_ms(const blip2_image *image);
 typedef struct blip2_session blip2_session;
 
 typedef struct blip2_session_options {
+    size_t size;     /* of this struct */
     int threads;     /* 0: all processors this process may use */
     const char *isa; /* kernel set; NULL: $BLIP2_ISA, else the best this machine has */
+    int pictures;    /* how many encoded pictures to remember; 0: 32, -1: none */
 } blip2_session_options;
+#define BLIP2_SESSION_OPTIONS_INIT    \
+    {                                 \
+        sizeof(blip2_session_options) \
+    }
 
 /* The model must outlive the session. options may be NULL. Errors: USAGE (more than 1024 threads, an
- * instruction set that this machine does not have), MEMORY. */
+ * instruction set that this machine does not have), MEMORY. A session remembers the pictures that it
+ * used last: asking again about the same blip2_image does not encode it again. */
 BLIP2_API blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options *options,
                                            blip2_error *err);
 BLIP2_API void blip2_session_free(blip2_session *session);
@@ -126,8 +144,9 @@ typedef enum blip2_task {
 typedef enum blip2_library { BLIP2_LAVIS, BLIP2_HF } blip2_library;
 typedef enum blip2_early { BLIP2_EARLY_FALSE, BLIP2_EARLY_TRUE, BLIP2_EARLY_NEVER } blip2_early;
 
-/* Names follow transformers. Get the defaults of a task from blip2_options_default, then change. */
+/* Names follow transformers. Start from blip2_options_default. */
 typedef struct blip2_options {
+    size_t size; /* of this struct */
     blip2_library library;
     int num_beams, num_captions;
     int max_length, min_length;         /* as the library counts; 0: not set */
@@ -143,24 +162,37 @@ typedef struct blip2_options {
     size_t banned_count;
 } blip2_options;
 
-/* LAVIS: caption and chat as generate (5 beams, max_length 30), ask as predict_answers (5 beams, 10
- * new tokens, length penalty 0). HF: greedy, 20 new tokens, and the model's generation_config (model
- * NULL: the library's own defaults). */
-BLIP2_API blip2_options blip2_options_default(const blip2_model *model, blip2_task task,
-                                              blip2_library library);
+/* Fills options, whose size says how much of it there is. LAVIS: caption and chat as generate (5 beams,
+ * max_length 30), ask as predict_answers (5 beams, 10 new tokens, length penalty 0). HF: greedy, 20 new
+ * tokens, and the model's generation_config (model NULL: the library's own defaults). */
+BLIP2_API void blip2_options_init(blip2_options *options, const blip2_model *model, blip2_task task,
+                                  blip2_library library);
 
-/* Called for each new id of a picture's best text as soon as it is final, once: at once when greedy
+static inline blip2_options blip2_options_default(const blip2_model *model, blip2_task task,
+                                                  blip2_library library)
+{
+    blip2_options o;
+    o.size = sizeof o;
+    blip2_options_init(&o, model, task, library);
+    return o;
+}
+
+/* Called for each new id of an item's best text as soon as it is final, once: at once when greedy
  * or sampling, at the end with beams. text is what it adds to the output (UTF-8, may be empty): a
  * part that later ids may still change (spaces, half a character) comes with one of those. All texts
- * of a picture together are its blip2_result_text. image is the index of the picture; those of
- * different pictures alternate. Returning false stops the call: see blip2_generate. */
-typedef bool (*blip2_token_fn)(void *user, size_t image, int id, const char *text);
+ * of an item together are its blip2_result_text. item is its index in the call (its ticket in a
+ * batch); those of different items alternate. Returning false stops this item, and no other: it keeps
+ * what it has so far and has the error BLIP2_STOPPED, or none when its text was complete. */
+typedef bool (*blip2_token_fn)(void *user, size_t item, int id, const char *text);
 
 typedef struct blip2_turn {
     const char *question, *answer;
 } blip2_turn;
 
-typedef struct blip2_request {
+/* One picture and what is asked about it. */
+typedef struct blip2_item {
+    size_t size; /* of this struct */
+    blip2_image *image;
     blip2_task task;
     const blip2_options *options; /* NULL: the defaults of task, LAVIS */
     const char *text;             /* the question of ask and chat; else NULL */
@@ -170,33 +202,34 @@ typedef struct blip2_request {
     size_t turn_count;
     blip2_token_fn on_token; /* may be NULL */
     void *user;
-} blip2_request;
+} blip2_item;
+#define BLIP2_ITEM_INIT    \
+    {                      \
+        sizeof(blip2_item) \
+    }
 
 typedef struct blip2_result blip2_result;
 
-/* Encodes the pictures and generates for each of them. One result for all; pictures that could not
- * be done have an error of their own (blip2_result_error), the others are not touched by it: the
- * results of a picture do not depend on the others, their number or their order. An images[i] that
- * is NULL is such an error. NULL when what is asked for is wrong for every picture: USAGE (options
- * that make no sense, a missing or invalid text), FAILED (a prompt that does not fit the model),
- * MEMORY. count may be 0.
- *
- * When on_token returns false, the pictures in work keep what they have so far, and they and those
- * not reached have the error BLIP2_STOPPED; pictures whose text was complete have none.
- *
- * A session remembers the 32 pictures that it used last: asking again about the same blip2_image
- * does not encode it again. */
-BLIP2_API blip2_result *blip2_generate(blip2_session *session, blip2_image *const *images,
-                                       size_t count, const blip2_request *request,
-                                       blip2_error *err);
+/* Encodes the pictures and generates for every item, all of them at once: each with its own picture,
+ * task, text, options and callback. One result for all. What could not be done is that item's error
+ * alone (blip2_result_error): FAILED (no picture, a prompt that does not fit the model), USAGE (options
+ * that make no sense, a missing or invalid text), MEMORY, STOPPED. What an item gets does not depend on
+ * the others, their number or their order. Where memory does not suffice for all at once they are done
+ * in parts, and their notice says so. NULL only without a session, with items of no size, or when there
+ * is no memory for the result itself. count may be 0. */
+BLIP2_API blip2_result *blip2_generate(blip2_session *session, const blip2_item *items,
+                                       size_t count, blip2_error *err);
+/* Whether an item makes sense for the session's model, before any picture is read (item->image may be
+ * NULL): the errors that blip2_generate would give it whatever its picture. */
+BLIP2_API bool blip2_check(blip2_session *session, const blip2_item *item, blip2_error *err);
 BLIP2_API void blip2_result_free(blip2_result *result);
 
-/* Picture i's best text, stripped; NULL when it failed. After a stop: as far as it came. */
-BLIP2_API const char *blip2_result_text(const blip2_result *result, size_t image);
+/* Item i's best text, stripped; NULL when it failed. After a stop: as far as it came. */
+BLIP2_API const char *blip2_result_text(const blip2_result *result, size_t item);
 /* Never NULL; code BLIP2_OK: none. */
-BLIP2_API const blip2_error *blip2_result_error(const blip2_result *result, size_t image);
+BLIP2_API const blip2_error *blip2_result_error(const blip2_result *result, size_t item);
 /* Something the user should know and that is no error (a prompt that was cut); NULL: nothing. */
-BLIP2_API const char *blip2_result_notice(const blip2_result *result, size_t image);
+BLIP2_API const char *blip2_result_notice(const blip2_result *result, size_t item);
 
 typedef struct blip2_candidate {
     const char *text;
@@ -205,18 +238,51 @@ typedef struct blip2_candidate {
     size_t id_count;
 } blip2_candidate;
 
-/* Candidates, best first: num_captions of them, or 0 when the picture failed. One that is not there
- * is all zero. */
-BLIP2_API size_t blip2_result_count(const blip2_result *result, size_t image);
-BLIP2_API blip2_candidate blip2_result_candidate(const blip2_result *result, size_t image,
-                                                 size_t candidate);
+/* Candidates, best first: num_captions of them, or 0 when the item failed. NULL: there is no such
+ * one. */
+BLIP2_API size_t blip2_result_count(const blip2_result *result, size_t item);
+BLIP2_API const blip2_candidate *blip2_result_candidate(const blip2_result *result, size_t item,
+                                                        size_t candidate);
 
 typedef struct blip2_timings {
     double decode_image, preprocess, encode, qformer, prefill, decode, total; /* milliseconds */
 } blip2_timings;
 
-/* What picture i took. When pictures were done together, their share. */
-BLIP2_API blip2_timings blip2_result_timings(const blip2_result *result, size_t image);
+/* What item i took. When items were done together, their share. Never NULL. */
+BLIP2_API const blip2_timings *blip2_result_timings(const blip2_result *result, size_t item);
+
+/* --- items that come and go --------------------------------------------------------------------- */
+
+/* For servers and streams of pictures: items join and leave while others run. blip2_generate is
+ * join, step until all have ended, leave.
+ *
+ *     blip2_batch *b = blip2_batch_new(session, &err);
+ *     blip2_batch_join(b, &item, 1, &ticket, &err);
+ *     while (blip2_batch_step(b) > 0)
+ *         if (more is asked for) blip2_batch_join(...);
+ *     blip2_result *r = blip2_batch_leave(b, ticket, &err);
+ */
+typedef struct blip2_batch blip2_batch;
+
+/* The session must outlive the batch, and has one batch at a time (USAGE) ; blip2_generate is not called
+ * from the token callback. */
+BLIP2_API blip2_batch *blip2_batch_new(blip2_session *session, blip2_error *err);
+/* All items leave. */
+BLIP2_API void blip2_batch_free(blip2_batch *batch);
+
+/* Encodes and prefills; the running items' texts do not change by it. tickets[i] receives what stands
+ * for items[i] from now on. An item that cannot be done has its error, as in blip2_generate; MEMORY:
+ * there is no room for it beside those that run. Everything the items point to may go afterwards,
+ * but for `user`. false: USAGE, MEMORY; none has joined. */
+BLIP2_API bool blip2_batch_join(blip2_batch *batch, const blip2_item *items, size_t count,
+                                size_t *tickets, blip2_error *err);
+/* One more id for every running item. Returns how many still run. */
+BLIP2_API size_t blip2_batch_step(blip2_batch *batch);
+/* false: it has ended, or there is no such item. */
+BLIP2_API bool blip2_batch_running(const blip2_batch *batch, size_t ticket);
+/* The item's result, as item 0 of its own; it is gone from the batch. One that still runs ends with
+ * BLIP2_STOPPED and no text. NULL: USAGE (no such item), MEMORY. */
+BLIP2_API blip2_result *blip2_batch_leave(blip2_batch *batch, size_t ticket, blip2_error *err);
 
 /* --- facts about a model ------------------------------------------------------------------------ */
 

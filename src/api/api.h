@@ -1,23 +1,21 @@
-/* api/api.h: what stands behind the opaque types of include/blip2.h. */
+/* api/api.h: what stands behind the opaque types of include/blip2.h, and what the files of api/ share.
+ * debug/, the other implementer of a header, includes it too. */
 #ifndef API_API_H
 #define API_API_H
 
-#include "base/file.h"
 #include "base/str.h"
 #include "blip2.h"
-#include "image/image.h"
-#include "models/blip2.h"
-#include "task/lm.h"
-#include "task/prompt.h"
-#include "text/tokenizer.h"
+#include "task/engine.h"
 
 struct blip2_model {
+    Device *dev; /* owns the weights */
     Blip2 *net;
     Tokenizer *tokenizer; /* NULL: the directory has none (debug run works without) */
     Error no_tokenizer;   /* why */
     blip2_dtype dtype;
     Arena mem; /* strings of info */
     blip2_info info;
+    blip2_part parts[8]; /* of info */
 };
 
 struct blip2_image {
@@ -27,49 +25,59 @@ struct blip2_image {
     uint64_t serial; /* differs for every image of the process */
 };
 
-/* Soft tokens of a picture that was encoded before. */
-typedef struct Encoded {
-    uint64_t serial;
-    float *soft; /* [queries, D] */
-    uint64_t last_use;
-} Encoded;
-
-/* More are kept than a batch has, so that a batch never drops its own pictures. */
-enum { ENCODED_KEPT = 32, BATCH_MAX = 8 };
-_Static_assert((int)ENCODED_KEPT >= (int)BATCH_MAX, "a batch must fit what is kept");
-
 struct blip2_session {
     blip2_model *model;
-    Stream *dev;
-    Ctx ctx;
-    OptLm lm;
-    Encoded encoded[ENCODED_KEPT];
-    uint64_t clock; /* for last_use */
+    Stream *on;
+    Engine engine;
+    bool has_batch;
 };
 
+/* --- error.c ------------------------------------------------------------------------------------ */
 /* Copies an error out; code names are the same on both sides. Always returns false. */
 bool api_error(blip2_error *to, const Error *from);
+/* ERR_USAGE: "WHAT: expected one, got NULL". Always returns false. */
+bool api_missing(const char *what, Error *e);
 
+/* --- model.c, info.c ---------------------------------------------------------------------------- */
 /* ERR_USAGE when this version has no such type. */
 bool api_check_dtype(blip2_dtype dtype, Error *e);
-
+/* An empty model with its device. NULL: ERR_MEMORY. blip2_model_free frees it, filled or not. */
+blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e);
 /* model may have no tokenizer when `need_tokenizer` is false. */
 blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer, Error *e);
 bool api_describe(blip2_model *m, const char *path, Error *e); /* fills info */
-Precision api_precision(const blip2_model *m);
 
-/* Public options -> generator options with the model's special ids; `ids` of the public options
- * must outlive the result. */
-GenOptions api_gen_options(const blip2_model *m, const blip2_options *o);
+/* --- options.c ---------------------------------------------------------------------------------- */
+/* A struct of the caller's, told by the size it begins with, into ours of `size` bytes: what the caller's
+ * does not have is zero. ERR_USAGE when it says no size, or holds fields that this version lacks. */
+bool api_take_struct(void *ours, size_t size, const void *theirs, const char *what, Error *e);
+/* The caller's options (NULL: the defaults of task, LAVIS) as the generator takes them, without the
+ * model's end ids. `banned` stays the caller's. */
+bool api_gen_options(const blip2_model *m, blip2_task task, const blip2_options *o, GenOptions *out,
+                     Error *e);
 
-/* What processors and lengths take as already there, for a prompt of n ids: LAVIS' one phantom start
- * id, or all prompt ids with the image placeholders in front (HF; not in the old layout without
- * placeholders). Appends to out; false: out of memory. */
-bool api_history(const ModelConfig *k, Library library, const int *ids, size_t n, Ids *out);
+/* --- request.c ---------------------------------------------------------------------------------- */
+/* A whole item of the caller's as the engine takes it, but for the callback. need_image: it must have
+ * a picture. Nothing is copied that the item points to. */
+bool api_request(const blip2_session *s, const blip2_item *item, bool need_image, EngineRequest *r,
+                 Error *e);
+/* item i of an array whose elements have the caller's size; all of it, in our size. */
+bool api_item(const blip2_item *items, size_t i, blip2_item *out, Error *e);
 
-/* Soft tokens of count <= BATCH_MAX pictures; soft[i] points into the session's memory until the next call.
- * Adds to timings[i]. */
-bool api_encode(blip2_session *s, blip2_image *const *images, size_t count, const float **soft,
-                blip2_timings *timings, Error *e);
+/* Carries an item's callback from the engine to the caller. */
+typedef struct Teller {
+    blip2_token_fn on_token;
+    void *user;
+    size_t item; /* as the caller counts */
+    double decode_ms;
+} Teller;
+Teller api_teller(const blip2_item *item, size_t number);
+EngineToken *api_token(const Teller *t); /* NULL when nobody listens; user is the Teller */
+
+/* --- result.c ----------------------------------------------------------------------------------- */
+blip2_result *result_new(size_t count, Error *e);
+/* What an item that ended has, moved to place i. Errors, memory's included, become its error. */
+void result_take(blip2_result *r, size_t i, EngineItem *it, const Teller *t);
+void result_fail(blip2_result *r, size_t i, const Error *e);
 
 #endif

@@ -1,3 +1,4 @@
+/* api/error.c: errors as the caller sees them. */
 #include <string.h>
 
 #include "api/api.h"
@@ -16,6 +17,11 @@ bool api_error(blip2_error *to, const Error *from)
     to->code = (blip2_error_code)from->code;
     memcpy(to->message, from->message, sizeof to->message);
     return false;
+}
+
+bool api_missing(const char *what, Error *e)
+{
+    return error_set(e, ERR_USAGE, "%s: expected one, got NULL", what);
 }
 
 const char *blip2_version(void)

@@ -1,172 +1,100 @@
-/* api/generate.c: pictures and a request in, texts out: prompt, encode, prefill, generate, decode
- * in batches. A batch that fails as a whole is done again one by one, so that one picture's trouble
- * stays its own. */
-#include <string.h>
+/* api/generate.c: the one-call form: all items through the engine, one result for all. */
+#include "api/api.h"
 
-#include "api/job.h"
-#include "base/sys.h"
+/* One call: the items that the engine runs, which are those without an error of the form. */
+typedef struct Call {
+    blip2_session *s;
+    blip2_result *result;
+    EngineRequest *request;
+    EngineItem **item;
+    Teller *teller;
+    size_t *index; /* their places in the result */
+    int n;
+} Call;
 
-typedef struct Times {
-    blip2_timings image[BATCH_MAX]; /* each picture's own part */
-    double prefill, decode;         /* of all together */
-} Times;
-
-/* --- one batch ----------------------------------------------------------------------------------- */
-
-static bool run_language(Job *j, const float **soft, GenSequence *seq, Times *t, Error *e)
+static bool call_alloc(Call *c, size_t count)
 {
-    LmItem items[BATCH_MAX];
-    GenItem gen[BATCH_MAX];
-    GenToken on_token = j->request->on_token ? job_token : NULL;
-    size_t bytes = sizeof(float) * (size_t)j->s->model->net->config.opt.vocab * (size_t)j->n;
-    float *logits = mem_alloc(bytes);
-    if (!logits)
-        return error_memory(e, "logits", bytes);
-    for (int i = 0; i < j->n; i++) {
-        items[i] = (LmItem){soft[i], j->prompt.id, (int)j->prompt.n};
-        gen[i] = (GenItem){.history = j->history.id, .n_history = (int)j->history.n};
-    }
-    int rows = j->n * (j->o.num_beams > j->o.num_captions ? j->o.num_beams : j->o.num_captions);
-    double start = now_ms();
-    bool ok = opt_lm_start(&j->s->lm, items, j->n, rows, j->room, logits, e);
-    double middle = now_ms();
-    ok = ok && generate(&j->s->lm.lm, logits, gen, j->n, &j->o, on_token, j, seq, e);
-    t->prefill = middle - start;
-    t->decode = now_ms() - middle;
-    mem_free(logits);
-    return ok;
+    size_t n = count ? count : 1;
+    c->request = mem_calloc(n, sizeof *c->request);
+    c->item = mem_calloc(n, sizeof *c->item);
+    c->teller = mem_calloc(n, sizeof *c->teller);
+    c->index = mem_calloc(n, sizeof *c->index);
+    return c->request && c->item && c->teller && c->index;
 }
 
-static void keep_times(Job *j, const Times *t)
+static void call_free(Call *c)
 {
-    for (int i = 0; i < j->n; i++) {
-        blip2_timings *to = &job_item(j, i)->timings;
-        *to = t->image[i];
-        to->decode_image = j->image[i]->decode_ms;
-        to->prefill = t->prefill / j->n;
-        to->decode = t->decode / j->n;
-        to->total =
-            to->decode_image + to->preprocess + to->encode + to->qformer + to->prefill + to->decode;
-    }
+    mem_free(c->request);
+    mem_free(c->item);
+    mem_free(c->teller);
+    mem_free(c->index);
 }
 
-static bool keep_all(Job *j, GenSequence *seq)
+static void add_item(Call *c, const blip2_item *items, size_t i)
 {
-    for (int i = 0; i < j->n; i++)
-        if (!job_keep(j, job_item(j, i), seq + i * j->o.num_captions))
-            return false;
+    Error e = {0};
+    blip2_item item;
+    EngineRequest *r = &c->request[c->n];
+    if (!api_item(items, i, &item, &e) || !api_request(c->s, &item, true, r, &e)) {
+        result_fail(c->result, i, &e);
+        return;
+    }
+    Teller *t = &c->teller[c->n];
+    *t = api_teller(&item, i);
+    r->on_token = api_token(t);
+    r->user = t;
+    c->index[c->n++] = i;
+}
+
+static bool run_call(Call *c, const blip2_item *items, size_t count, Error *e)
+{
+    if (!call_alloc(c, count))
+        return error_memory(e, "items", count * sizeof *c->request);
+    for (size_t i = 0; i < count; i++)
+        add_item(c, items, i);
+    if (!engine_run(&c->s->engine, c->request, c->n, c->item, e))
+        return false;
+    for (int i = 0; i < c->n; i++) {
+        result_take(c->result, c->index[i], c->item[i], &c->teller[i]);
+        engine_leave(&c->s->engine, c->item[i]);
+    }
     return true;
 }
 
-/* Keeps also what a stopped generation has so far. */
-static bool do_batch(Job *j, Error *e)
+static bool check_call(const blip2_session *s, const blip2_item *items, size_t count, Error *e)
 {
-    const float *soft[BATCH_MAX];
-    Times t = {.prefill = 0};
-    int sequences = j->n * j->o.num_captions;
-    GenSequence *seq = mem_calloc((size_t)sequences, sizeof *seq);
-    if (!seq)
-        return error_memory(e, "results", (size_t)sequences * sizeof *seq);
-    for (int i = 0; i < j->n; i++)
-        job_item(j, i)->again = 0;
-    j->failed = (Error){0};
-    bool ok = api_encode(j->s, j->image, (size_t)j->n, soft, t.image, e) &&
-              run_language(j, soft, seq, &t, e);
-    if (j->failed.code) /* the reason why job_token stopped it */
-        *e = j->failed;
-    if ((ok || e->code == ERR_STOPPED) && !keep_all(j, seq)) {
-        *e = (Error){0};
-        ok = error_memory(e, "texts", (size_t)sequences);
-    }
-    for (int i = 0; !ok && e->code != ERR_STOPPED && i < j->n; i++)
-        item_drop_candidates(job_item(j, i));
-    keep_times(j, &t);
-    generate_free(seq, sequences);
-    mem_free(seq);
-    return ok;
+    blip2_item first;
+    if (!s)
+        return api_missing("session", e);
+    if (count && !items)
+        return api_missing("items", e);
+    if (count > (1u << 20))
+        return error_set(e, ERR_USAGE, "items: expected at most %u, got %zu", 1u << 20, count);
+    return !count || api_take_struct(&first, sizeof first, items, "item", e);
 }
 
-/* Pictures whose text is complete are none of a stop's business. */
-static void note_error(Job *j, const Error *e)
-{
-    for (int i = 0; i < j->n; i++)
-        if (e->code != ERR_STOPPED || !job_item(j, i)->ended)
-            api_error(&job_item(j, i)->error, e);
-}
-
-/* false: the caller's callback wants everything to end. */
-static bool do_each(Job *j)
-{
-    Job all = *j;
-    Error e = {0};
-    for (int i = 0; i < all.n && e.code != ERR_STOPPED; i++) {
-        e = (Error){0};
-        j->n = 1;
-        j->image[0] = all.image[i];
-        j->index[0] = all.index[i];
-        if (!do_batch(j, &e))
-            note_error(j, &e);
-    }
-    return e.code != ERR_STOPPED;
-}
-
-static bool do_batch_or_each(Job *j)
+blip2_result *blip2_generate(blip2_session *session, const blip2_item *items, size_t count,
+                             blip2_error *err)
 {
     Error e = {0};
-    if (j->n == 0 || do_batch(j, &e))
-        return true;
-    if (j->n > 1 && (e.code == ERR_FAILED || e.code == ERR_MEMORY))
-        return do_each(j);
-    note_error(j, &e);
-    return e.code != ERR_STOPPED;
+    Call c = {.s = session};
+    bool ok = check_call(session, items, count, &e) && (c.result = result_new(count, &e)) &&
+              run_call(&c, items, count, &e);
+    call_free(&c);
+    if (ok)
+        return c.result;
+    blip2_result_free(c.result);
+    api_error(err, &e);
+    return NULL;
 }
 
-/* --- the call ------------------------------------------------------------------------------------ */
-
-/* The next pictures into the batch; returns where to go on. */
-static size_t fill_batch(Job *j, blip2_image *const *images, size_t i, size_t count)
-{
-    for (j->n = 0; i < count && j->n < BATCH_MAX; i++) {
-        if (images[i]) {
-            j->image[j->n] = images[i];
-            j->index[j->n++] = i;
-        } else {
-            Error e = {0};
-            error_set(&e, ERR_FAILED, "picture %zu: expected one, got NULL", i);
-            api_error(&j->result->item[i].error, &e);
-        }
-    }
-    return i;
-}
-
-static void do_all(Job *j, blip2_image *const *images, size_t count)
-{
-    static const Error STOPPED = {ERR_STOPPED, "generation: stopped by the caller"};
-    bool go = true;
-    for (size_t i = 0; go && i < count;) {
-        i = fill_batch(j, images, i, count);
-        go = do_batch_or_each(j);
-    }
-    for (size_t i = 0; !go && i < count; i++)
-        if (!j->result->item[i].count) /* not reached any more */
-            api_error(&j->result->item[i].error, &STOPPED);
-}
-
-blip2_result *blip2_generate(blip2_session *session, blip2_image *const *images, size_t count,
-                             const blip2_request *request, blip2_error *err)
+bool blip2_check(blip2_session *session, const blip2_item *item, blip2_error *err)
 {
     Error e = {0};
-    Job j = {0};
-    bool ok = job_check(&j, session, images, count, request, &e) &&
-              (j.result = result_new(count, &e)) && job_prompt(&j, &e);
-    if (ok) {
-        do_all(&j, images, count);
-    } else {
-        blip2_result_free(j.result);
-        j.result = NULL;
-        api_error(err, &e);
-    }
-    ids_free(&j.prompt);
-    ids_free(&j.history);
-    return j.result;
+    blip2_item whole;
+    EngineRequest r;
+    bool ok = check_call(session, item, item != NULL, &e) && (item || api_missing("item", &e)) &&
+              api_item(item, 0, &whole, &e) && api_request(session, &whole, false, &r, &e) &&
+              engine_check(&session->engine, &r, &e);
+    return ok || api_error(err, &e);
 }

@@ -1,26 +1,59 @@
-/* api/options.c: the defaults of each verb in each library, and the way to the generator. */
+/* api/options.c: the structs of the caller, told by their size; the defaults of each verb in each
+ * library; the way to the generator's settings. */
+#include <limits.h>
+#include <string.h>
+
 #include "api/api.h"
+
+_Static_assert((int)LIB_LAVIS == BLIP2_LAVIS && (int)LIB_HF == BLIP2_HF &&
+                   (int)EARLY_FALSE == BLIP2_EARLY_FALSE && (int)EARLY_TRUE == BLIP2_EARLY_TRUE &&
+                   (int)EARLY_NEVER == BLIP2_EARLY_NEVER,
+               "the enums of both sides are one");
+
+/* Every setting that both sides have under one name. */
+#define SHARED_FIELDS(X)                                                                       \
+    X(num_beams)                                                                               \
+    X(num_captions) X(max_length) X(min_length) X(max_new_tokens) X(min_new_tokens)            \
+        X(length_penalty) X(repetition_penalty) X(no_repeat_ngram) X(sample) X(top_k) X(top_p) \
+            X(temperature) X(seed) X(banned)
+
+bool api_take_struct(void *ours, size_t size, const void *theirs, const char *what, Error *e)
+{
+    enum { LARGEST = 4096 };
+    size_t theirs_size;
+    memcpy(&theirs_size, theirs, sizeof theirs_size);
+    if (theirs_size < sizeof(size_t) || theirs_size > LARGEST)
+        return error_set(e, ERR_USAGE, "%s: size: expected that of the struct, got %zu", what,
+                         theirs_size);
+    const char *bytes = theirs;
+    for (size_t i = size; i < theirs_size; i++)
+        if (bytes[i])
+            return error_set(e, ERR_USAGE,
+                             "%s: expected the fields of this version, got newer ones", what);
+    memset(ours, 0, size);
+    memcpy(ours, theirs, theirs_size < size ? theirs_size : size);
+    return true;
+}
+
+/* --- defaults ------------------------------------------------------------------------------------ */
 
 /* Blip2OPT.generate: num_beams 5, max_length 30, min_length 1, length_penalty 1; top_p 0.9 and
  * the library's top_k 50 count when sampling. */
-static blip2_options lavis_generate(void)
+static GenOptions lavis_generate(void)
 {
-    return (blip2_options){.library = BLIP2_LAVIS,
-                           .num_beams = 5,
-                           .num_captions = 1,
-                           .max_length = 30,
-                           .min_length = 1,
-                           .length_penalty = 1,
-                           .repetition_penalty = 1,
-                           .top_k = 50,
-                           .top_p = 0.9,
-                           .temperature = 1};
+    GenOptions o = GEN_NEUTRAL;
+    o.library = LIB_LAVIS;
+    o.num_beams = 5;
+    o.max_length = 30;
+    o.min_length = 1;
+    o.top_p = 0.9;
+    return o;
 }
 
 /* Blip2OPT.predict_answers: 5 beams, max_new_tokens 10, min_length 1, length_penalty 0. */
-static blip2_options lavis_answer(void)
+static GenOptions lavis_answer(void)
 {
-    blip2_options o = lavis_generate();
+    GenOptions o = lavis_generate();
     o.max_length = 0;
     o.max_new_tokens = 10;
     o.length_penalty = 0;
@@ -28,71 +61,66 @@ static blip2_options lavis_answer(void)
     return o;
 }
 
-/* transformers' defaults where generation_config.json says nothing else. */
-static blip2_options hf(const GenConfig *g)
-{
-    return (blip2_options){.library = BLIP2_HF,
-                           .num_beams = g->num_beams,
-                           .num_captions = 1,
-                           .max_length = g->max_length,
-                           .min_length = g->min_length,
-                           .max_new_tokens = g->max_new_tokens,
-                           .min_new_tokens = g->min_new_tokens,
-                           .length_penalty = g->length_penalty,
-                           .repetition_penalty = g->repetition_penalty,
-                           .no_repeat_ngram = g->no_repeat_ngram,
-                           .early_stopping = (blip2_early)g->early,
-                           .sample = g->sample,
-                           .top_k = g->top_k,
-                           .top_p = g->top_p,
-                           .temperature = g->temperature};
-}
-
-blip2_options blip2_options_default(const blip2_model *model, blip2_task task,
-                                    blip2_library library)
+/* What the reference's library does by itself, or what the model's generation_config.json says. */
+static GenOptions defaults(const blip2_model *model, blip2_task task, blip2_library library)
 {
     if (library == BLIP2_HF)
-        return hf(model ? &model->net->config.gen : &GEN_NEUTRAL);
+        return model ? model->net->config.gen : GEN_NEUTRAL;
     return task == BLIP2_ASK ? lavis_answer() : lavis_generate();
 }
 
-GenOptions api_gen_options(const blip2_model *m, const blip2_options *o)
+void blip2_options_init(blip2_options *options, const blip2_model *model, blip2_task task,
+                        blip2_library library)
 {
-    const GenConfig *g = &m->net->config.gen;
-    GenOptions r = {.library = (Library)o->library,
-                    .num_beams = o->num_beams,
-                    .num_captions = o->num_captions,
-                    .max_length = o->max_length,
-                    .max_new_tokens = o->max_new_tokens,
-                    .min_length = o->min_length,
-                    .min_new_tokens = o->min_new_tokens,
-                    .length_penalty = o->length_penalty,
-                    .repetition_penalty = o->repetition_penalty,
-                    .no_repeat_ngram = o->no_repeat_ngram,
-                    .early_stopping = (EarlyStopping)o->early_stopping,
-                    .sample = o->sample,
-                    .top_k = o->top_k,
-                    .top_p = o->top_p,
-                    .temperature = o->temperature,
-                    .seed = o->seed,
-                    .banned = o->banned,
-                    .n_banned = (int)o->banned_count,
-                    .n_eos = g->n_eos,
-                    .pad = g->pad};
-    for (int i = 0; i < g->n_eos; i++)
-        r.eos[i] = g->eos[i];
-    return r;
+    GenOptions g = defaults(model, task, library);
+    size_t room = options->size < sizeof *options ? options->size : sizeof *options;
+    blip2_options o = {.size = options->size,
+                       .library = (blip2_library)g.library,
+                       .early_stopping = (blip2_early)g.early_stopping};
+#define FIELD(name) o.name = g.name;
+    SHARED_FIELDS(FIELD)
+#undef FIELD
+    if (room > sizeof o.size)
+        memcpy(options, &o, room);
 }
 
-bool api_history(const ModelConfig *k, Library library, const int *ids, size_t n, Ids *out)
+/* --- to the generator ---------------------------------------------------------------------------- */
+
+static bool check_choice(const char *what, int value, int last, Error *e)
 {
-    if (library == LIB_LAVIS || k->legacy_layout)
-        return ids_push(out, k->gen.bos);
-    for (int i = 0; i < k->qformer.queries; i++)
-        if (!ids_push(out, k->image_token))
-            return false;
-    for (size_t i = 0; i < n; i++)
-        if (!ids_push(out, ids[i]))
-            return false;
+    if (value >= 0 && value <= last)
+        return true;
+    return error_set(e, ERR_USAGE, "%s: expected one of 0 to %d, got %d", what, last, value);
+}
+
+static bool check_options(const blip2_options *o, Error *e)
+{
+    if (!check_choice("options: library", (int)o->library, BLIP2_HF, e) ||
+        !check_choice("options: early_stopping", (int)o->early_stopping, BLIP2_EARLY_NEVER, e))
+        return false;
+    if (o->banned_count > INT_MAX || (o->banned_count && !o->banned))
+        return error_set(e, ERR_USAGE, "options: banned: expected %zu ids, got none",
+                         o->banned_count);
+    return true;
+}
+
+bool api_gen_options(const blip2_model *m, blip2_task task, const blip2_options *options,
+                     GenOptions *out, Error *e)
+{
+    blip2_options o;
+    if (!check_choice("item: task", (int)task, BLIP2_CHAT, e))
+        return false;
+    if (!options) {
+        *out = defaults(m, task, BLIP2_LAVIS);
+        return true;
+    }
+    if (!api_take_struct(&o, sizeof o, options, "options", e) || !check_options(&o, e))
+        return false;
+    *out = (GenOptions){.library = (Library)o.library,
+                        .early_stopping = (EarlyStopping)o.early_stopping,
+                        .n_banned = (int)o.banned_count};
+#define FIELD(name) out->name = o.name;
+    SHARED_FIELDS(FIELD)
+#undef FIELD
     return true;
 }

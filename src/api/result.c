@@ -1,114 +1,68 @@
-/* api/result.c: texts: what a picture's ids say, told as they come and kept at the end. */
+/* api/result.c: what the items of a call came to, kept for the caller. */
+#include <stdio.h>
 #include <string.h>
 
-#include "api/job.h"
-#include "task/decode.h"
+#include "api/api.h"
+
+typedef struct Outcome {
+    blip2_error error;
+    blip2_candidate *candidate;
+    size_t count;
+    blip2_timings timings;
+    char notice[256];
+} Outcome;
+
+struct blip2_result {
+    Outcome *item;
+    size_t count;
+};
 
 blip2_result *result_new(size_t count, Error *e)
 {
     blip2_result *r = mem_calloc(1, sizeof *r);
-    Item *item = mem_calloc(count ? count : 1, sizeof *item);
+    Outcome *item = mem_calloc(count ? count : 1, sizeof *item);
     if (r && item) {
         *r = (blip2_result){.item = item, .count = count};
         return r;
     }
     mem_free(r);
     mem_free(item);
-    error_memory(e, "results", count * sizeof(Item));
+    error_memory(e, "results", count * sizeof *item);
     return NULL;
 }
 
-Item *job_item(const Job *j, int i)
+static void drop_candidates(Outcome *o)
 {
-    return &j->result->item[j->index[i]];
-}
-
-/* --- text ---------------------------------------------------------------------------------------- */
-
-/* Characters of which only the first bytes are there show up as U+FFFD at the end. */
-static size_t whole_characters(const char *s, size_t n)
-{
-    while (n >= 3 && memcmp(s + n - 3, "\xef\xbf\xbd", 3) == 0)
-        n -= 3;
-    return n;
-}
-
-/* ids -> text as the library's own decoding gives it: special tokens skipped, LAVIS' clean-up of
- * spaces, stripped. Unless `all` are there, only as much of it as further ids cannot change. out is
- * zero-terminated. false: out of memory. */
-static bool text_of(const Job *j, const int *ids, size_t n, bool all, StrBuf *out)
-{
-    bool lavis = j->o.library == LIB_LAVIS;
-    strbuf_puts(out, ""); /* so that there is a terminator even without text */
-    if (!tokenizer_decode(j->s->model->tokenizer, ids, n, true, out) || !strbuf_cstr(out))
-        return false;
-    if (!all)
-        out->len = whole_characters(out->data, out->len);
-    if (!all && lavis)
-        out->len = text_settled(out->data, out->len);
-    if (lavis)
-        out->len = text_cleanup(out->data, out->len);
-    out->len = text_strip(out->data, out->len);
-    out->data[out->len] = 0;
-    return true;
-}
-
-/* --- while it comes ------------------------------------------------------------------------------ */
-
-/* What now says beyond what was shown; "" when it says something else, which no later text mends. */
-static const char *news(const StrBuf *now, const StrBuf *shown)
-{
-    if (now->len < shown->len || (shown->len && memcmp(now->data, shown->data, shown->len) != 0))
-        return "";
-    return now->data + shown->len;
-}
-
-/* Adds the id to what has been told; *more is the text that comes with it, in `now`. After a failure
- * the item is as before, so that the id can be told when the batch is done again. */
-static bool add_told(const Job *j, Item *it, int id, StrBuf *now, const char **more)
-{
-    size_t before = it->told.n;
-    bool last = is_end(&j->o, id) || before + 1 >= (size_t)j->room;
-    bool ok = ids_push(&it->told, id) && text_of(j, it->told.id, it->told.n, last, now);
-    if (ok) {
-        *more = news(now, &it->shown);
-        strbuf_puts(&it->shown, *more);
+    for (size_t i = 0; i < o->count; i++) {
+        mem_free((void *)(uintptr_t)o->candidate[i].text);
+        mem_free((void *)(uintptr_t)o->candidate[i].ids);
     }
-    if (!ok || it->shown.failed) {
-        it->told.n = before;
-        it->shown.failed = false;
-        return false;
-    }
-    it->again = it->told.n;
-    it->ended = last && (j->o.num_beams > 1 || j->o.num_captions == 1);
-    return true;
+    mem_free(o->candidate);
+    o->candidate = NULL;
+    o->count = 0;
 }
 
-bool job_token(void *user, int index, int id)
+void blip2_result_free(blip2_result *r)
 {
-    Job *j = user;
-    Item *it = job_item(j, index);
-    if (it->again < it->told.n) {
-        it->again++;
-        return true;
-    }
-    StrBuf now = {0};
-    const char *more = "";
-    bool go = add_told(j, it, id, &now, &more);
-    if (go)
-        go = j->request->on_token(j->request->user, j->index[index], id, more);
-    else
-        error_memory(&j->failed, "text", now.len);
-    strbuf_free(&now);
-    return go;
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->count; i++)
+        drop_candidates(&r->item[i]);
+    mem_free(r->item);
+    mem_free(r);
 }
 
-/* --- at the end ---------------------------------------------------------------------------------- */
+/* --- filling ------------------------------------------------------------------------------------- */
 
-static bool keep_candidate(const Job *j, blip2_candidate *to, GenSequence *from)
+void result_fail(blip2_result *r, size_t i, const Error *e)
+{
+    api_error(&r->item[i].error, e);
+}
+
+static bool keep_candidate(const EngineItem *it, blip2_candidate *to, GenSequence *from)
 {
     StrBuf text = {0};
-    if (!text_of(j, from->ids, (size_t)from->n, true, &text)) {
+    if (!engine_text(it, from->ids, from->n, &text)) {
         strbuf_free(&text);
         return false;
     }
@@ -117,54 +71,64 @@ static bool keep_candidate(const Job *j, blip2_candidate *to, GenSequence *from)
     return true;
 }
 
-bool job_keep(const Job *j, Item *it, GenSequence *seq)
+static bool keep_candidates(Outcome *o, const EngineItem *it, GenSequence *seq, int n)
 {
-    size_t n = (size_t)j->o.num_captions;
-    it->candidate = mem_calloc(n, sizeof *it->candidate);
-    for (size_t i = 0; it->candidate && i < n; i++) {
-        if (!keep_candidate(j, &it->candidate[i], &seq[i]))
+    o->candidate = mem_calloc((size_t)n, sizeof *o->candidate);
+    for (int i = 0; o->candidate && i < n; i++) {
+        if (!keep_candidate(it, &o->candidate[i], &seq[i]))
             return false;
-        it->count++;
+        o->count++;
     }
-    return it->candidate != NULL;
+    return o->candidate != NULL;
 }
 
-void item_drop_candidates(Item *it)
+static blip2_timings timings_of(const EngineItem *it, double decode_ms)
 {
-    for (size_t i = 0; i < it->count; i++) {
-        mem_free((void *)(uintptr_t)it->candidate[i].text);
-        mem_free((void *)(uintptr_t)it->candidate[i].ids);
+    EngineTimes t = engine_times(it);
+    return (blip2_timings){.decode_image = decode_ms,
+                           .preprocess = t.preprocess,
+                           .encode = t.encode,
+                           .qformer = t.qformer,
+                           .prefill = t.prefill,
+                           .decode = t.decode,
+                           .total = decode_ms + t.preprocess + t.encode + t.qformer + t.prefill +
+                                    t.decode};
+}
+
+void result_take(blip2_result *r, size_t i, EngineItem *it, const Teller *teller)
+{
+    static const Error STOPPED = {ERR_STOPPED, "generation: stopped by the caller"};
+    Outcome *o = &r->item[i];
+    int n;
+    GenSequence *seq = engine_sequences(it, &n);
+    o->timings = timings_of(it, teller->decode_ms);
+    snprintf(o->notice, sizeof o->notice, "%s", engine_notice(it));
+    if (engine_running(it))
+        result_fail(r, i, &STOPPED);
+    else if (engine_error(it)->code)
+        result_fail(r, i, engine_error(it));
+    if (seq && !keep_candidates(o, it, seq, n)) {
+        Error e = {0};
+        drop_candidates(o);
+        o->error = (blip2_error){0};
+        error_memory(&e, "texts", (size_t)n * sizeof *seq);
+        result_fail(r, i, &e);
     }
-    mem_free(it->candidate);
-    it->candidate = NULL;
-    it->count = 0;
 }
 
 /* --- what the caller sees ------------------------------------------------------------------------ */
 
-void blip2_result_free(blip2_result *r)
-{
-    if (!r)
-        return;
-    for (size_t i = 0; i < r->count; i++) {
-        item_drop_candidates(&r->item[i]);
-        strbuf_free(&r->item[i].shown);
-        ids_free(&r->item[i].told);
-    }
-    mem_free(r->item);
-    mem_free(r);
-}
-
 /* An empty item where there is none. */
-static const Item *item_at(const blip2_result *r, size_t i)
+static const Outcome *item_at(const blip2_result *r, size_t i)
 {
-    static const Item NONE;
+    static const Outcome NONE;
     return r && i < r->count ? &r->item[i] : &NONE;
 }
 
 const char *blip2_result_text(const blip2_result *r, size_t i)
 {
-    return blip2_result_candidate(r, i, 0).text;
+    const blip2_candidate *best = blip2_result_candidate(r, i, 0);
+    return best ? best->text : NULL;
 }
 
 const blip2_error *blip2_result_error(const blip2_result *r, size_t i)
@@ -174,7 +138,8 @@ const blip2_error *blip2_result_error(const blip2_result *r, size_t i)
 
 const char *blip2_result_notice(const blip2_result *r, size_t i)
 {
-    return r && i < r->count && r->notice[0] ? r->notice : NULL;
+    const Outcome *o = item_at(r, i);
+    return o->notice[0] ? o->notice : NULL;
 }
 
 size_t blip2_result_count(const blip2_result *r, size_t i)
@@ -182,13 +147,13 @@ size_t blip2_result_count(const blip2_result *r, size_t i)
     return item_at(r, i)->count;
 }
 
-blip2_candidate blip2_result_candidate(const blip2_result *r, size_t i, size_t k)
+const blip2_candidate *blip2_result_candidate(const blip2_result *r, size_t i, size_t k)
 {
-    const Item *it = item_at(r, i);
-    return k < it->count ? it->candidate[k] : (blip2_candidate){0};
+    const Outcome *o = item_at(r, i);
+    return k < o->count ? &o->candidate[k] : NULL;
 }
 
-blip2_timings blip2_result_timings(const blip2_result *r, size_t i)
+const blip2_timings *blip2_result_timings(const blip2_result *r, size_t i)
 {
-    return item_at(r, i)->timings;
+    return &item_at(r, i)->timings;
 }

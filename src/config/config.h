@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/error.h"
+#include "config/generation.h"
 
 typedef struct VitConfig {
     int width, layers, heads, mlp, image, patch; /* image: pixels of the trained grid */
@@ -32,31 +33,15 @@ typedef struct OptConfig {
  * `opt` is all zero. */
 typedef enum ModelKind { MODEL_OPT, MODEL_T5, MODEL_MATCHING } ModelKind;
 
-#define MAX_EOS 8
-
-typedef struct GenConfig { /* generation_config.json; ids fall back to text_config */
-    int bos, pad, eos[MAX_EOS], n_eos;
-    /* Generation defaults that a file may set; counted under --generation hf. Lengths are 0 where
-     * the file sets none; the others are then the library's defaults (1 beam, penalties 1, top_k
-     * 50, top_p 1, temperature 1). */
-    int num_beams, max_new_tokens, min_new_tokens, max_length, min_length;
-    double length_penalty, repetition_penalty;
-    int no_repeat_ngram;
-    bool sample;
-    int top_k;
-    double top_p, temperature;
-    int early; /* 0 false, 1 true, 2 never */
-} GenConfig;
-
-extern const GenConfig GEN_NEUTRAL; /* transformers' defaults; the ids are left to the model */
-
 typedef struct ModelConfig {
     ModelKind kind;
     VitConfig vit;
     QformerConfig qformer;
     OptConfig opt;
-    GenConfig gen;
-    int image_token;    /* id of <image>; -1: none */
+    int bos, pad;    /* ids; fall back to text_config, as the end ids in gen do */
+    GenOptions gen;  /* defaults of --generation hf: what generation_config.json sets. Lengths are 0
+                       where it sets none, the others then as in GEN_NEUTRAL */
+    int image_token; /* id of <image>; -1: none */
     bool legacy_layout; /* processor_config has no num_query_tokens: no placeholders (HF) */
     int pixels;         /* preprocessor_config size; falls back to vit.image */
     float mean[3], std[3];

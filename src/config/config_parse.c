@@ -135,7 +135,7 @@ static int id_max(const ModelConfig *c)
     return c->kind == MODEL_OPT ? c->opt.vocab - 1 : INT_MAX;
 }
 
-static void read_eos(const Part *p, const ModelConfig *c, GenConfig *g)
+static void read_eos(const Part *p, const ModelConfig *c, GenOptions *g)
 {
     const json_t *v = part_member(p, "eos_token_id");
     if (!json_is_array(v)) {
@@ -164,11 +164,11 @@ static void read_eos(const Part *p, const ModelConfig *c, GenConfig *g)
                   MAX_EOS);
 }
 
-static void read_ids(const Part *p, const ModelConfig *c, GenConfig *g)
+static void read_ids(const Part *p, ModelConfig *c)
 {
-    g->bos = part_whole(p, "bos_token_id", g->bos, 0, id_max(c));
-    g->pad = part_whole(p, "pad_token_id", g->pad, 0, id_max(c));
-    read_eos(p, c, g);
+    c->bos = part_whole(p, "bos_token_id", c->bos, 0, id_max(c));
+    c->pad = part_whole(p, "pad_token_id", c->pad, 0, id_max(c));
+    read_eos(p, c, &c->gen);
 }
 
 /* image_token_id is the newer spelling of image_token_index. Matching models drop these ids before
@@ -195,34 +195,36 @@ static void read_model(const Part *p, ModelConfig *c)
         read_opt(&lm, &c->opt);
     bool t5 = c->kind == MODEL_T5;
     c->gen = GEN_NEUTRAL;
-    c->gen.bos = c->gen.eos[0] = t5 ? 1 : 2;
-    c->gen.pad = t5 ? 0 : 1;
+    c->bos = c->gen.eos[0] = t5 ? 1 : 2;
+    c->pad = t5 ? 0 : 1;
     c->gen.n_eos = 1;
     if (c->kind != MODEL_MATCHING)
-        read_ids(&lm, c, &c->gen);
+        read_ids(&lm, c);
     c->image_token = read_image_token(p, c);
     copy_label(c->licence, sizeof c->licence, part_text(p, "license", ""));
 }
 
 /* --- generation_config.json ---------------------------------------------------------------------- */
 
-const GenConfig GEN_NEUTRAL = {.num_beams = 1,
-                               .length_penalty = 1,
-                               .repetition_penalty = 1,
-                               .top_k = 50,
-                               .top_p = 1,
-                               .temperature = 1};
+const GenOptions GEN_NEUTRAL = {.library = LIB_HF,
+                                .num_beams = 1,
+                                .num_captions = 1,
+                                .length_penalty = 1,
+                                .repetition_penalty = 1,
+                                .top_k = 50,
+                                .top_p = 1,
+                                .temperature = 1};
 
-static int read_early(const Part *p)
+static EarlyStopping read_early(const Part *p)
 {
     const json_t *v = part_member(p, "early_stopping");
     if (json_is_string(v) && strcmp(json_string_value(v), "never") == 0)
-        return 2;
+        return EARLY_NEVER;
     if (v && !json_is_boolean(v))
         error_set(p->e, ERR_BAD_MODEL,
                   "%s: early_stopping: expected true, false or \"never\", got something else",
                   p->where);
-    return json_is_true(v);
+    return json_is_true(v) ? EARLY_TRUE : EARLY_FALSE;
 }
 
 /* As if it were not there: null, false, "", [], {} or the number that changes nothing. */
@@ -270,10 +272,11 @@ static void refuse_unsupported(const Part *p)
                       p->where, UNSUPPORTED[i].key);
 }
 
-static void read_generation(const Part *p, const ModelConfig *c, GenConfig *g)
+static void read_generation(const Part *p, ModelConfig *c)
 {
+    GenOptions *g = &c->gen;
     refuse_unsupported(p);
-    read_ids(p, c, g);
+    read_ids(p, c);
     g->num_beams = part_whole(p, "num_beams", g->num_beams, 1, 1000);
     g->max_new_tokens = part_whole(p, "max_new_tokens", g->max_new_tokens, 0, DIM_MAX);
     g->min_new_tokens = part_whole(p, "min_new_tokens", g->min_new_tokens, 0, DIM_MAX);
@@ -286,7 +289,7 @@ static void read_generation(const Part *p, const ModelConfig *c, GenConfig *g)
     g->top_k = part_whole(p, "top_k", g->top_k, 0, DIM_MAX);
     g->top_p = part_real(p, "top_p", g->top_p, 0, 1);
     g->temperature = part_real(p, "temperature", g->temperature, 0, 1e6);
-    g->early = read_early(p);
+    g->early_stopping = read_early(p);
 }
 
 /* --- preprocessor_config.json, processor_config.json --------------------------------------------- */
@@ -368,7 +371,7 @@ static void finish(ModelConfig *c, const char *dir, Error *e)
             "%s/preprocessor_config.json: size: expected 1 to %d patches of %d, got %d pixels", dir,
             GRID_MAX, c->vit.patch, c->pixels);
     for (int i = -2; i < c->gen.n_eos && !e->code; i++) {
-        int id = i == -2 ? c->gen.bos : i == -1 ? c->gen.pad : c->gen.eos[i];
+        int id = i == -2 ? c->bos : i == -1 ? c->pad : c->gen.eos[i];
         if (id > id_max(c)) /* a default that a tiny vocabulary does not reach */
             error_set(e, ERR_BAD_MODEL,
                       "%s/config.json: text_config: vocab_size: expected more "
@@ -388,7 +391,7 @@ static void read_file(ModelConfig *c, ConfigFile file, const Part *p)
         read_model(p, c);
         c->pixels = c->vit.image;
         break;
-    case CONFIG_GENERATION: read_generation(p, c, &c->gen); break;
+    case CONFIG_GENERATION: read_generation(p, c); break;
     case CONFIG_PREPROCESSOR: read_image_processor(p, c); break;
     default: read_processor(p, c);
     }

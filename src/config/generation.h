@@ -26,10 +26,14 @@ typedef struct GenOptions {
     bool sample;
     int top_k; /* 0: off */
     double top_p, temperature;
-    uint64_t seed;     /* an item draws the same alone and among others */
-    const int *banned; /* ids never generated; as in the reference, end ids among them stay allowed */
+    uint64_t seed; /* an item draws the same alone and among others */
+    const int
+        *banned; /* ids never generated; as in the reference, end ids among them stay allowed */
     int n_banned;
     int eos[MAX_EOS], n_eos; /* end ids */
 } GenOptions;
+
+/* transformers' own defaults: 1 beam, penalties 1, top_k 50, top_p 1, temperature 1; no end ids. */
+extern const GenOptions GEN_NEUTRAL;
 
 #endif

@@ -79,8 +79,8 @@ static void fill(ModelConfig *c, Size s)
                        .mean = CLIP_MEAN,
                        .std = CLIP_STD};
     c->gen = GEN_NEUTRAL;
-    c->gen.bos = 2;
-    c->gen.pad = 1;
+    c->bos = 2;
+    c->pad = 1;
     c->gen.eos[0] = 50118;
     c->gen.n_eos = 1;
     c->vit = s.vit_l ? vit_l() : vit_g(s.coco ? 364 : 224);
@@ -89,8 +89,8 @@ static void fill(ModelConfig *c, Size s)
     if (s.kind == MODEL_OPT)
         c->opt = opt(s.big);
     if (s.kind == MODEL_T5) {
-        c->gen.bos = c->gen.eos[0] = 1;
-        c->gen.pad = 0;
+        c->bos = c->gen.eos[0] = 1;
+        c->pad = 0;
     }
     if (s.kind == MODEL_MATCHING)
         c->image_token = -1;

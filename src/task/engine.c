@@ -1,5 +1,6 @@
 #include "task/engine.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/sys.h"
@@ -17,6 +18,7 @@ struct EngineItem {
     Error error;
     char notice[256];
     bool complete; /* nothing is missing any more, even if the caller stops now */
+    bool in_step;  /* the step in work is its as well */
 };
 
 bool engine_init(Engine *en, const Blip2 *net, const Tokenizer *t, Stream *on, int keep, Error *e)
@@ -81,7 +83,7 @@ static bool fill_history(const Engine *en, EngineItem *it)
 {
     const ModelConfig *k = &en->net->config;
     if (it->o.library == LIB_LAVIS || k->legacy_layout)
-        return ids_push(&it->history, k->gen.bos);
+        return ids_push(&it->history, k->bos);
     for (int i = 0; i < k->qformer.queries; i++)
         if (!ids_push(&it->history, k->image_token))
             return false;
@@ -100,7 +102,7 @@ static bool check_length(const Engine *en, EngineItem *it, Error *e)
 
 static void take_end_ids(const Engine *en, GenOptions *o)
 {
-    const GenConfig *g = &en->net->config.gen;
+    const GenOptions *g = &en->net->config.gen;
     o->n_eos = g->n_eos;
     memcpy(o->eos, g->eos, sizeof o->eos);
 }
@@ -189,7 +191,6 @@ void engine_leave(Engine *en, EngineItem *it)
 typedef struct Joining {
     EngineItem **item;
     EncodeJob *image;
-    Tensor **embeds;
     GenRequest *gen;
     GenItem **made;
     int n;
@@ -199,7 +200,6 @@ static void joining_free(Joining *j)
 {
     mem_free(j->item);
     mem_free(j->image);
-    mem_free(j->embeds);
     mem_free(j->gen);
     mem_free(j->made);
 }
@@ -209,20 +209,30 @@ static bool joining_alloc(Joining *j, int n)
     size_t m = n > 0 ? (size_t)n : 1;
     *j = (Joining){.item = mem_calloc(m, sizeof *j->item),
                    .image = mem_calloc(m, sizeof *j->image),
-                   .embeds = mem_calloc(m, sizeof *j->embeds),
                    .gen = mem_calloc(m, sizeof *j->gen),
                    .made = mem_calloc(m, sizeof *j->made)};
-    return j->item && j->image && j->embeds && j->gen && j->made;
+    return j->item && j->image && j->gen && j->made;
 }
 
-static void prepare_all(Engine *en, Joining *j, EngineRequest *r, int n, EngineItem **item)
+static void prepare_all(Engine *en, Joining *j, const EngineRequest *r, int n, EngineItem **item)
 {
     for (int i = 0; i < n; i++)
         if (prepare(en, item[i], &r[i], &item[i]->error)) {
             j->image[j->n] = r[i].image;
-            j->gen[j->n].options = &item[i]->o;
             j->item[j->n++] = item[i];
         }
+}
+
+static GenRequest gen_request(EngineItem *it, const Tensor *embeds)
+{
+    return (GenRequest){.image_embeds = embeds,
+                        .prompt = it->prompt.id,
+                        .n_prompt = (int)it->prompt.n,
+                        .history = it->history.id,
+                        .n_history = (int)it->history.n,
+                        .options = &it->o,
+                        .on_token = it->on_token ? take_token : NULL,
+                        .user = it};
 }
 
 static void encode_all(Engine *en, Joining *j)
@@ -239,18 +249,11 @@ static void encode_all(Engine *en, Joining *j)
             it->error = j->image[i].error;
             continue;
         }
+        const Tensor *embeds =
+            tensor_at(&en->encoder.c, j->image[i].encoded->data, k->qformer.queries, k->opt.width);
         j->item[good] = it;
         j->image[good] = j->image[i];
-        j->embeds[good] =
-            tensor_at(&en->encoder.c, j->image[i].encoded->data, k->qformer.queries, k->opt.width);
-        j->gen[good++] = (GenRequest){.image_embeds = j->embeds[i],
-                                      .prompt = it->prompt.id,
-                                      .n_prompt = (int)it->prompt.n,
-                                      .history = it->history.id,
-                                      .n_history = (int)it->history.n,
-                                      .options = &it->o,
-                                      .on_token = it->on_token ? take_token : NULL,
-                                      .user = it};
+        j->gen[good++] = gen_request(it, embeds);
     }
     j->n = good;
 }
@@ -284,7 +287,7 @@ static bool items_new(Engine *en, int n, EngineItem **item, Error *e)
     return true;
 }
 
-bool engine_join(Engine *en, EngineRequest *r, int n, EngineItem **item, Error *e)
+bool engine_join(Engine *en, const EngineRequest *r, int n, EngineItem **item, Error *e)
 {
     Joining j;
     if (!joining_alloc(&j, n)) {
@@ -311,17 +314,16 @@ static bool ended_now(const EngineItem *it)
 int engine_step(Engine *en)
 {
     int shared = 0;
-    for (const EngineItem *it = en->items; it; it = it->next)
-        shared += engine_running(it);
+    for (EngineItem *it = en->items; it; it = it->next) {
+        it->in_step = engine_running(it);
+        shared += it->in_step;
+    }
     double start = now_ms();
-    for (EngineItem *it = en->items; it; it = it->next)
-        if (engine_running(it))
-            it->times.decode -= start / shared;
     int running = generator_step(en->generator);
-    double end = now_ms();
+    double took = now_ms() - start;
     for (EngineItem *it = en->items; it; it = it->next)
-        if (it->times.decode < 0)
-            it->times.decode += end / shared;
+        if (it->in_step)
+            it->times.decode += took / shared;
     return running;
 }
 
@@ -384,7 +386,8 @@ static int take_back(Engine *en, EngineItem **item, int *index, int n)
 
 /* One wave of what is left: joins as many as there is room for and runs them to their end. Returns how
  * many are left after it, their places in the front of index. -1: no memory at all. */
-static int run_wave(Engine *en, EngineRequest *r, int *index, int n, EngineItem **item, Error *e)
+static int run_wave(Engine *en, const EngineRequest *r, int *index, int n, EngineItem **item,
+                    Error *e)
 {
     EngineRequest *mine = mem_alloc((size_t)n * sizeof *mine);
     EngineItem **made = mem_alloc((size_t)n * sizeof(EngineItem *));
@@ -406,7 +409,16 @@ static int run_wave(Engine *en, EngineRequest *r, int *index, int n, EngineItem 
     return left;
 }
 
-bool engine_run(Engine *en, EngineRequest *r, int n, EngineItem **item, int *waves, Error *e)
+/* A batch is never cut silently. */
+static void note_waves(EngineItem **item, int n, int waves)
+{
+    for (int i = 0; i < n; i++)
+        if (!item[i]->notice[0])
+            snprintf(item[i]->notice, sizeof item[i]->notice,
+                     "batch: no memory for all %d at once, done in %d parts", n, waves);
+}
+
+bool engine_run(Engine *en, const EngineRequest *r, int n, EngineItem **item, Error *e)
 {
     int *index = mem_alloc((size_t)n * sizeof *index), left = index ? n : -1, count = 0;
     if (!index)
@@ -419,11 +431,11 @@ bool engine_run(Engine *en, EngineRequest *r, int n, EngineItem **item, int *wav
     for (; left > 0; count++)
         left = run_wave(en, r, index, left, item, e);
     mem_free(index);
+    if (left == 0 && count > 1)
+        note_waves(item, n, count);
     for (int i = 0; left < 0 && i < n; i++) {
         engine_leave(en, item[i]);
         item[i] = NULL;
     }
-    if (waves)
-        *waves = count;
     return left == 0;
 }

@@ -19,7 +19,7 @@ typedef bool EngineToken(void *user, int id, const char *text);
 
 /* What an item is made of. Everything is read while it joins and not needed afterwards. */
 typedef struct EngineRequest {
-    EncodeJob image;    /* picture or pixels; its results are the engine's business */
+    EncodeJob image;    /* picture or pixels; its result fields are not looked at */
     const int *ids;     /* the prompt, when it is given as ids */
     int n_ids;          /* of ids */
     PromptSpec prompt;  /* else. library, model_prompt and room are filled by the engine */
@@ -56,15 +56,15 @@ bool engine_check(Engine *en, const EngineRequest *r, Error *e);
 /* Encodes, makes the prompts, prefills. item[i] is the new item: running, or ended with its error
  * (engine_error): those of engine_check, those of the picture, ERR_MEMORY when there is no room for it
  * beside those that run. false: no memory for the items themselves; none has joined. */
-bool engine_join(Engine *en, EngineRequest *r, int n, EngineItem **item, Error *e);
+bool engine_join(Engine *en, const EngineRequest *r, int n, EngineItem **item, Error *e);
 /* One more id for every running item. Returns how many still run. */
 int engine_step(Engine *en);
 /* Frees an item, ended or not. NULL is fine. */
 void engine_leave(Engine *en, EngineItem *it);
 
-/* All n at once as far as memory allows, in waves where it does not: joins, steps until every item has
- * ended. `waves` (may be NULL) receives how many it took. false as engine_join: no item remains. */
-bool engine_run(Engine *en, EngineRequest *r, int n, EngineItem **item, int *waves, Error *e);
+/* All n at once as far as memory allows, in parts where it does not (the items' notice says so): joins,
+ * steps until every item has ended. false as engine_join: no item remains. */
+bool engine_run(Engine *en, const EngineRequest *r, int n, EngineItem **item, Error *e);
 
 bool engine_running(const EngineItem *it);
 /* Code ERR_NONE: none. ERR_STOPPED: the callback ended it before its text was complete; the sequences

@@ -79,8 +79,8 @@ static void defaults(void **state)
     assert_int_equal(c.opt.mlp, 3072);
     assert_int_equal(c.opt.vocab, 50272);
     assert_int_equal(c.opt.positions, 2048);
-    assert_int_equal(c.gen.bos, 2);
-    assert_int_equal(c.gen.pad, 1);
+    assert_int_equal(c.bos, 2);
+    assert_int_equal(c.pad, 1);
     assert_int_equal(c.gen.n_eos, 1);
     assert_int_equal(c.gen.eos[0], 2);
     assert_int_equal(c.gen.num_beams, 1);
@@ -91,7 +91,7 @@ static void defaults(void **state)
     assert_int_equal(c.gen.top_k, 50);
     near(c.gen.top_p, 1);
     near(c.gen.temperature, 1);
-    assert_int_equal(c.gen.early, 0);
+    assert_int_equal(c.gen.early_stopping, 0);
     assert_false(c.gen.sample);
     assert_int_equal(c.image_token, -1);
     assert_true(c.legacy_layout);
@@ -141,7 +141,7 @@ static void kinds(void **state)
     ModelConfig c =
         parsed("{\"text_config\":{\"model_type\":\"t5\",\"eos_token_id\":1}}", NULL, NULL, NULL);
     assert_int_equal(c.kind, MODEL_T5);
-    assert_int_equal(c.gen.pad, 0);
+    assert_int_equal(c.pad, 0);
     assert_int_equal(c.gen.eos[0], 1);
     assert_int_equal(c.opt.width, 0);
     c = parsed("{\"architectures\":[\"Blip2ForImageTextRetrieval\"],\"image_token_index\":30523}",
@@ -160,8 +160,8 @@ static void ids(void **state)
     ModelConfig c = parsed("{\"text_config\":{\"eos_token_id\":50118,\"pad_token_id\":3}}",
                            "{\"bos_token_id\":7}", NULL, NULL);
     assert_int_equal(c.gen.eos[0], 50118);
-    assert_int_equal(c.gen.pad, 3);
-    assert_int_equal(c.gen.bos, 7);
+    assert_int_equal(c.pad, 3);
+    assert_int_equal(c.bos, 7);
     c = parsed("{\"text_config\":{\"eos_token_id\":[1,2,3]}}", "{\"eos_token_id\":[50118,2]}", NULL,
                NULL);
     assert_int_equal(c.gen.n_eos, 2);
@@ -199,11 +199,11 @@ static void generation(void **state)
     assert_int_equal(c.gen.top_k, 0);
     near(c.gen.top_p, 0.9);
     near(c.gen.temperature, 0.7);
-    assert_int_equal(c.gen.early, 2);
+    assert_int_equal(c.gen.early_stopping, 2);
     c = parsed("{}", "{\"early_stopping\":true}", NULL, NULL);
-    assert_int_equal(c.gen.early, 1);
+    assert_int_equal(c.gen.early_stopping, 1);
     c = parsed("{}", "{\"early_stopping\":false}", NULL, NULL);
-    assert_int_equal(c.gen.early, 0);
+    assert_int_equal(c.gen.early_stopping, 0);
 }
 
 static void pictures(void **state)
@@ -549,8 +549,8 @@ static void zoo_ids(void **state)
     assert_int_equal(c.image_token, 50265);
     assert_int_equal(c.gen.eos[0], 50118);
     assert_int_equal(c.gen.n_eos, 1);
-    assert_int_equal(c.gen.bos, 2);
-    assert_int_equal(c.gen.pad, 1);
+    assert_int_equal(c.bos, 2);
+    assert_int_equal(c.pad, 1);
     assert_false(c.legacy_layout);
 }
 

@@ -1,0 +1,158 @@
+/* api/batch.c: items that join and leave a running batch, each under a ticket. */
+#include "api/api.h"
+
+typedef struct Ticket {
+    size_t number;
+    Teller teller;
+    EngineItem *item;
+} Ticket;
+
+struct blip2_batch {
+    blip2_session *s;
+    Ticket **ticket;
+    size_t n, cap;
+    size_t last; /* number given */
+};
+
+blip2_batch *blip2_batch_new(blip2_session *session, blip2_error *err)
+{
+    Error e = {0};
+    blip2_batch *b = NULL;
+    if (!session)
+        api_missing("session", &e);
+    else if (session->has_batch)
+        error_set(&e, ERR_USAGE, "batch: expected one at a time on a session, got another");
+    else if (!(b = mem_calloc(1, sizeof *b)))
+        error_memory(&e, "batch", sizeof *b);
+    if (!b) {
+        api_error(err, &e);
+        return NULL;
+    }
+    b->s = session;
+    session->has_batch = true;
+    return b;
+}
+
+static void remove_ticket(blip2_batch *b, size_t i)
+{
+    engine_leave(&b->s->engine, b->ticket[i]->item);
+    mem_free(b->ticket[i]);
+    b->ticket[i] = b->ticket[--b->n];
+}
+
+void blip2_batch_free(blip2_batch *b)
+{
+    if (!b)
+        return;
+    while (b->n)
+        remove_ticket(b, b->n - 1);
+    b->s->has_batch = false;
+    mem_free(b->ticket);
+    mem_free(b);
+}
+
+static bool add_tickets(blip2_batch *b, size_t count, Error *e)
+{
+    if (!MEM_GROW(b->ticket, &b->cap, b->n + count))
+        return error_memory(e, "batch", count * sizeof(Ticket));
+    for (size_t i = 0; i < count; i++) {
+        Ticket *t = mem_calloc(1, sizeof *t);
+        if (!t)
+            return error_memory(e, "batch", count * sizeof *t);
+        t->number = ++b->last;
+        b->ticket[b->n++] = t;
+    }
+    return true;
+}
+
+static bool fill_requests(blip2_batch *b, const blip2_item *items, size_t count, EngineRequest *r,
+                          Error *e)
+{
+    for (size_t i = 0; i < count; i++) {
+        Ticket *t = b->ticket[b->n - count + i];
+        blip2_item item;
+        if (!api_item(items, i, &item, e) || !api_request(b->s, &item, true, &r[i], e))
+            return false;
+        t->teller = api_teller(&item, t->number);
+        r[i].on_token = api_token(&t->teller);
+        r[i].user = &t->teller;
+    }
+    return true;
+}
+
+static bool join(blip2_batch *b, const blip2_item *items, size_t count, Error *e)
+{
+    EngineRequest *r = mem_calloc(count, sizeof *r);
+    EngineItem **item = mem_calloc(count, sizeof(EngineItem *));
+    bool ok = r && item;
+    if (!ok)
+        error_memory(e, "batch", count * sizeof *r);
+    ok = ok && fill_requests(b, items, count, r, e) &&
+         engine_join(&b->s->engine, r, (int)count, item, e);
+    for (size_t i = 0; ok && i < count; i++)
+        b->ticket[b->n - count + i]->item = item[i];
+    mem_free(r);
+    mem_free(item);
+    return ok;
+}
+
+bool blip2_batch_join(blip2_batch *b, const blip2_item *items, size_t count, size_t *tickets,
+                      blip2_error *err)
+{
+    Error e = {0};
+    if (!b || (count && (!items || !tickets))) {
+        api_missing(!b ? "batch" : !items ? "items" : "tickets", &e);
+        return api_error(err, &e);
+    }
+    if (count > (1u << 20)) {
+        error_set(&e, ERR_USAGE, "items: expected at most %u, got %zu", 1u << 20, count);
+        return api_error(err, &e);
+    }
+    size_t before = b->n;
+    bool ok = !count || (add_tickets(b, count, &e) && join(b, items, count, &e));
+    for (size_t i = 0; ok && i < count; i++)
+        tickets[i] = b->ticket[before + i]->number;
+    while (!ok && b->n > before)
+        remove_ticket(b, b->n - 1);
+    return ok || api_error(err, &e);
+}
+
+size_t blip2_batch_step(blip2_batch *b)
+{
+    return b ? (size_t)engine_step(&b->s->engine) : 0;
+}
+
+/* b->n when there is none. */
+static size_t find(const blip2_batch *b, size_t ticket)
+{
+    size_t i = 0;
+    while (i < b->n && b->ticket[i]->number != ticket)
+        i++;
+    return i;
+}
+
+bool blip2_batch_running(const blip2_batch *b, size_t ticket)
+{
+    size_t i = b ? find(b, ticket) : 0;
+    return b && i < b->n && engine_running(b->ticket[i]->item);
+}
+
+blip2_result *blip2_batch_leave(blip2_batch *b, size_t ticket, blip2_error *err)
+{
+    Error e = {0};
+    size_t i = b ? find(b, ticket) : 0;
+    blip2_result *r = NULL;
+    if (!b)
+        api_missing("batch", &e);
+    else if (i == b->n)
+        error_set(&e, ERR_USAGE, "batch: expected the ticket of an item, got %zu", ticket);
+    else
+        r = result_new(1, &e);
+    if (!r) {
+        api_error(err, &e);
+        return NULL;
+    }
+    result_take(r, 0, b->ticket[i]->item, &b->ticket[i]->teller);
+    remove_ticket(b, i);
+    return r;
+}
