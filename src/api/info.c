@@ -39,9 +39,8 @@ static bool count(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
     if (!p->data || tied)
         return true;
     blip2_part *part = part_of(c->info, name);
-    uint64_t n = (uint64_t)p->rows * (uint64_t)p->cols;
-    part->parameters += n;
-    part->bytes += n * dtype_size(p->dtype) + (p->scale ? 4 * (uint64_t)p->rows : 0);
+    part->parameters += param_count(p);
+    part->bytes += param_bytes(p);
     if (spec->kind == PARAM_MATRIX) { /* vectors are always f32 and do not count as a mixture */
         const char *type = dtype_name(p->dtype);
         part->dtype = !part->dtype || strcmp(part->dtype, type) == 0 ? type : "mixed";

@@ -42,7 +42,7 @@ static bool random_matrix(Randomiser *r, Param *p, DType t)
 {
     enum { PERIOD = 65521 };
     size_t n = (size_t)p->rows * (size_t)p->cols, size = dtype_size(t);
-    char *data = model_own(r->m, n * size, true);
+    char *data = model_own(r->m, dtype_bytes(t, n), true);
     float *scale = t == I8 ? arena_alloc(&r->m->mem, sizeof *scale * (size_t)p->rows) : NULL;
     if (!data || (t == I8 && !scale))
         return false;
