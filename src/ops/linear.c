@@ -6,24 +6,25 @@ static const char *name_of(const Param *p)
     return p->name ? p->name : "linear";
 }
 
+static Tensor *run(Ctx *c, LinearArgs a)
+{
+    if (a.x->cols != a.w->cols)
+        return ctx_fail(c, ERR_BAD_MODEL, "%s: expected an input of width %d, got %d", name_of(a.w),
+                        a.w->cols, a.x->cols);
+    Tensor *y = a.y = tensor_new(c, a.x->rows, a.w->rows);
+    if (y && !c->dev->k->linear(c->dev, &a))
+        return ctx_fail(c, ERR_MEMORY, "%s: out of scratch memory", name_of(a.w));
+    return y;
+}
+
 static Tensor *product(Ctx *c, Tensor *x, const Linear *l, Act act, Tensor *residual)
 {
-    if (x->cols != l->w.cols)
-        return ctx_fail(c, ERR_BAD_MODEL, "%s: expected an input of width %d, got %d",
-                        name_of(&l->w), l->w.cols, x->cols);
-    Tensor *y = tensor_new(c, x->rows, l->w.rows);
-    if (!y)
-        return NULL;
-    LinearArgs a = {.x = x,
-                    .w = &l->w,
-                    .b = l->b.data ? &l->b : NULL,
-                    .residual = residual,
-                    .y = y,
-                    .act = act,
-                    .role = c->role};
-    if (!c->dev->k->linear(c->dev, &a))
-        return ctx_fail(c, ERR_MEMORY, "%s: out of scratch memory", name_of(&l->w));
-    return y;
+    return run(c, (LinearArgs){.x = x,
+                               .w = &l->w,
+                               .b = l->b.data ? &l->b : NULL,
+                               .residual = residual,
+                               .act = act,
+                               .role = c->role});
 }
 
 static void linear_back(Ctx *c, const Node *n)
@@ -46,6 +47,22 @@ Tensor *linear(Ctx *c, Tensor *x, const Linear *l)
     if (!y || !recording(c, x, l))
         return y;
     return record(c, (Node){.back = linear_back, .out = y, .in = {x}, .u.linear = l});
+}
+
+static void head_back(Ctx *c, const Node *n)
+{
+    LinearArgs a = {.x = n->in[0], .w = n->u.table, .y = n->out, .role = ROLE_ENCODE};
+    if (!c->dev->k->linear_back(c->dev, &a))
+        error_memory(&c->err, name_of(a.w), 0);
+}
+
+Tensor *head(Ctx *c, Tensor *x, const Param *w)
+{
+    Role role = c->record ? ROLE_ENCODE : ROLE_DECODE;
+    Tensor *y = x ? run(c, (LinearArgs){.x = x, .w = w, .role = role}) : NULL;
+    if (!y || !c->record || !(wants(x) || w->grad))
+        return y;
+    return record(c, (Node){.back = head_back, .out = y, .in = {x}, .u.table = w});
 }
 
 /* The fused forms are recorded as their parts: the backward needs what lies between them. The

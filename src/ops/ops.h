@@ -36,6 +36,8 @@ Tensor *linear(Ctx *c, Tensor *x, const Linear *l);
 Tensor *linear_act(Ctx *c, Tensor *x, const Linear *l, Act act);
 /* y = x W^T + b + residual */
 Tensor *linear_add(Ctx *c, Tensor *x, const Linear *l, Tensor *residual);
+/* y = x w^T, the language model's logits: the weight may be a table that embed reads, too. */
+Tensor *head(Ctx *c, Tensor *x, const Param *w);
 Tensor *layernorm(Ctx *c, Tensor *x, const Norm *n);
 /* softmax(q k^T / sqrt(head_dim)) v, per head and group */
 Tensor *attention(Ctx *c, Tensor *q, Tensor *k, Tensor *v, Attn a);
