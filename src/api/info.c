@@ -14,7 +14,6 @@ static const struct {
 
 typedef struct Counter {
     Visitor base;
-    const Blip2 *net;
     blip2_info *info;
 } Counter;
 
@@ -35,13 +34,11 @@ static blip2_part *part_of(blip2_info *info, const char *name)
 static bool count(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
 {
     Counter *c = (Counter *)v;
-    bool tied = p == &c->net->opt.head.w && p->data == c->net->opt.tokens.data;
-    if (!p->data || tied)
+    if (!p->data)
         return true;
     blip2_part *part = part_of(c->info, name);
-    uint64_t n = (uint64_t)p->rows * (uint64_t)p->cols;
-    part->parameters += n;
-    part->bytes += n * dtype_size(p->dtype) + (p->scale ? 4 * (uint64_t)p->rows : 0);
+    part->parameters += param_count(p);
+    part->bytes += param_bytes(p);
     if (spec->kind == PARAM_MATRIX) { /* vectors are always f32 and do not count as a mixture */
         const char *type = dtype_name(p->dtype);
         part->dtype = !part->dtype || strcmp(part->dtype, type) == 0 ? type : "mixed";
@@ -72,7 +69,7 @@ bool api_describe(blip2_model *m, const char *path, Error *e)
 {
     const ModelConfig *k = &m->net->config;
     blip2_info *info = &m->info;
-    Counter c = {.base.param = count, .net = m->net, .info = info};
+    Counter c = {.base.param = count, .info = info};
     model_visit(&c.base, m->net);
     for (size_t i = 0; i < info->part_count; i++) {
         info->parameters += info->parts[i].parameters;

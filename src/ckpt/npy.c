@@ -105,8 +105,8 @@ static bool read_dict(Npy *h, const char *path, Error *e)
 /* The file must hold exactly what shape and type say: this bounds the allocation, too. */
 static bool check_length(const Npy *h, const MappedFile *f, const char *path, Error *e)
 {
-    uint64_t bytes, left = f->size - h->start;
-    if (!__builtin_mul_overflow(h->count, dtype_size(h->dtype), &bytes) && bytes == left)
+    size_t left = f->size - h->start;
+    if (dtype_bytes(h->dtype, h->count) == left)
         return true;
     return error_set(e, ERR_FAILED,
                      "%s: npy data: expected %llu values of %zu bytes, got %llu bytes", path,

@@ -81,10 +81,11 @@ static bool read_member(Scan *s, Entry *t, unsigned *seen)
 /* The bytes that shape and type ask for, against the bytes that the offsets give. */
 static bool check_size(const Scan *s, Entry *t)
 {
-    uint64_t bytes = dtype_size(t->t.dtype);
+    size_t count = 1;
     bool over = false;
     for (int i = 0; i < t->t.rank; i++)
-        over |= __builtin_mul_overflow(bytes, (uint64_t)t->t.shape[i], &bytes);
+        over |= __builtin_mul_overflow(count, (size_t)t->t.shape[i], &count);
+    size_t bytes = dtype_bytes(t->t.dtype, count);
     if (over || bytes > INT64_MAX)
         return error_set(s->e, ERR_BAD_MODEL,
                          "%s: tensor \"%.200s\": shape: expected a size below 2^63 bytes, got more",
@@ -96,7 +97,7 @@ static bool check_size(const Scan *s, Entry *t)
                          s->file, s->tensor, (unsigned long long)t->begin,
                          (unsigned long long)t->end, (unsigned long long)bytes,
                          dtype_name(t->t.dtype), (long long)(t->end - t->begin));
-    t->t.bytes = (size_t)bytes;
+    t->t.bytes = bytes;
     return true;
 }
 

@@ -207,8 +207,8 @@ static void as_reading(const Bench *b, blip2_stage *st)
     const Opt *m = &net_of(b)->opt;
     double layers = opt_weights(&net_of(b)->config, false),
            all = opt_weights(&net_of(b)->config, true);
-    double bytes = layers * (double)dtype_size(m->layer[0].q.w.dtype) +
-                   (all - layers) * (double)dtype_size(m->head.w.dtype);
+    double bytes = (double)(dtype_bytes(m->layer[0].q.w.dtype, (size_t)layers) +
+                            dtype_bytes(opt_head(m)->dtype, (size_t)(all - layers)));
     st->kernel = cpu_kernel_name(b->s->dev, m->layer[0].q.w.dtype);
     st->gbs = bytes / st->ms * 1e-6;
     st->of_bandwidth = b->machine->gbs_mapped > 0 ? st->gbs / b->machine->gbs_mapped : 0;

@@ -22,7 +22,7 @@ typedef struct Blip2 {
 
 /* Loads a directory. quantise: matrices become I8 with one scale per row, in memory.
  * Errors: ERR_NO_MODEL, ERR_BAD_MODEL (names the tensor: missing, misshapen, wrong type,
- * superfluous), ERR_MEMORY. Free with model_close. */
+ * unexpected), ERR_MEMORY. Free with model_close. */
 Blip2 *model_open(const char *dir, bool quantise, Error *e);
 
 /* A model of that configuration with random weights of one type (F32, F16, BF16; I8), scaled so

@@ -1,3 +1,4 @@
+/* models/build.c: a model's memory. */
 #include "models/build.h"
 
 #include <sys/mman.h>
@@ -10,7 +11,7 @@ typedef struct Owned {
     bool mapped; /* anonymous mapping instead of mem_alloc */
 } Owned;
 
-void *model_own(Blip2 *m, size_t bytes, bool small_pages)
+static void *own(Blip2 *m, size_t bytes, bool small_pages)
 {
     Owned *o = mem_alloc(sizeof *o);
     if (!o)
@@ -65,4 +66,40 @@ Blip2 *model_new(const ModelConfig *config, Error *e)
     error_memory(e, "layers", 0);
     model_close(m);
     return NULL;
+}
+
+/* --- parameters ---------------------------------------------------------------------------------- */
+
+const void *model_place(Blip2 *m, const void *host, size_t bytes)
+{
+    return host;
+}
+
+bool param_begin(Blip2 *m, Param *p, const char *name, const ParamSpec *spec, DType type)
+{
+    *p = (Param){.name = arena_strdup(&m->mem, name),
+                 .dtype = type,
+                 .rows = spec->rows,
+                 .cols = spec->cols,
+                 .grad = p->grad};
+    return p->name != NULL;
+}
+
+void *param_room(Blip2 *m, const Param *p, const ParamSpec *spec, bool small_pages)
+{
+    size_t bytes = dtype_bytes(p->dtype, param_count(p));
+    return spec->kind == PARAM_VECTOR ? arena_alloc(&m->mem, bytes) : own(m, bytes, small_pages);
+}
+
+float *param_scale_room(Blip2 *m, const Param *p)
+{
+    return arena_alloc(&m->mem, sizeof(float) * param_scales(p));
+}
+
+bool param_give(Blip2 *m, Param *p, const void *values, const float *scales)
+{
+    size_t n = param_scales(p);
+    p->data = values ? model_place(m, values, dtype_bytes(p->dtype, param_count(p))) : NULL;
+    p->scale = n && scales ? model_place(m, scales, n * sizeof *scales) : NULL;
+    return p->data && (p->scale || !n);
 }

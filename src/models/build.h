@@ -1,14 +1,36 @@
-/* models/build.h: what the ways to make a model (load.c, random.c) share. */
+/* models/build.h: what the ways to make a model (load.c, random.c) share: a model without data,
+ * memory that lives as long as it, and the one way in which a Param comes to its data:
+ *
+ *     param_begin    what it is called, its type and size
+ *     param_room     memory for its values (not if they lie in a file already), then fill it
+ *     param_give     hands values and scales to the device that the model is for
+ *
+ * For these two files only. Everything is freed by model_close. */
 #ifndef MODELS_BUILD_H
 #define MODELS_BUILD_H
 
 #include "models/blip2.h"
 
-/* A model of that configuration whose parameters have no data yet. */
+/* A model of that configuration whose parameters have no data yet. NULL: out of memory. */
 Blip2 *model_new(const ModelConfig *config, Error *e);
 
-/* A block that lives as long as the model. small_pages: on 4 KiB pages, as a mapped file lies.
- * NULL: out of memory. */
-void *model_own(Blip2 *m, size_t bytes, bool small_pages);
+/* Every weight passes through here, whether it lies in a file or in memory of the model: the place
+ * at which the device reads these bytes. That is where they lie, as long as every device computes
+ * in host memory. NULL: the device has no room. */
+const void *model_place(Blip2 *m, const void *host, size_t bytes);
+
+/* p becomes a Param of that type without data; a gradient that it has stays. false: out of memory.*/
+bool param_begin(Blip2 *m, Param *p, const char *name, const ParamSpec *spec, DType type);
+
+/* Memory for the values. small_pages: on 4 KiB pages, as a mapped file lies (vectors, which are
+ * read once per row of a product, are always the arena's). NULL: out of memory. */
+void *param_room(Blip2 *m, const Param *p, const ParamSpec *spec, bool small_pages);
+
+/* Memory for the scales, [param_scales(p)]. NULL: out of memory. */
+float *param_scale_room(Blip2 *m, const Param *p);
+
+/* The values, and the scales of a type that has them. false: one of them is NULL (what allocated it
+ * failed), or the device has no room. */
+bool param_give(Blip2 *m, Param *p, const void *values, const float *scales);
 
 #endif

@@ -31,27 +31,23 @@ void opt_visit(Visitor *v, Opt *m)
     const OptConfig *k = &m->config;
     size_t net = visit_enter(v, "language_model.");
     size_t part = visit_enter(v, "model.decoder.");
-    visit_table(v, "embed_tokens.weight", &m->tokens, 2, k->vocab, k->width, true);
+    visit_table(v, "embed_tokens.weight", &m->tokens, 2, k->vocab, k->width);
     visit_table(v, "embed_positions.weight", &m->positions, 2, k->positions + FIRST_POSITION,
-                k->width, false);
+                k->width);
     for (int i = 0; i < k->layers; i++) {
-        size_t layer = visit_enter(v, "layers.%d.", i);
+        size_t layer = visit_block(v, "layers.%d.", i);
         visit_layer(v, &m->layer[i], k);
-        visit_leave(v, layer);
+        visit_leave_block(v, &m->layer[i].base, layer);
     }
     visit_norm(v, "final_layer_norm", &m->ln, k->width);
     visit_leave(v, part);
-    visit_table(v, "lm_head.weight", &m->head.w, 2, k->vocab, k->width, true);
+    visit_head(v, "lm_head.weight", &m->head, k->vocab, k->width);
     visit_leave(v, net);
 }
 
-bool opt_tie(Opt *m)
+const Param *opt_head(const Opt *m)
 {
-    if (!m->tokens.data)
-        m->tokens = m->head.w;
-    else if (!m->head.w.data)
-        m->head.w = m->tokens;
-    return m->tokens.data != NULL;
+    return m->head.data ? &m->head : &m->tokens;
 }
 
 typedef struct OptIn {
@@ -106,5 +102,5 @@ Tensor *opt_forward(Ctx *c, const Opt *m, Tensor *x, const int *position, const 
 
 Tensor *opt_logits(Ctx *c, const Opt *m, Tensor *x)
 {
-    return head(c, x, &m->head.w);
+    return head(c, x, opt_head(m));
 }

@@ -16,7 +16,7 @@ typedef struct OptLayer {
 typedef struct Opt {
     OptConfig config;
     Param tokens, positions; /* [V, D], [positions + 2, D] */
-    Linear head;             /* [V, D] no bias; the token table itself when the file has no other */
+    Param head;              /* [V, D]; absent when the token table is the head, see opt_head */
     OptLayer *layer;
     Norm ln;
 } Opt;
@@ -24,8 +24,9 @@ typedef struct Opt {
 bool opt_init(Opt *m, const OptConfig *config, Arena *mem);
 void opt_visit(Visitor *visitor, Opt *m);
 
-/* After loading: a checkpoint holds the token table, the head, or both. false: neither. */
-bool opt_tie(Opt *m);
+/* The output head: the model's own, or the token table. Being one Param, a tied weight is counted
+ * once and has one gradient, to which both of its uses add. */
+const Param *opt_head(const Opt *m);
 
 /* x [rows, D]: token embeddings or soft tokens; position[r] counts from 0 within its sequence.
  * Through a cache: `cache` has one entry per layer. Without (training): NULL, and the rows are

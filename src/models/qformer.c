@@ -38,13 +38,13 @@ static void visit_layer(Visitor *v, QformerLayer *l, const QformerConfig *k)
 void qformer_visit(Visitor *v, Qformer *q)
 {
     const QformerConfig *k = &q->config;
-    visit_table(v, "query_tokens", &q->queries, 3, k->queries, k->width, false);
+    visit_table(v, "query_tokens", &q->queries, 3, k->queries, k->width);
     size_t net = visit_enter(v, "qformer.");
     visit_norm(v, "layernorm", &q->ln, k->width);
     for (int i = 0; i < k->layers; i++) {
-        size_t part = visit_enter(v, "encoder.layer.%d.", i);
+        size_t part = visit_block(v, "encoder.layer.%d.", i);
         visit_layer(v, &q->layer[i], k);
-        visit_leave(v, part);
+        visit_leave_block(v, &q->layer[i].base, part);
     }
     visit_leave(v, net);
 }

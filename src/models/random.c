@@ -14,16 +14,14 @@ typedef struct Randomiser {
 } Randomiser;
 
 /* Vectors: a norm's gamma is 1, everything else small. */
-static bool random_vector(Randomiser *r, Param *p, const char *name)
+static bool random_vector(Randomiser *r, Param *p, const ParamSpec *spec)
 {
-    size_t n = strlen(name);
-    bool gamma = n > 7 && strcmp(name + n - 7, ".weight") == 0;
-    float *v = arena_alloc(&r->m->mem, sizeof *v * (size_t)p->cols);
+    size_t n = strlen(p->name);
+    bool gamma = n > 7 && strcmp(p->name + n - 7, ".weight") == 0;
+    float *v = param_room(r->m, p, spec, true);
     for (int i = 0; v && i < p->cols; i++)
         v[i] = (gamma ? 1.0f : 0.0f) + 0.02f * (float)(rng_unit(r->seed, (uint64_t)i) - 0.5);
-    p->dtype = F32;
-    p->data = v;
-    return v != NULL;
+    return param_give(r->m, p, v, NULL);
 }
 
 static void put(void *data, DType t, size_t i, float x)
@@ -36,42 +34,45 @@ static void put(void *data, DType t, size_t i, float x)
         ((uint16_t *)data)[i] = t == F16 ? f32_to_f16(x) : f32_to_bf16(x);
 }
 
+enum { PERIOD = 65521 };
+
 /* Speed is measured, not meaning: a block of random values is repeated, since drawing billions
  * would take longer than the measurement. */
-static bool random_matrix(Randomiser *r, Param *p, DType t)
+static void fill(char *data, DType t, size_t n, float range, uint64_t seed)
 {
-    enum { PERIOD = 65521 };
-    size_t n = (size_t)p->rows * (size_t)p->cols, size = dtype_size(t);
-    char *data = model_own(r->m, n * size, true);
-    float *scale = t == I8 ? arena_alloc(&r->m->mem, sizeof *scale * (size_t)p->rows) : NULL;
-    if (!data || (t == I8 && !scale))
-        return false;
-    float range = sqrtf(3.0f / (float)p->cols);
     for (size_t i = 0; i < n && i < PERIOD; i++) {
-        float x = (float)(2 * rng_unit(r->seed, i) - 1);
+        float x = (float)(2 * rng_unit(seed, i) - 1);
         put(data, t, i, t == I8 ? x : range * x);
     }
     for (size_t done = PERIOD; done < n; done += PERIOD)
-        memcpy(data + done * size, data, (n - done < PERIOD ? n - done : PERIOD) * size);
-    for (int i = 0; scale && i < p->rows; i++)
-        scale[i] = range / 127;
-    p->dtype = t;
-    p->data = data;
-    p->scale = scale;
-    return true;
+        memcpy(data + dtype_bytes(t, done), data,
+               dtype_bytes(t, n - done < PERIOD ? n - done : PERIOD));
 }
 
+static bool random_matrix(Randomiser *r, Param *p, const ParamSpec *spec)
+{
+    float range = sqrtf(3.0f / (float)p->cols);
+    char *data = param_room(r->m, p, spec, true);
+    float *scale = param_scale_room(r->m, p);
+    if (data)
+        fill(data, p->dtype, param_count(p), range, r->seed);
+    for (size_t i = 0; scale && i < param_scales(p); i++)
+        scale[i] = range / 127;
+    return param_give(r->m, p, data, scale);
+}
+
+/* What may be absent is: the head is the token table. */
 static bool random_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
 {
     Randomiser *r = (Randomiser *)v;
-    if (spec->optional && r->m->opt.tokens.data)
-        return true; /* the head is the token table */
-    *p = (Param){.name = arena_strdup(&r->m->mem, name), .rows = spec->rows, .cols = spec->cols};
+    if (spec->optional)
+        return true;
     r->seed++;
-    DType t = spec->kind == PARAM_TABLE && r->type == I8 ? BF16 : r->type;
-    bool ok = spec->kind == PARAM_VECTOR ? random_vector(r, p, name) : random_matrix(r, p, t);
-    return (ok && p->name) ||
-           error_memory(r->e, name, (unsigned long long)spec->rows * (unsigned)spec->cols);
+    bool vector = spec->kind == PARAM_VECTOR;
+    DType t = vector ? F32 : spec->kind != PARAM_MATRIX && r->type == I8 ? BF16 : r->type;
+    bool ok = param_begin(r->m, p, name, spec, t) &&
+              (vector ? random_vector(r, p, spec) : random_matrix(r, p, spec));
+    return ok || error_memory(r->e, name, param_bytes(p));
 }
 
 Blip2 *model_random(const ModelConfig *config, DType type, uint64_t seed, Error *e)
@@ -81,7 +82,7 @@ Blip2 *model_random(const ModelConfig *config, DType type, uint64_t seed, Error 
         return NULL;
     Randomiser r = {.base.param = random_param, .m = m, .type = type, .seed = seed, .e = e};
     model_visit(&r.base, m);
-    if (!r.base.stopped && opt_tie(&m->opt))
+    if (!r.base.stopped)
         return m;
     model_close(m);
     return NULL;

@@ -12,7 +12,7 @@ bool vit_init(Vit *v, const VitConfig *config, Arena *mem)
     return v->block != NULL;
 }
 
-static void visit_block(Visitor *v, VitBlock *b, const VitConfig *k)
+static void visit_layer(Visitor *v, VitBlock *b, const VitConfig *k)
 {
     visit_norm(v, "layer_norm1", &b->ln1, k->width);
     visit_linear(v, "self_attn.qkv", &b->qkv, k->width, 3 * k->width, k->qkv_bias);
@@ -42,14 +42,14 @@ void vit_visit(Visitor *v, Vit *m)
     const VitConfig *k = &m->config;
     int grid = k->image / k->patch;
     size_t tower = visit_enter(v, "vision_model."), part = visit_enter(v, "embeddings.");
-    visit_table(v, "class_embedding", &m->cls, 3, 1, k->width, false);
-    visit_table(v, "position_embedding", &m->pos, 3, 1 + grid * grid, k->width, false);
+    visit_table(v, "class_embedding", &m->cls, 3, 1, k->width);
+    visit_table(v, "position_embedding", &m->pos, 3, 1 + grid * grid, k->width);
     visit_patch(v, &m->patch, k);
     visit_leave(v, part);
     for (int i = 0; i < k->layers; i++) {
-        part = visit_enter(v, "encoder.layers.%d.", i);
-        visit_block(v, &m->block[i], k);
-        visit_leave(v, part);
+        part = visit_block(v, "encoder.layers.%d.", i);
+        visit_layer(v, &m->block[i], k);
+        visit_leave_block(v, &m->block[i].base, part);
     }
     visit_norm(v, "post_layernorm", &m->ln, k->width);
     visit_leave(v, tower);

@@ -3,16 +3,22 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-size_t visit_enter(Visitor *v, const char *fmt, ...)
+static size_t enter(Visitor *v, const char *fmt, va_list ap)
 {
     size_t mark = v->len;
-    va_list ap;
-    va_start(ap, fmt);
     int n = vsnprintf(v->name + v->len, sizeof v->name - v->len, fmt, ap);
-    va_end(ap);
     if (n < 0 || (size_t)n >= sizeof v->name - v->len)
         BUG("a parameter's name is too long");
     v->len += (size_t)n;
+    return mark;
+}
+
+size_t visit_enter(Visitor *v, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    size_t mark = enter(v, fmt, ap);
+    va_end(ap);
     return mark;
 }
 
@@ -22,12 +28,30 @@ void visit_leave(Visitor *v, size_t mark)
     v->name[mark] = 0;
 }
 
+size_t visit_block(Visitor *v, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    size_t mark = enter(v, fmt, ap);
+    va_end(ap);
+    v->trains = false;
+    return mark;
+}
+
+void visit_leave_block(Visitor *v, Block *block, size_t mark)
+{
+    if (!v->stopped) /* a walk that ended early has not seen all of it */
+        block->trainable = v->trains;
+    visit_leave(v, mark);
+}
+
 void visit_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
 {
     if (v->stopped)
         return;
     size_t mark = visit_enter(v, "%s", name);
     v->stopped = !v->param(v, v->name, p, spec);
+    v->trains |= p->grad != NULL;
     visit_leave(v, mark);
 }
 
@@ -56,16 +80,22 @@ void visit_norm(Visitor *v, const char *name, Norm *n, int width)
     visit_leave(v, mark);
 }
 
-void visit_table(Visitor *v, const char *name, Param *p, int rank, int rows, int cols,
-                 bool optional)
+void visit_table(Visitor *v, const char *name, Param *p, int rank, int rows, int cols)
 {
-    ParamSpec s = {.kind = PARAM_TABLE,
-                   .optional = optional,
-                   .rank = rank,
-                   .shape = {1, 1, 1, 1},
-                   .rows = rows,
-                   .cols = cols};
+    ParamSpec s = {
+        .kind = PARAM_TABLE, .rank = rank, .shape = {1, 1, 1, 1}, .rows = rows, .cols = cols};
     s.shape[rank - 1] = cols;
     s.shape[rank - 2] = rows;
     visit_param(v, name, p, &s);
+}
+
+void visit_head(Visitor *v, const char *name, Param *p, int vocab, int width)
+{
+    visit_param(v, name, p,
+                &(ParamSpec){.kind = PARAM_HEAD,
+                             .optional = true,
+                             .rank = 2,
+                             .shape = {vocab, width},
+                             .rows = vocab,
+                             .cols = width});
 }

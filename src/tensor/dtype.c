@@ -2,16 +2,24 @@
 
 static const struct {
     const char *name;
-    size_t size;
+    unsigned bits;
 } TYPES[DTYPE_COUNT] = {
-    [F32] = {"F32", 4}, [F16] = {"F16", 2},   [BF16] = {"BF16", 2}, [I8] = {"I8", 1},
-    [F64] = {"F64", 8}, [I64] = {"I64", 8},   [I32] = {"I32", 4},   [I16] = {"I16", 2},
-    [U8] = {"U8", 1},   [BOOL] = {"BOOL", 1},
+    [F32] = {"F32", 32}, [F16] = {"F16", 16}, [BF16] = {"BF16", 16}, [I8] = {"I8", 8},
+    [I4] = {"I4", 4},    [F64] = {"F64", 64}, [I64] = {"I64", 64},   [I32] = {"I32", 32},
+    [I16] = {"I16", 16}, [U8] = {"U8", 8},    [BOOL] = {"BOOL", 8},
 };
+
+size_t dtype_bytes(DType t, size_t n)
+{
+    size_t bytes, bits = TYPES[t].bits;
+    bool over = __builtin_mul_overflow(n / 8, bits, &bytes);
+    over |= __builtin_add_overflow(bytes, (n % 8 * bits + 7) / 8, &bytes);
+    return over ? SIZE_MAX : bytes;
+}
 
 size_t dtype_size(DType t)
 {
-    return TYPES[t].size;
+    return TYPES[t].bits / 8;
 }
 
 const char *dtype_name(DType t)

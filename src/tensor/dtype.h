@@ -1,4 +1,6 @@
-/* tensor/dtype.h: the element types that occur in files and in memory. */
+/* tensor/dtype.h: the element types that occur in files and in memory, what they are called, how
+ * much room they take, and the conversions between the floating ones. For every room; nothing here
+ * allocates or fails. */
 #ifndef TENSOR_DTYPE_H
 #define TENSOR_DTYPE_H
 
@@ -7,11 +9,15 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef enum DType { F32, F16, BF16, I8, F64, I64, I32, I16, U8, BOOL, DTYPE_COUNT } DType;
+typedef enum DType { F32, F16, BF16, I8, I4, F64, I64, I32, I16, U8, BOOL, DTYPE_COUNT } DType;
 
-size_t dtype_size(DType t);                       /* bytes of one element */
-const char *dtype_name(DType t);                  /* "F32", "BF16": safetensors' names */
+/* Bytes of n elements that lie without gaps; of I4, two in a byte, an odd last one has its own.
+ * SIZE_MAX: more than a size_t can say. */
+size_t dtype_bytes(DType t, size_t n);
+size_t dtype_size(DType t);      /* distance of two elements in bytes; I4: 0 */
+const char *dtype_name(DType t); /* "F32", "BF16": the names in safetensors files */
 bool dtype_from_name(const char *name, DType *t); /* false: not one of ours */
+/* Types that a weight may have in a file and that kernels read as they are. */
 static inline bool dtype_is_float(DType t)
 {
     return t == F32 || t == F16 || t == BF16;

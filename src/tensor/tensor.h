@@ -6,7 +6,9 @@
  *
  * A Param is a weight: it lives as long as the model, has a storage type and a layout of its own,
  * and is used where it lies (mapped file, or owned memory). `linear` hides the pair
- * (type of x, type of w). */
+ * (type of x, type of w). Only models/ makes Params (models/build.h); ops and kernels read them. One
+ * weight is one Param, so it has one gradient: whoever uses it in two places (a tied head) points
+ * to it twice. */
 #ifndef TENSOR_TENSOR_H
 #define TENSOR_TENSOR_H
 
@@ -37,10 +39,32 @@ typedef struct Param {
     const char *name; /* full checkpoint name; owned by the model's arena */
     DType dtype;
     Layout layout;
-    int rows, cols;     /* a matrix is [out,in]; a vector has rows = 1 */
-    const void *data;   /* NULL: this parameter is absent (a Linear without bias) */
-    const float *scale; /* I8: one factor per row; else NULL */
-    float *grad;        /* [rows, cols] when trained, else NULL */
+    int rows, cols;   /* a matrix is [out,in]; a vector has rows = 1 */
+    const void *data; /* NULL: this parameter is absent (a Linear without bias) */
+    const float
+        *scale;  /* I8, I4: [rows][scales of a row], which multiply the integers; else NULL */
+    int block;   /* weights of a row that share a scale, the row's last may be fewer; 0: all */
+    float *grad; /* [rows, cols] when trained, else NULL */
 } Param;
+
+static inline size_t param_count(const Param *p)
+{
+    return (size_t)p->rows * (size_t)p->cols;
+}
+
+/* Floats at p->scale: none for a type that needs no scale. */
+static inline size_t param_scales(const Param *p)
+{
+    if (p->dtype != I8 && p->dtype != I4)
+        return 0;
+    size_t cols = (size_t)p->cols, block = p->block ? (size_t)p->block : cols;
+    return (size_t)p->rows * ((cols + block - 1) / block);
+}
+
+/* Bytes of data and scales. */
+static inline size_t param_bytes(const Param *p)
+{
+    return dtype_bytes(p->dtype, param_count(p)) + sizeof *p->scale * param_scales(p);
+}
 
 #endif

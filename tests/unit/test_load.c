@@ -1,5 +1,5 @@
 /* Loading a model: what a directory may look like (types, mixtures, shards, alignment) and what is
- * refused (missing, superfluous, misshapen, mistyped tensors), each by name. */
+ * refused (missing, unexpected, misshapen, mistyped tensors), each by name. */
 #include <math.h>
 
 #include "test_ckpt_files.h"
@@ -23,6 +23,10 @@ typedef struct Variant {
     const char *extra;              /* one more tensor, empty */
     const char *reshape;            /* this one gets its shape reversed */
     const char *retype;             /* this one is said to be I32 */
+    bool both;                      /* `rename` stays beside `to` */
+    const char *split, *parts[3];   /* stored as equal parts of these names; "": not stored */
+    bool mixed_parts;               /* each part has the type of the next tensor */
+    const char *blank;              /* the middle third of this one is zeros */
     int shards;
 } Variant;
 
@@ -58,23 +62,37 @@ static bool same(const char *a, const char *b)
     return a && strcmp(a, b) == 0;
 }
 
-static void add_entry(StrBuf *head, StrBuf *data, const Variant *v, size_t i, const CkptTensor *t)
+/* The part-th of `parts` equal parts of t, called `name`. */
+static void add_part(StrBuf *head, StrBuf *data, const Variant *v, size_t i, const CkptTensor *t,
+                     const char *name, size_t part, size_t parts)
 {
-    size_t from = data->len, n = t->bytes / 4;
+    size_t from = data->len, all = t->bytes / 4, n = all / parts;
     DType type = v->type && !v->rounded ? v->type(i) : F32;
-    for (size_t k = 0; k < n; k++) {
+    for (size_t k = part * n; k < (part + 1) * n; k++) {
         float x;
         memcpy(&x, (const char *)t->data + 4 * k, 4);
-        add_value(data, v, i, x);
+        add_value(data, v, i, same(v->blank, t->name) && k >= all / 3 && k < all / 3 * 2 ? 0 : x);
     }
-    strbuf_printf(head, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", head->len > 1 ? "," : "",
-                  same(v->rename, t->name) ? v->to : t->name,
-                  same(v->retype, t->name) ? "I32" : dtype_name(type));
+    strbuf_printf(head, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", head->len > 1 ? "," : "", name,
+                  same(v->retype, name) ? "I32" : dtype_name(type));
     for (int d = 0; d < t->rank; d++) {
-        int at_dim = same(v->reshape, t->name) ? t->rank - 1 - d : d;
-        strbuf_printf(head, "%s%lld", d ? "," : "", (long long)t->shape[at_dim]);
+        int at_dim = same(v->reshape, name) ? t->rank - 1 - d : d;
+        long long extent = t->shape[at_dim] / (at_dim ? 1 : (long long)parts);
+        strbuf_printf(head, "%s%lld", d ? "," : "", extent);
     }
     strbuf_printf(head, "],\"data_offsets\":[%zu,%zu]}", from, data->len);
+}
+
+static void add_entry(StrBuf *head, StrBuf *data, const Variant *v, size_t i, const CkptTensor *t)
+{
+    bool split = same(v->split, t->name), renamed = same(v->rename, t->name);
+    for (size_t p = 0; split && p < 3; p++)
+        if (*v->parts[p] && !same(v->drop, v->parts[p]))
+            add_part(head, data, v, i + p * v->mixed_parts, t, v->parts[p], p, 3);
+    if (renamed)
+        add_part(head, data, v, i, t, v->to, 0, 1);
+    if (!split && (!renamed || v->both))
+        add_part(head, data, v, i, t, t->name, 0, 1);
 }
 
 static void write_shard(const char *name, StrBuf *head, StrBuf *data, const Variant *v)
@@ -253,12 +271,12 @@ static void test_refused(void **state)
            "missing");
     refuse(&(Variant){.rename = FC1, .to = FC1 "x"}, "\"" FC1 "\"", "missing");
     refuse(&(Variant){.extra = "vision_model.head.weight"}, "\"vision_model.head.weight\"",
-           "superfluous");
+           "unexpected");
     refuse(&(Variant){.reshape = FC1}, "\"" FC1 "\"", "expected shape [104,48], got [48,104]");
     refuse(&(Variant){.retype = FC1}, "\"" FC1 "\"", "expected F32, F16 or BF16, got I32");
 }
 
-/* Buffers of older versions are no error, nor is a head beside the token table. */
+/* Buffers of older versions are no error, nor is the token table under the head's name. */
 static void test_tolerated(void **state)
 {
     float plain[NQ * WIDTH], other[NQ * WIDTH];
@@ -273,9 +291,151 @@ static void test_tolerated(void **state)
     assert_memory_equal(plain, other, sizeof plain);
 }
 
+/* --- weights of several pieces -------------------------------------------------------------------- */
+
+#define LAYER "vision_model.encoder.layers.1.self_attn."
+#define LAVIS "visual_encoder.blocks.1.attn."
+
+/* A copy of one Param, as it stands when its model is gone. */
+typedef struct Kept {
+    Visitor base;
+    const char *name;
+    Param p;
+    unsigned char values[1 << 16], scales[1 << 12];
+} Kept;
+
+static bool keep(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
+{
+    Kept *k = (Kept *)v;
+    if (strcmp(name, k->name) != 0 || !p->data)
+        return true;
+    size_t values = dtype_bytes(p->dtype, param_count(p)), scales = param_bytes(p) - values;
+    assert_true(values <= sizeof k->values && scales <= sizeof k->scales);
+    k->p = *p;
+    memcpy(k->values, p->data, values);
+    if (scales)
+        memcpy(k->scales, p->scale, scales);
+    return true;
+}
+
+static void keep_param(Kept *k, const Variant *v, const char *name, bool quantise)
+{
+    Error e = {0};
+    memset(k, 0, sizeof *k);
+    k->base.param = keep;
+    k->name = name;
+    write_variant(v);
+    Blip2 *m = model_open(scratch, quantise, &e);
+    if (!m)
+        fail_msg("%s", e.message);
+    model_visit(&k->base, m);
+    assert_int_equal(k->p.rows > 0, 1);
+    model_close(m);
+}
+
+static void same_param(const Variant *whole, const Variant *pieces, const char *name, bool quantise)
+{
+    static Kept a, b;
+    keep_param(&a, whole, name, quantise);
+    keep_param(&b, pieces, name, quantise);
+    assert_int_equal(a.p.dtype, b.p.dtype);
+    assert_int_equal(a.p.rows, b.p.rows);
+    assert_int_equal(a.p.cols, b.p.cols);
+    assert_memory_equal(a.values, b.values, sizeof a.values);
+    assert_memory_equal(a.scales, b.scales, sizeof a.scales);
+}
+
+static const Variant LAVIS_BIAS = {.split = LAYER "qkv.bias",
+                                   .parts = {LAVIS "q_bias", "", LAVIS "v_bias"}},
+                     CLIP_BIAS = {.split = LAYER "qkv.bias",
+                                  .parts = {LAYER "q_proj.bias", LAYER "k_proj.bias",
+                                            LAYER "v_proj.bias"}},
+                     CLIP_WEIGHT = {.split = LAYER "qkv.weight",
+                                    .parts = {LAYER "q_proj.weight", LAYER "k_proj.weight",
+                                              LAYER "v_proj.weight"}};
+
+static void test_pieces(void **state)
+{
+    for (int quantise = 0; quantise < 2; quantise++) {
+        same_param(&(Variant){.blank = LAYER "qkv.bias"}, &LAVIS_BIAS, LAYER "qkv.bias", quantise);
+        same_param(&(Variant){0}, &CLIP_BIAS, LAYER "qkv.bias", quantise);
+        same_param(&(Variant){0}, &CLIP_WEIGHT, LAYER "qkv.weight", quantise);
+        Variant half = CLIP_WEIGHT;
+        half.type = all_bf16;
+        half.pad = 3;
+        same_param(&(Variant){.type = all_bf16}, &half, LAYER "qkv.weight", quantise);
+    }
+}
+
+static void test_pieces_refused(void **state)
+{
+    static const char K[] = LAYER "k_proj.weight",
+                      SAID[] = "model.safetensors: tensor \"" LAYER "k_proj.weight\": expected ";
+    Variant v = LAVIS_BIAS;
+    v.drop = LAVIS "v_bias";
+    refuse(&v, "\"" LAVIS "v_bias\"", "missing");
+    v = CLIP_WEIGHT;
+    v.drop = K;
+    refuse(&v, "\"" LAYER "k_proj.weight\"", "missing");
+    v.extra = K;
+    refuse(&v, SAID, "expected shape [48,48], got [0]");
+    v = CLIP_WEIGHT;
+    v.retype = K;
+    refuse(&v, SAID, "expected F32, F16 or BF16, got I32");
+    v.retype = NULL;
+    v.type = mixed;
+    v.mixed_parts = true;
+    refuse(&v, SAID, " as \"" LAYER "q_proj.weight\", got ");
+    /* none of the pieces: the weight itself is what is missing */
+    refuse(&(Variant){.drop = LAYER "qkv.bias"}, "\"" LAYER "qkv.bias\"", "missing");
+    /* beside the weight, its pieces have no place */
+    refuse(&(Variant){.extra = LAVIS "q_bias"}, "\"" LAVIS "q_bias\"", "unexpected");
+}
+
+/* --- the tied head -------------------------------------------------------------------------------- */
+
+#define TOKENS "language_model.model.decoder.embed_tokens.weight"
+#define HEAD   "language_model.lm_head.weight"
+
+static Blip2 *open_variant(const Variant *v)
+{
+    Error e = {0};
+    write_variant(v);
+    Blip2 *m = model_open(scratch, false, &e);
+    if (!m)
+        fail_msg("%s", e.message);
+    return m;
+}
+
+/* Under whichever name it is stored, a tied weight is the token table, and one Param. */
+static void test_tied(void **state)
+{
+    static const char OLD[] = "language_model.decoder.embed_tokens.weight";
+    static const Variant TIED[] = {
+        {0}, {.rename = TOKENS, .to = HEAD}, {.rename = TOKENS, .to = OLD}};
+    for (size_t i = 0; i < 3; i++) {
+        Blip2 *m = open_variant(&TIED[i]);
+        assert_ptr_equal(opt_head(&m->opt), &m->opt.tokens);
+        assert_null(m->opt.head.data);
+        assert_string_equal(m->opt.tokens.name, TOKENS);
+        model_close(m);
+    }
+    Blip2 *m = open_variant(&(Variant){.rename = TOKENS, .to = HEAD, .both = true});
+    assert_ptr_equal(opt_head(&m->opt), &m->opt.head);
+    assert_string_equal(m->opt.head.name, HEAD);
+    assert_ptr_not_equal(m->opt.head.data, m->opt.tokens.data);
+    assert_memory_equal(m->opt.head.data, m->opt.tokens.data, param_bytes(&m->opt.tokens));
+    model_close(m);
+    refuse(&(Variant){.drop = TOKENS}, "\"" TOKENS "\"",
+           "expected, but missing (and no lm_head.weight either)");
+}
+
 static void test_no_memory(void **state)
 {
-    write_variant(&(Variant){.type = mixed, .pad = 3});
+    Variant v = CLIP_WEIGHT; /* among whose copies is one of several pieces */
+    v.type = mixed;
+    v.pad = 3;
+    write_variant(&v);
     size_t before = mem_in_use();
     for (long n = 1;; n++) {
         Error e = {0};
@@ -314,9 +474,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),     cmocka_unit_test(test_layouts),
-        cmocka_unit_test(test_quantised), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_tolerated), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_types),          cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_quantised),      cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_tolerated),      cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_pieces_refused), cmocka_unit_test(test_tied),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -167,8 +167,6 @@ static void make_vit(void)
     n_vit_params = 0;
     assert_true(vit_init(&vit, &k, &mem));
     vit_visit(&v, &vit);
-    for (int i = 0; i < k.layers; i++)
-        vit.block[i].base.trainable = true;
     vit_head = mk_linear(16, V);
     for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++)
         pixels[i] = (float)rng_normal(5, i);
