@@ -15,7 +15,6 @@ struct blip2_model {
     blip2_dtype dtype;
     Arena mem; /* strings of info */
     blip2_info info;
-    blip2_part parts[8]; /* of info */
 };
 
 struct blip2_image {

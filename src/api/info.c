@@ -53,21 +53,23 @@ static uint64_t working_bytes(const ModelConfig *k)
     uint64_t grid = (uint64_t)(k->pixels / k->vit.patch), tokens = grid * grid + 1;
     uint64_t vit = tokens * (uint64_t)(8 * k->vit.width + k->vit.mlp) * 4;
     uint64_t slots = (uint64_t)k->qformer.queries + 32 + 5 * 64;
-    uint64_t cache = slots * (uint64_t)k->opt.layers * (uint64_t)k->opt.width * 8;
-    uint64_t prefill =
-        (uint64_t)(k->qformer.queries + 32) * (uint64_t)(8 * k->opt.width + k->opt.mlp) * 4;
-    return vit + cache + prefill + 10 * (uint64_t)k->opt.vocab * 4 + (8u << 20);
+    LanguageConfig lm = config_language(k);
+    uint64_t cache = slots * (uint64_t)lm.layers * (uint64_t)lm.width * 8;
+    uint64_t prefill = (uint64_t)(k->qformer.queries + 32) * (uint64_t)(8 * lm.width + lm.mlp) * 4;
+    return vit + cache + prefill + 10 * (uint64_t)lm.vocab * 4 + (8u << 20);
 }
 
 static const char *architecture(Arena *mem, const ModelConfig *k)
 {
-    return arena_printf(mem, "ViT %dx%d, Q-Former %dx%d, OPT %dx%d", k->vit.layers, k->vit.width,
-                        k->qformer.layers, k->qformer.width, k->opt.layers, k->opt.width);
+    LanguageConfig lm = config_language(k);
+    return arena_printf(mem, "ViT %dx%d, Q-Former %dx%d, %s %dx%d", k->vit.layers, k->vit.width,
+                        k->qformer.layers, k->qformer.width, lm.title, lm.layers, lm.width);
 }
 
 bool api_describe(blip2_model *m, const char *path, Error *e)
 {
     const ModelConfig *k = &m->net->config;
+    const LanguageConfig lm = config_language(k);
     blip2_info *info = &m->info;
     Counter c = {.base.param = count, .info = info};
     model_visit(&c.base, m->net);
@@ -77,7 +79,7 @@ bool api_describe(blip2_model *m, const char *path, Error *e)
     }
     info->path = arena_strdup(&m->mem, path);
     info->architecture = architecture(&m->mem, k);
-    info->language_model = "opt";
+    info->language_model = lm.name;
     if (m->tokenizer)
         info->tokenizer = arena_printf(&m->mem, "%s, %d tokens", tokenizer_kind(m->tokenizer),
                                        tokenizer_size(m->tokenizer));
@@ -86,8 +88,8 @@ bool api_describe(blip2_model *m, const char *path, Error *e)
     info->licence = k->licence[0] ? k->licence : NULL;
     info->image_size = k->pixels;
     info->query_tokens = k->qformer.queries;
-    info->vocabulary = k->opt.vocab;
-    info->positions = k->opt.positions;
+    info->vocabulary = lm.vocab;
+    info->positions = lm.positions;
     info->working_bytes = working_bytes(k);
     return (info->path && info->architecture && (info->tokenizer || info->missing)) ||
            error_memory(e, path, 256);

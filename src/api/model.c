@@ -1,5 +1,8 @@
 /* api/model.c: loading a model and giving it back. */
 #include "api/api.h"
+#include "base/file.h"
+#include "ckpt/ckpt.h"
+#include "cpu/cpu.h"
 
 bool api_check_dtype(blip2_dtype dtype, Error *e)
 {
@@ -17,15 +20,49 @@ bool api_check_dtype(blip2_dtype dtype, Error *e)
 static bool check_parts(const blip2_model *m, const char *dir, Error *e)
 {
     const ModelConfig *k = &m->net->config;
-    if (k->opt.positions <= k->qformer.queries)
+    const LanguageConfig lm = config_language(k);
+    if (lm.positions <= k->qformer.queries)
         return error_set(e, ERR_BAD_MODEL,
                          "%s: config.json: expected more positions than the picture's %d, got %d",
-                         dir, k->qformer.queries, k->opt.positions);
-    if (m->tokenizer && tokenizer_size(m->tokenizer) > k->opt.vocab)
+                         dir, k->qformer.queries, lm.positions);
+    if (m->tokenizer && tokenizer_size(m->tokenizer) > lm.vocab)
         return error_set(e, ERR_BAD_MODEL,
                          "%s: tokenizer: expected ids below the vocabulary's %d, got %d", dir,
-                         k->opt.vocab, tokenizer_size(m->tokenizer) - 1);
+                         lm.vocab, tokenizer_size(m->tokenizer) - 1);
     return true;
+}
+
+blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e)
+{
+    blip2_model *m = mem_calloc(1, sizeof *m);
+    if (!m) {
+        error_memory(e, name, sizeof *m);
+        return NULL;
+    }
+    m->dtype = dtype;
+    m->dev = cpu_device(e);
+    if (m->dev)
+        return m;
+    blip2_model_free(m);
+    return NULL;
+}
+
+static bool load_tokenizer(blip2_model *m, const char *dir, bool needed, Error *e)
+{
+    m->tokenizer = tokenizer_load(dir, &m->no_tokenizer);
+    if (m->tokenizer || (!needed && m->no_tokenizer.code == ERR_NO_MODEL))
+        return true;
+    *e = m->no_tokenizer;
+    if (e->code == ERR_NO_MODEL)
+        e->code = ERR_BAD_MODEL; /* there is a model; a part of it is missing */
+    return false;
+}
+
+static bool load_parts(blip2_model *m, const char *dir, bool need_tokenizer, Error *e)
+{
+    m->net = model_open(m->dev, dir, m->dtype == BLIP2_INT8, e);
+    return m->net && load_tokenizer(m, dir, need_tokenizer, e) && check_parts(m, dir, e) &&
+           api_describe(m, dir, e);
 }
 
 blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer, Error *e)
@@ -33,23 +70,8 @@ blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tok
     if (!api_check_dtype(dtype, e))
         return NULL;
     char *dir = model_find(path_or_name, e);
-    blip2_model *m = dir ? mem_calloc(1, sizeof *m) : NULL;
-    if (!m) {
-        error_memory(e, "model", sizeof *m); /* model_find has said more, when it failed */
-        mem_free(dir);
-        return NULL;
-    }
-    m->dtype = dtype;
-    m->net = model_open(dir, dtype == BLIP2_INT8, e);
-    m->tokenizer = m->net ? tokenizer_load(dir, &m->no_tokenizer) : NULL;
-    bool ok = m->net != NULL;
-    if (ok && !m->tokenizer && (need_tokenizer || m->no_tokenizer.code != ERR_NO_MODEL)) {
-        *e = m->no_tokenizer;
-        if (e->code == ERR_NO_MODEL)
-            e->code = ERR_BAD_MODEL; /* there is a model; a part of it is missing */
-        ok = false;
-    }
-    ok = ok && check_parts(m, dir, e) && api_describe(m, dir, e);
+    blip2_model *m = dir ? api_model_new(dtype, dir, e) : NULL;
+    bool ok = m && load_parts(m, dir, need_tokenizer, e);
     mem_free(dir);
     if (ok)
         return m;
@@ -61,7 +83,9 @@ blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options
                               blip2_error *err)
 {
     Error e = {0};
-    blip2_model *m = api_load(path_or_name, options ? options->dtype : BLIP2_AUTO, true, &e);
+    blip2_load_options o = {.size = sizeof o};
+    bool ok = !options || api_take_struct(&o, sizeof o, options, "load options", &e);
+    blip2_model *m = ok ? api_load(path_or_name, o.dtype, true, &e) : NULL;
     if (!m)
         api_error(err, &e);
     return m;
@@ -73,13 +97,10 @@ void blip2_model_free(blip2_model *m)
         return;
     model_close(m->net);
     tokenizer_free(m->tokenizer);
+    if (m->dev)
+        m->dev->close(m->dev);
     arena_free(&m->mem);
     mem_free(m);
-}
-
-Precision api_precision(const blip2_model *m)
-{
-    return m->dtype == BLIP2_F32 ? PREC_F32 : PREC_FAST;
 }
 
 const blip2_info *blip2_model_info(const blip2_model *model)

@@ -107,3 +107,14 @@ bool config_load(ModelConfig *c, const char *dir, Error *e)
         file_unmap(&files[i]);
     return ok;
 }
+
+LanguageConfig config_language(const ModelConfig *c)
+{
+    const OptConfig *k = &c->opt;
+    switch (c->kind) {
+    case MODEL_OPT:
+        return (LanguageConfig){"opt", "OPT", k->width, k->layers, k->mlp, k->vocab, k->positions};
+    case MODEL_T5: return (LanguageConfig){.name = "t5", .title = "Flan-T5"};
+    default: return (LanguageConfig){.name = "none", .title = "matching"};
+    }
+}

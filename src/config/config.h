@@ -49,6 +49,15 @@ typedef struct ModelConfig {
     char licence[64]; /* from README.md front matter or config; "" unknown */
 } ModelConfig;
 
+/* What every language model has, whichever it is. */
+typedef struct LanguageConfig {
+    const char *name, *title; /* "opt", "OPT" */
+    int width, layers, mlp, vocab, positions;
+} LanguageConfig;
+
+/* Of a kind that has none (MODEL_MATCHING) or whose sizes are not read yet: names, and zeros. */
+LanguageConfig config_language(const ModelConfig *c);
+
 /* Reads all files of `dir`. Missing optional files give the documented defaults. Every size is
  * checked to lie in a sane range (1 .. 1e6, layers <= 1000, pictures <= 4096 pixels, heads divide
  * width, patch <= image). Errors: ERR_NO_MODEL (no directory or no config.json), ERR_BAD_MODEL

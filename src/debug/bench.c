@@ -18,24 +18,33 @@ typedef struct Bench {
     blip2_session *s;
     const blip2_machine *machine;
     blip2_image *picture;
-    float *px, *soft, *logits; /* logits [BEAMS][vocab] */
+    float *px;       /* the picture as the tower takes it */
+    float *activity; /* [tokens][widest] something to multiply */
+    Encoded *embeds; /* the picture, encoded */
     int prompt[PROMPT];
-    Tensor *image; /* vision output, for the Q-Former stage; lives in the arena */
+    Tensor *image; /* vision output, for the Q-Former stage; lives in the encoder's arena */
     Error e;
 } Bench;
 
 /* One run of a stage; ms receives what counts of it. false: b->e says why. */
 typedef bool StageFn(Bench *b, double *ms);
 
-static bool ctx_failed(Bench *b)
+static Engine *engine_of(Bench *b)
 {
-    const Error *e = &b->s->ctx.err;
-    return error_set(&b->e, e->code, "%s", e->message);
+    return &b->s->engine;
 }
 
 static const Blip2 *net_of(const Bench *b)
 {
     return b->s->model->net;
+}
+
+/* Ends a measurement: the pass is done when its last kernel is. */
+static bool took(Bench *b, Ctx *c, double start, double *ms)
+{
+    bool ok = ctx_sync(c);
+    *ms = now_ms() - start;
+    return ok || error_set(&b->e, c->err.code, "%s", c->err.message);
 }
 
 /* --- stages -------------------------------------------------------------------------------------- */
@@ -50,90 +59,117 @@ static bool run_preprocess(Bench *b, double *ms)
     return ok;
 }
 
+static int vit_rows(const Bench *b)
+{
+    int size = net_of(b)->config.pixels;
+    return vit_tokens(&net_of(b)->vit, size, size);
+}
+
 /* The four products of each ViT block, at the picture's number of tokens. */
 static bool run_gemm(Bench *b, double *ms)
 {
     const Vit *v = &net_of(b)->vit;
-    int tokens = vit_tokens(v, net_of(b)->config.pixels, net_of(b)->config.pixels);
-    Ctx *c = &b->s->ctx;
-    ctx_reset(c);
-    c->role = ROLE_ENCODE;
-    Tensor *x = tensor_new(c, tokens, v->config.width), *h = tensor_new(c, tokens, v->config.mlp);
-    for (int i = 0; x && i < tokens * x->cols; i++)
-        f32(x)[i] = (float)(i % 17 - 8) * 0.1f;
-    for (int i = 0; h && i < tokens * h->cols; i++)
-        f32(h)[i] = (float)(i % 13 - 6) * 0.1f;
-    bool ok = x && h;
+    Ctx *c = &engine_of(b)->encoder.c;
+    ctx_begin(c, ROLE_ENCODE);
+    Tensor *x = tensor_upload(c, b->activity, vit_rows(b), v->config.width);
+    Tensor *h = tensor_upload(c, b->activity, vit_rows(b), v->config.mlp);
     double start = now_ms();
-    for (int i = 0; ok && i < v->config.layers; i++) {
-        ArenaMark mark = arena_mark(&c->mem);
+    for (int i = 0; x && h && i < v->config.layers; i++) {
+        CtxMark mark = ctx_mark(c);
         const VitBlock *l = &v->block[i];
-        ok = linear(c, x, &l->qkv) && linear(c, x, &l->proj) && linear(c, x, &l->fc1) &&
-             linear(c, h, &l->fc2);
-        arena_release(&c->mem, mark);
+        linear(c, x, &l->qkv);
+        linear(c, x, &l->proj);
+        linear(c, x, &l->fc1);
+        linear(c, h, &l->fc2);
+        ctx_release(c, mark);
     }
-    *ms = now_ms() - start;
-    return ok || ctx_failed(b);
+    return took(b, c, start, ms);
 }
 
 static bool run_encode(Bench *b, double *ms)
 {
     int size = net_of(b)->config.pixels;
-    ctx_reset(&b->s->ctx);
-    b->s->ctx.role = ROLE_ENCODE;
+    Ctx *c = &engine_of(b)->encoder.c;
+    ctx_begin(c, ROLE_ENCODE);
+    Tensor *px = tensor_upload(c, b->px, 1, 3 * size * size);
     double start = now_ms();
-    b->image = vit_forward(&b->s->ctx, &net_of(b)->vit, b->px, 1, size, size);
-    *ms = now_ms() - start;
-    return b->image || ctx_failed(b);
+    b->image = px ? vit_forward(c, &net_of(b)->vit, px, size, size) : NULL;
+    return took(b, c, start, ms);
 }
 
 /* Runs behind an encode, whose output is still in the arena. */
 static bool run_qformer(Bench *b, double *ms)
 {
-    Ctx *c = &b->s->ctx;
-    ArenaMark mark = arena_mark(&c->mem);
+    Ctx *c = &engine_of(b)->encoder.c;
+    CtxMark mark = ctx_mark(c);
     double start = now_ms();
-    Tensor *q = model_soft(c, net_of(b), qformer_forward(c, &net_of(b)->qformer, b->image, 1));
-    *ms = now_ms() - start;
-    if (q)
-        memcpy(b->soft, q->data, sizeof(float) * (size_t)q->rows * (size_t)q->cols);
-    arena_release(&c->mem, mark);
-    return q || ctx_failed(b);
+    model_project(c, net_of(b), qformer_forward(c, &net_of(b)->qformer, b->image, 1));
+    bool ok = took(b, c, start, ms);
+    ctx_release(c, mark);
+    return ok;
 }
 
-static bool start(Bench *b, int rows, int steps, double *ms)
+/* The prompt read by the language model; *row is its live row. */
+static bool start_prompt(Bench *b, LmPrompt *p, int *row, double *ms)
 {
-    LmItem item = {b->soft, b->prompt, PROMPT};
+    const ModelConfig *k = &net_of(b)->config;
+    Lm *lm = engine_of(b)->lm;
     double from = now_ms();
-    bool ok = opt_lm_start(&b->s->lm, &item, 1, rows, steps, b->logits, &b->e);
-    *ms = now_ms() - from;
-    return ok;
+    p->ids = b->prompt;
+    p->n = PROMPT;
+    p->image_embeds = tensor_at(&engine_of(b)->encoder.c, b->embeds->data, k->qformer.queries,
+                                config_language(k).width);
+    return lm->start(lm, p, 1, row, &b->e) && took(b, lm->c, from, ms);
 }
 
 static bool run_prefill(Bench *b, double *ms)
 {
-    return start(b, 1, DECODE_STEPS, ms);
+    Lm *lm = engine_of(b)->lm;
+    LmPrompt p = {.rows = 1, .steps = DECODE_STEPS};
+    int row;
+    if (!start_prompt(b, &p, &row, ms))
+        return false;
+    lm->drop(lm, &row, 1);
+    lm->release(lm, &p);
+    return true;
 }
 
-/* One step of n rows, behind a prompt; the first step after a prefill is not counted. */
-static bool run_steps(Bench *b, int n, double *ms)
+/* DECODE_STEPS + 1 steps of n rows behind `row`; the first, which follows a prefill, is not counted. */
+static bool take_steps(Bench *b, int n, const int *row, double *ms)
 {
-    int parent[BEAMS] = {0}, ids[BEAMS];
-    double unused, from = 0;
-    if (!start(b, n, DECODE_STEPS + 1, &unused))
-        return false;
-    for (int step = 0; step <= DECODE_STEPS; step++) {
-        for (int i = 0; i < n; i++) {
-            parent[i] = step ? i : 0;
+    Lm *lm = engine_of(b)->lm;
+    int parent[BEAMS], ids[BEAMS], now[BEAMS];
+    double from = 0;
+    bool ok = true;
+    for (int i = 0; i < n; i++)
+        parent[i] = *row;
+    for (int step = 0; ok && step <= DECODE_STEPS; step++) {
+        for (int i = 0; i < n; i++)
             ids[i] = 5 + i + step;
-        }
         if (step == 1)
             from = now_ms();
-        if (!b->s->lm.lm.advance(b->s->lm.lm.self, n, parent, ids, b->logits, &b->e))
-            return false;
+        ok = lm->advance(lm, n, parent, ids, now, &b->e) && took(b, lm->c, from, ms);
+        if (step > 0)
+            lm->drop(lm, parent, n);
+        memcpy(parent, now, sizeof parent);
     }
-    *ms = (now_ms() - from) / DECODE_STEPS;
-    return true;
+    if (ok)
+        lm->drop(lm, parent, n);
+    *ms /= DECODE_STEPS;
+    return ok;
+}
+
+static bool run_steps(Bench *b, int n, double *ms)
+{
+    Lm *lm = engine_of(b)->lm;
+    LmPrompt p = {.rows = n, .steps = DECODE_STEPS + 1};
+    int row;
+    if (!start_prompt(b, &p, &row, ms))
+        return false;
+    bool ok = take_steps(b, n, &row, ms);
+    lm->drop(lm, &row, 1);
+    lm->release(lm, &p);
+    return ok;
 }
 
 static bool run_decode(Bench *b, double *ms)
@@ -148,19 +184,22 @@ static bool run_decode_beams(Bench *b, double *ms)
 
 static bool run_caption(Bench *b, double *ms)
 {
-    double part[4] = {0};
-    GenSequence seq = {0};
-    blip2_options po = blip2_debug_options(BLIP2_LAVIS);
-    po.num_beams = BEAMS;
-    po.max_new_tokens = po.min_new_tokens = CAPTION_IDS;
-    GenOptions o = api_gen_options(b->s->model, &po);
-    GenItem item = {.history = &net_of(b)->config.gen.bos, .n_history = 1};
-    bool ok = run_preprocess(b, &part[0]) && run_encode(b, &part[1]) && run_qformer(b, &part[2]) &&
-              start(b, BEAMS, CAPTION_IDS, &part[3]);
+    EngineRequest r = {.image = {.picture = &b->picture->picture},
+                       .ids = b->prompt,
+                       .n_ids = PROMPT,
+                       .options = GEN_NEUTRAL};
+    EngineItem *it;
+    r.options.library = LIB_LAVIS;
+    r.options.num_beams = BEAMS;
+    r.options.max_new_tokens = r.options.min_new_tokens = CAPTION_IDS;
     double from = now_ms();
-    ok = ok && generate(&b->s->lm.lm, b->logits, &item, 1, &o, NULL, NULL, &seq, &b->e);
-    *ms = part[0] + part[1] + part[2] + part[3] + now_ms() - from;
-    generate_free(&seq, 1);
+    bool ok = engine_run(engine_of(b), &r, 1, &it, &b->e);
+    *ms = now_ms() - from;
+    if (!ok)
+        return false;
+    ok = !engine_error(it)->code ||
+         error_set(&b->e, engine_error(it)->code, "%s", engine_error(it)->message);
+    engine_leave(engine_of(b), it);
     return ok;
 }
 
@@ -196,7 +235,7 @@ static double peak_of(const blip2_machine *m, const char *kernel)
 
 static void as_products(const Bench *b, blip2_stage *st, const Param *w, double ops)
 {
-    st->kernel = cpu_kernel_name(b->s->dev, w->dtype);
+    st->kernel = cpu_kernel_name(b->s->on, w->dtype);
     st->gops = ops / st->ms * 1e-6;
     double peak = peak_of(b->machine, st->kernel);
     st->of_peak = peak > 0 ? st->gops / peak : 0;
@@ -209,7 +248,7 @@ static void as_reading(const Bench *b, blip2_stage *st)
            all = opt_weights(&net_of(b)->config, true);
     double bytes = (double)(dtype_bytes(m->layer[0].q.w.dtype, (size_t)layers) +
                             dtype_bytes(opt_head(m)->dtype, (size_t)(all - layers)));
-    st->kernel = cpu_kernel_name(b->s->dev, m->layer[0].q.w.dtype);
+    st->kernel = cpu_kernel_name(b->s->on, m->layer[0].q.w.dtype);
     st->gbs = bytes / st->ms * 1e-6;
     st->of_bandwidth = b->machine->gbs_mapped > 0 ? st->gbs / b->machine->gbs_mapped : 0;
 }
@@ -249,30 +288,52 @@ static bool median(Bench *b, StageFn *fn, int repeat, double *ms)
 }
 
 /* A photo-sized picture with some structure. */
-static bool make_inputs(Bench *b)
+static blip2_image *make_picture(void)
 {
     enum { W = 1024, H = 768 };
-    const ModelConfig *k = &net_of(b)->config;
-    blip2_error err = {0};
     uint8_t *rgb = mem_alloc(3 * W * H);
     for (int i = 0; rgb && i < 3 * W * H; i++)
         rgb[i] = (uint8_t)(i / 3 % W / 4 + i / 3 / W / 3 + i % 3 * 40);
-    b->picture = rgb ? blip2_image_from_pixels(rgb, W, H, 3, &err) : NULL;
-    b->px = mem_alloc(sizeof(float) * 3 * (size_t)k->pixels * (size_t)k->pixels);
-    b->soft = mem_alloc(sizeof(float) * (size_t)k->qformer.queries * (size_t)k->opt.width);
-    b->logits = mem_alloc(sizeof(float) * BEAMS * (size_t)k->opt.vocab);
+    blip2_image *picture = rgb ? blip2_image_from_pixels(rgb, W, H, 3, NULL) : NULL;
     mem_free(rgb);
+    return picture;
+}
+
+static bool encode_picture(Bench *b)
+{
+    int size = net_of(b)->config.pixels;
+    EncodeJob job = {.pixels = b->px, .height = size, .width = size};
+    double unused;
+    if (!run_preprocess(b, &unused))
+        return false;
+    encoder_encode(&engine_of(b)->encoder, &job, 1);
+    b->embeds = job.encoded;
+    return b->embeds || error_set(&b->e, job.error.code, "%s", job.error.message);
+}
+
+static bool make_inputs(Bench *b)
+{
+    const ModelConfig *k = &net_of(b)->config;
+    size_t widest = (size_t)(k->vit.mlp > k->vit.width ? k->vit.mlp : k->vit.width);
+    size_t n = (size_t)vit_rows(b) * widest;
+    b->picture = make_picture();
+    b->px = mem_alloc(sizeof(float) * 3 * (size_t)k->pixels * (size_t)k->pixels);
+    b->activity = mem_alloc(sizeof(float) * n);
+    for (size_t i = 0; b->activity && i < n; i++)
+        b->activity[i] = (float)((int)(i % 17) - 8) * 0.1f;
     for (int i = 0; i < PROMPT; i++)
-        b->prompt[i] = i ? 4 + i : k->gen.bos;
-    return (b->picture && b->px && b->soft && b->logits) || error_memory(&b->e, "bench", 3 * W * H);
+        b->prompt[i] = i ? 4 + i : k->bos;
+    if (b->picture && b->px && b->activity)
+        return encode_picture(b);
+    return error_memory(&b->e, "bench", sizeof(float) * n);
 }
 
 static void free_inputs(Bench *b)
 {
+    encoder_release(&engine_of(b)->encoder, b->embeds);
     blip2_image_free(b->picture);
     mem_free(b->px);
-    mem_free(b->soft);
-    mem_free(b->logits);
+    mem_free(b->activity);
 }
 
 static const struct {

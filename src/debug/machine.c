@@ -11,14 +11,18 @@
 /* The kernel set that a session gets here, which $BLIP2_ISA may have fixed. */
 static bool kernels_in_use(blip2_machine *m, Error *e)
 {
-    Stream *dev = cpu_open(&(CpuOptions){.threads = m->threads, .precision = PREC_FAST}, e);
-    if (!dev)
-        return false;
-    snprintf(m->isa, sizeof m->isa, "%s", dev->isa);
-    snprintf(m->bf16_kernel, sizeof m->bf16_kernel, "%s", cpu_kernel_name(dev, BF16));
-    snprintf(m->f16_kernel, sizeof m->f16_kernel, "%s", cpu_kernel_name(dev, F16));
-    dev->close(dev);
-    return true;
+    Device *dev = cpu_device(e);
+    StreamOptions o = {.threads = m->threads, .precision = PREC_FAST};
+    Stream *on = dev ? dev->stream(dev, &o, e) : NULL;
+    if (on) {
+        snprintf(m->isa, sizeof m->isa, "%s", on->isa);
+        snprintf(m->bf16_kernel, sizeof m->bf16_kernel, "%s", cpu_kernel_name(on, BF16));
+        snprintf(m->f16_kernel, sizeof m->f16_kernel, "%s", cpu_kernel_name(on, F16));
+        on->close(on);
+    }
+    if (dev)
+        dev->close(dev);
+    return on != NULL;
 }
 
 bool blip2_debug_machine(blip2_machine *m, int threads, bool bandwidth, blip2_error *err)
@@ -26,7 +30,8 @@ bool blip2_debug_machine(blip2_machine *m, int threads, bool bandwidth, blip2_er
     Error e = {0};
     CpuProbe p = {0};
     *m = (blip2_machine){.threads = threads > 0 ? threads : cpus_usable()};
-    if (!cpu_probe(&p, m->threads, &e) || !kernels_in_use(m, &e))
+    cpu_probe(&p, m->threads);
+    if (!kernels_in_use(m, &e))
         return api_error(err, &e);
     memcpy(m->cpu, p.cpu, sizeof m->cpu);
     m->isas = cpu_isas();
@@ -74,15 +79,11 @@ blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, blip2_error *e
     DType t = F32;
     blip2_model *m = NULL;
     if (zoo_config(&config, type, &e) && synthetic_fits(&config, &e) &&
-        synthetic_type(dtype, &t, &e)) {
-        m = mem_calloc(1, sizeof *m);
-        if (!m)
-            error_memory(&e, type, sizeof *m);
-    }
+        synthetic_type(dtype, &t, &e))
+        m = api_model_new(dtype, type, &e);
     if (m) {
-        m->dtype = dtype;
         error_set(&m->no_tokenizer, ERR_NO_MODEL, "%s: a synthetic model has no tokenizer", type);
-        m->net = model_random(&config, t, 1, &e);
+        m->net = model_random(m->dev, &config, t, 1, &e);
     }
     if (m && m->net && api_describe(m, type, &e))
         return m;

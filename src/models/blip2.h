@@ -10,6 +10,7 @@
 #include "models/vit.h"
 
 typedef struct Blip2 {
+    Device *dev; /* where the weights lie; the caller's, closed after the model */
     ModelConfig config;
     Vit vit;
     Qformer qformer;
@@ -23,11 +24,11 @@ typedef struct Blip2 {
 /* Loads a directory. quantise: matrices become I8 with one scale per row, in memory.
  * Errors: ERR_NO_MODEL, ERR_BAD_MODEL (names the tensor: missing, misshapen, wrong type,
  * unexpected), ERR_MEMORY. Free with model_close. */
-Blip2 *model_open(const char *dir, bool quantise, Error *e);
+Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e);
 
 /* A model of that configuration with random weights of one type (F32, F16, BF16; I8), scaled so
  * that activations stay of order one. Memory is on small pages as a mapped file's is. */
-Blip2 *model_random(const ModelConfig *config, DType type, uint64_t seed, Error *e);
+Blip2 *model_random(Device *dev, const ModelConfig *config, DType type, uint64_t seed, Error *e);
 
 void model_close(Blip2 *m);
 

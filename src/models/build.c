@@ -51,13 +51,14 @@ void model_close(Blip2 *m)
     mem_free(m);
 }
 
-Blip2 *model_new(const ModelConfig *config, Error *e)
+Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e)
 {
     Blip2 *m = mem_calloc(1, sizeof *m);
     if (!m) {
         error_memory(e, "model", sizeof *m);
         return NULL;
     }
+    m->dev = dev;
     m->config = *config;
     if (vit_init(&m->vit, &config->vit, &m->mem) &&
         qformer_init(&m->qformer, &config->qformer, &m->mem) &&
@@ -72,7 +73,7 @@ Blip2 *model_new(const ModelConfig *config, Error *e)
 
 const void *model_place(Blip2 *m, const void *host, size_t bytes)
 {
-    return host;
+    return m->dev->place(m->dev, host, bytes);
 }
 
 bool param_begin(Blip2 *m, Param *p, const char *name, const ParamSpec *spec, DType type)

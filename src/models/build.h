@@ -12,11 +12,10 @@
 #include "models/blip2.h"
 
 /* A model of that configuration whose parameters have no data yet. NULL: out of memory. */
-Blip2 *model_new(const ModelConfig *config, Error *e);
+Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e);
 
 /* Every weight passes through here, whether it lies in a file or in memory of the model: the place
- * at which the device reads these bytes. That is where they lie, as long as every device computes
- * in host memory. NULL: the device has no room. */
+ * at which the device reads these bytes (Device.place). NULL: the device has no room. */
 const void *model_place(Blip2 *m, const void *host, size_t bytes);
 
 /* p becomes a Param of that type without data; a gradient that it has stays. false: out of memory.*/

@@ -104,7 +104,7 @@ static bool load_all(Blip2 *m, bool quantise, Error *e)
     return !l.base.stopped && nothing_left(m->ckpt, e);
 }
 
-Blip2 *model_open(const char *dir, bool quantise, Error *e)
+Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
 {
     static const char *const KINDS[] = {[MODEL_T5] = "Flan-T5", [MODEL_MATCHING] = "matching"};
     ModelConfig config;
@@ -117,7 +117,7 @@ Blip2 *model_open(const char *dir, bool quantise, Error *e)
                   dir, KINDS[config.kind]);
         return NULL;
     }
-    Blip2 *m = model_new(&config, e);
+    Blip2 *m = model_new(dev, &config, e);
     if (!m)
         return NULL;
     m->ckpt = ckpt_open(dir, e);

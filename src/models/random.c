@@ -75,9 +75,9 @@ static bool random_param(Visitor *v, const char *name, Param *p, const ParamSpec
     return ok || error_memory(r->e, name, param_bytes(p));
 }
 
-Blip2 *model_random(const ModelConfig *config, DType type, uint64_t seed, Error *e)
+Blip2 *model_random(Device *dev, const ModelConfig *config, DType type, uint64_t seed, Error *e)
 {
-    Blip2 *m = model_new(config, e);
+    Blip2 *m = model_new(dev, config, e);
     if (!m)
         return NULL;
     Randomiser r = {.base.param = random_param, .m = m, .type = type, .seed = seed, .e = e};

@@ -35,6 +35,11 @@ void ctx_free(Ctx *c)
     *c = (Ctx){0};
 }
 
+bool ctx_sync(Ctx *c)
+{
+    return !c->err.code && c->on->k->sync(c->on, &c->err);
+}
+
 CtxMark ctx_mark(const Ctx *c)
 {
     return (CtxMark){arena_mark(&c->mem), arena_mark(&c->data)};

@@ -39,6 +39,9 @@ void ctx_free(Ctx *c);
 /* Begins a pass: arenas and tape are emptied, there is no error, and products are made for `role`. */
 void ctx_begin(Ctx *c, Role role);
 
+/* Waits for all work of the pass. false: c->err says what failed. */
+bool ctx_sync(Ctx *c);
+
 /* What was allocated since the mark is given back. */
 typedef struct CtxMark {
     ArenaMark mem, data;

@@ -84,7 +84,7 @@ void encoder_release(Encoder *en, Encoded *e)
 static size_t embeds_bytes(const Encoder *en)
 {
     const ModelConfig *k = &en->net->config;
-    return sizeof(float) * (size_t)k->qformer.queries * (size_t)k->opt.width;
+    return sizeof(float) * (size_t)k->qformer.queries * (size_t)config_language(k).width;
 }
 
 static Encoded *remember(Encoder *en, uint64_t serial, Error *e)

@@ -249,8 +249,8 @@ static void encode_all(Engine *en, Joining *j)
             it->error = j->image[i].error;
             continue;
         }
-        const Tensor *embeds =
-            tensor_at(&en->encoder.c, j->image[i].encoded->data, k->qformer.queries, k->opt.width);
+        const Tensor *embeds = tensor_at(&en->encoder.c, j->image[i].encoded->data,
+                                         k->qformer.queries, config_language(k).width);
         j->item[good] = it;
         j->image[good] = j->image[i];
         j->gen[good++] = gen_request(it, embeds);
