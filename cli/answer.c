@@ -54,21 +54,20 @@ json_t *answer_json(const char *path, const char *question, const blip2_result *
                     size_t index)
 {
     json_t *o = json_object();
-    blip2_candidate best = blip2_result_candidate(result, index, 0);
-    blip2_timings timings = blip2_result_timings(result, index);
+    const blip2_candidate *best = blip2_result_candidate(result, index, 0);
     size_t count = blip2_result_count(result, index);
     json_put(o, "image", json_text(path));
     if (question)
         json_put(o, "question", json_text(question));
-    json_put(o, "text", json_text(best.text));
+    json_put(o, "text", json_text(best->text));
     if (count > 1) {
         json_t *texts = json_array();
         for (size_t i = 0; i < count; i++)
-            json_add(texts, json_text(blip2_result_candidate(result, index, i).text));
+            json_add(texts, json_text(blip2_result_candidate(result, index, i)->text));
         json_put(o, "texts", texts);
     }
-    json_put(o, "score", json_number(best.score));
-    json_put(o, "token_ids", ids_json(&best));
-    json_put(o, "timings_ms", timings_json(&timings));
+    json_put(o, "score", json_number(best->score));
+    json_put(o, "token_ids", ids_json(best));
+    json_put(o, "timings_ms", timings_json(blip2_result_timings(result, index)));
     return o;
 }

@@ -9,7 +9,7 @@
 
 /* One line on standard error that begins with the picture's path, even if the message does not. */
 void complain_picture(const char *path, const char *message);
-/* {"image", "question" unless NULL, "text", ...} of picture `index` of a result. */
+/* {"image", "question" unless NULL, "text", ...} of item `index`, which is done, of a result. */
 json_t *answer_json(const char *path, const char *question, const blip2_result *result,
                     size_t index);
 json_t *failure_json(const char *path, const char *message);

@@ -19,7 +19,7 @@ typedef struct Chat {
     const Args *args;
     Runtime runtime;
     blip2_options generation;
-    blip2_request request;
+    blip2_item request;
     blip2_image *image;
     char *path; /* of image */
     blip2_turn *turns;
@@ -84,10 +84,10 @@ static bool take_picture(Chat *c, const char *path)
     return true;
 }
 
-static bool show_token(void *user, size_t image, int id, const char *text)
+static bool show_token(void *user, size_t index, int id, const char *text)
 {
     Chat *c = user;
-    (void)image;
+    (void)index;
     (void)id;
     if (c->streaming)
         stream_add(&c->stream, text);
@@ -122,12 +122,13 @@ static void ask_model(Chat *c, const char *question)
 {
     blip2_error err = {0};
     const blip2_error *own;
+    c->request.image = c->image;
     c->request.text = question;
     c->request.turns = c->turns;
     c->request.turn_count = c->turn_count;
     interrupted = 0;
     signal(SIGINT, on_interrupt);
-    blip2_result *result = blip2_generate(c->runtime.session, &c->image, 1, &c->request, &err);
+    blip2_result *result = blip2_generate(c->runtime.session, &c->request, 1, &err);
     signal(SIGINT, SIG_DFL);
     own = result ? blip2_result_error(result, 0) : &err;
     if ((own && own->code == BLIP2_STOPPED) || (interrupted && !result))

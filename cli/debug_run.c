@@ -14,19 +14,17 @@
 #include <string.h>
 
 typedef struct Input {
-    float *pixels;
-    bool from_library; /* pixels are freed with blip2_debug_free */
+    float *pixels; /* [3, height, width], or NULL: image */
     int height, width;
+    blip2_image *image;
     int *ids;
     size_t id_count;
 } Input;
 
 static void free_input(Input *in)
 {
-    if (in->from_library)
-        blip2_debug_free(in->pixels);
-    else
-        free(in->pixels);
+    blip2_debug_free(in->pixels);
+    blip2_image_free(in->image);
     free(in->ids);
 }
 
@@ -65,7 +63,6 @@ static int read_npy(const char *path, Input *in)
     int64_t shape[8];
     int rank = 0;
     in->pixels = blip2_npy_read(path, &rank, shape, &err);
-    in->from_library = true;
     if (!in->pixels)
         return report(&err);
     const int64_t *s = rank == 4 && shape[0] == 1 ? shape + 1 : shape;
@@ -80,26 +77,20 @@ static int read_npy(const char *path, Input *in)
     return 0;
 }
 
-static int read_picture(const Args *args, const char *path, int size, Input *in)
+static int read_picture(const char *path, Input *in)
 {
     blip2_error err = {0};
-    blip2_image *image = blip2_image_from_file(path, &err);
-    in->pixels = need_array((size_t)size * (size_t)size * 3, sizeof *in->pixels);
-    in->height = in->width = size;
-    bool good = image && blip2_debug_preprocess(image, chosen_library(args, OPT_LIBRARY), size,
-                                                NULL, in->pixels, &err);
-    blip2_image_free(image);
-    return good ? 0 : report(&err);
+    in->image = blip2_image_from_file(path, &err);
+    return in->image ? 0 : report(&err);
 }
 
-static int read_input(const Args *args, const blip2_model *model, Input *in)
+static int read_input(const Args *args, Input *in)
 {
     const char *path = args->value[OPT_PIXELS].text;
     int code = args->has[OPT_IDS] ? read_ids(args->value[OPT_IDS].text, in) : 0;
     if (code)
         return code;
-    return is_npy(path) ? read_npy(path, in)
-                        : read_picture(args, path, blip2_model_info(model)->image_size, in);
+    return is_npy(path) ? read_npy(path, in) : read_picture(path, in);
 }
 
 /* {"ids": [[...], ...], "scores": [...]} */
@@ -128,6 +119,8 @@ static int forward(const Args *args, blip2_session *session, const Input *in)
         .pixels = in->pixels,
         .height = in->height,
         .width = in->width,
+        .image = in->image,
+        .library = chosen_library(args, OPT_LIBRARY),
         .ids = in->ids,
         .id_count = in->id_count,
         .dump_dir = args_text(args, OPT_DUMP, NULL),
@@ -164,7 +157,7 @@ int run_debug_run(const Args *args)
         return report(&err);
     code = runtime_open_with(&runtime, args, model);
     if (!code)
-        code = read_input(args, model, &in);
+        code = read_input(args, &in);
     if (!code)
         code = forward(args, runtime.session, &in);
     free_input(&in);

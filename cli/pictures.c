@@ -11,22 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    GROUP = 8,
-    MOST = 256
-}; /* pictures computed together: by default, and the limit of --batch */
+enum { GROUP = 8 }; /* pictures computed together unless --batch says otherwise */
 
 typedef struct Item {
     const char *path;
     blip2_image *image;   /* NULL: could not be read */
-    blip2_error error;    /* of reading, or of a group that failed as a whole */
-    blip2_result *result; /* of this picture alone, or shared by the group; not owned */
+    blip2_error error;    /* of reading, or of the call */
+    blip2_result *result; /* shared by the group; not owned */
     size_t index;         /* in result */
 } Item;
 
 typedef struct Work {
     blip2_session *session;
-    blip2_request request;
+    blip2_item request; /* but for its picture */
     blip2_options generation;
     const char *question;
     bool json, streaming, many;
@@ -63,7 +60,7 @@ static void write_texts(Work *w, const Item *item)
     }
     for (size_t i = 0; i < count; i++) {
         print_label(w, item->path);
-        out_plain(blip2_result_candidate(item->result, item->index, i).text);
+        out_plain(blip2_result_candidate(item->result, item->index, i)->text);
         out_text("\n");
     }
 }
@@ -83,7 +80,7 @@ static void write_success(Work *w, const Item *item)
 /* Options or a text that make no sense do so for every picture: said once, they end the command. */
 static void write_item(Work *w, Item *item)
 {
-    if (item->result && blip2_result_error(item->result, item->index))
+    if (item->result)
         item->error = *blip2_result_error(item->result, item->index);
     if (w->streaming && item->image && item->error.code != BLIP2_OK)
         stream_drop(&w->stream);
@@ -97,47 +94,43 @@ static void write_item(Work *w, Item *item)
         w->final_code = EXIT_FAILED;
 }
 
-static bool show_token(void *user, size_t image, int id, const char *text)
+static bool show_token(void *user, size_t index, int id, const char *text)
 {
     Work *w = user;
-    (void)image;
+    (void)index;
     (void)id;
     stream_add(&w->stream, text);
     return true;
 }
 
-/* The pictures of items that could be read, in one call; false when that failed as a whole. */
-static bool compute(Work *w, Item *items, size_t count, blip2_result **result, blip2_error *err)
+/* The pictures that could be read, in one call. */
+static blip2_result *compute(Work *w, Item *items, size_t count)
 {
-    blip2_image *images[MOST];
+    blip2_error err = {0};
+    blip2_item *asked = need_array(count, sizeof *asked);
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         items[i].index = used;
-        if (items[i].image)
-            images[used++] = items[i].image;
+        if (items[i].image) {
+            asked[used] = w->request;
+            asked[used++].image = items[i].image;
+        }
     }
-    *result = used ? blip2_generate(w->session, images, used, &w->request, err) : NULL;
+    blip2_result *result = used ? blip2_generate(w->session, asked, used, &err) : NULL;
     for (size_t i = 0; i < count; i++)
         if (items[i].image) {
-            items[i].result = *result;
-            items[i].error = *err;
+            items[i].result = result;
+            items[i].error = err;
         }
-    return *result || used == 0;
+    free(asked);
+    return result;
 }
 
-/* A group that fails as a whole is tried once more picture by picture, so that none is lost for
- * what another needs. */
 static void compute_and_write(Work *w, Item *items, size_t count)
 {
-    blip2_result *result;
-    blip2_error err = {0};
-    bool alone = !compute(w, items, count, &result, &err) && count > 1 && err.code != BLIP2_USAGE;
-    for (size_t i = 0; i < count && !w->final_code; i++) {
-        if (alone && items[i].image)
-            compute_and_write(w, &items[i], 1);
-        else
-            write_item(w, &items[i]);
-    }
+    blip2_result *result = compute(w, items, count);
+    for (size_t i = 0; i < count && !w->final_code; i++)
+        write_item(w, &items[i]);
     blip2_result_free(result);
 }
 

@@ -43,7 +43,8 @@ blip2_library chosen_library(const Args *args, OptId id)
 int runtime_open_with(Runtime *r, const Args *args, blip2_model *model)
 {
     blip2_error err = {0};
-    blip2_session_options so = {.threads = (int)args_whole(args, OPT_THREADS, 0)};
+    blip2_session_options so = BLIP2_SESSION_OPTIONS_INIT;
+    so.threads = (int)args_whole(args, OPT_THREADS, 0);
     r->model = model;
     r->session = model ? blip2_session_new(model, &so, &err) : NULL;
     return r->session ? 0 : report(&err);
@@ -52,7 +53,8 @@ int runtime_open_with(Runtime *r, const Args *args, blip2_model *model)
 int runtime_open(Runtime *r, const Args *args)
 {
     blip2_error err = {0};
-    blip2_load_options lo = {.dtype = chosen_dtype(args)};
+    blip2_load_options lo = BLIP2_LOAD_OPTIONS_INIT;
+    lo.dtype = chosen_dtype(args);
     *r = (Runtime){0};
     blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
     r->model = blip2_model_load(args_text(args, OPT_MODEL, NULL), &lo, &err);
@@ -143,7 +145,7 @@ static int check_prompts(const Args *args)
 }
 
 int make_request(const Args *args, const blip2_model *model, blip2_task task,
-                 blip2_options *generation, blip2_request *request)
+                 blip2_options *generation, blip2_item *request)
 {
     if (args->has[OPT_PROMPT] && args->has[OPT_RAW_PROMPT])
         return usage_error("--prompt and --raw-prompt exclude each other");
@@ -151,7 +153,8 @@ int make_request(const Args *args, const blip2_model *model, blip2_task task,
         return EXIT_USAGE;
     *generation = blip2_options_default(model, task, chosen_library(args, OPT_GENERATION));
     apply_generation(args, generation);
-    *request = (blip2_request){
+    *request = (blip2_item){
+        .size = sizeof *request,
         .task = task,
         .options = generation,
         .prompt = args_text(args, OPT_RAW_PROMPT, args_text(args, OPT_PROMPT, NULL)),

@@ -27,7 +27,7 @@ void apply_generation(const Args *args, blip2_options *o);
 /* Task, options, prompt from the command line. options must live as long as the request; text and
  * turns are left to the caller. Returns 0 or EXIT_USAGE. */
 int make_request(const Args *args, const blip2_model *model, blip2_task task,
-                 blip2_options *generation, blip2_request *request);
+                 blip2_options *generation, blip2_item *request);
 
 /* A text for the model must be UTF-8: 0, or EXIT_USAGE after one line that names `what`. */
 int check_text(const char *what, const char *text);

@@ -39,9 +39,10 @@ BLIP2_API bool blip2_npy_write(const char *path, const float *data, int rank, co
 
 /* --- one pass through a model ------------------------------------------------------------------- */
 typedef struct blip2_debug_run {
-    const float *pixels; /* [3, height, width]; or NULL: image, prepared as --library says */
+    const float *pixels; /* [3, height, width]; or NULL: image */
     int height, width;
-    const blip2_image *image;
+    const blip2_image *image; /* prepared as `library` does, with the model's mean and deviation */
+    blip2_library library;
     const int *ids; /* text ids without image placeholders */
     size_t id_count;
     const char *dump_dir; /* NULL: none. One NAME.npy per activation. */

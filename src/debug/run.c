@@ -56,10 +56,10 @@ blip2_model *blip2_debug_load(const char *path_or_name, blip2_dtype dtype, blip2
     return m;
 }
 
-/* The caller's pixels, or a picture as the library of the options prepares it. */
+/* The caller's pixels, or a picture. */
 static EncodeJob run_image(const blip2_debug_run *r)
 {
-    bool hf = r->options && r->options->library == BLIP2_HF;
+    bool hf = r->library == BLIP2_HF;
     if (r->pixels)
         return (EncodeJob){.pixels = r->pixels, .height = r->height, .width = r->width};
     return (EncodeJob){.picture = &r->image->picture, .route = hf ? ROUTE_HF : ROUTE_LAVIS};
