@@ -125,7 +125,7 @@ static double now_ms(void)
 static blip2_model *load(const Args *args, double *ms, blip2_error *err)
 {
     const char *type = args_text(args, OPT_SYNTHETIC, NULL);
-    blip2_load_options lo = BLIP2_LOAD_OPTIONS_INIT;
+    blip2_load_options lo = blip2_load_options_default();
     lo.dtype = chosen_dtype(args);
     double start = now_ms();
     blip2_model *model;

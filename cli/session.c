@@ -43,7 +43,7 @@ blip2_library chosen_library(const Args *args, OptId id)
 int runtime_open_with(Runtime *r, const Args *args, blip2_model *model)
 {
     blip2_error err = {0};
-    blip2_session_options so = BLIP2_SESSION_OPTIONS_INIT;
+    blip2_session_options so = blip2_session_options_default();
     so.threads = (int)args_whole(args, OPT_THREADS, 0);
     r->model = model;
     r->session = model ? blip2_session_new(model, &so, &err) : NULL;
@@ -53,7 +53,7 @@ int runtime_open_with(Runtime *r, const Args *args, blip2_model *model)
 int runtime_open(Runtime *r, const Args *args)
 {
     blip2_error err = {0};
-    blip2_load_options lo = BLIP2_LOAD_OPTIONS_INIT;
+    blip2_load_options lo = blip2_load_options_default();
     lo.dtype = chosen_dtype(args);
     *r = (Runtime){0};
     blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));

@@ -3,7 +3,7 @@
  *     blip2_error err = {0};
  *     blip2_model *model = blip2_model_load("path/to/blip2-opt-2.7b", NULL, &err);
  *     blip2_session *s = blip2_session_new(model, NULL, &err);
- *     blip2_item item = BLIP2_ITEM_INIT;
+ *     blip2_item item = blip2_item_default();
  *     item.image = blip2_image_from_file("photo.jpg", &err);
  *     blip2_result *r = blip2_generate(s, &item, 1, &err);
  *     const char *text = blip2_result_text(r, 0);
@@ -20,8 +20,8 @@
  * NULL text, is looked at once, at the end. err itself may be NULL. The library never prints and
  * never exits.
  *
- * Structs that the caller makes begin with their own size: start from the _INIT macro (or
- * blip2_options_default), set what is to differ, and a program compiled against this header goes on
+ * Structs that the caller makes begin with their own size: start from what the _default function of
+ * the struct gives, set what is to differ, and a program compiled against this header goes on
  * working with later libraries, whose structs may have more fields at the end. Structs without a
  * size (blip2_error, blip2_turn, blip2_part) never change. Structs that the library hands out as
  * pointers may grow at the end.
@@ -35,6 +35,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -82,10 +83,14 @@ typedef struct blip2_load_options {
     size_t size; /* of this struct */
     blip2_dtype dtype;
 } blip2_load_options;
-#define BLIP2_LOAD_OPTIONS_INIT    \
-    {                              \
-        sizeof(blip2_load_options) \
-    }
+
+static inline blip2_load_options blip2_load_options_default(void)
+{
+    blip2_load_options x;
+    memset(&x, 0, sizeof x);
+    x.size = sizeof x;
+    return x;
+}
 
 /* path_or_name: a Hugging Face directory, or a name ("scenes"); NULL: the embedded model. Weights
  * are mapped, not copied: the files must stay as they are while the model lives. options may be
@@ -121,10 +126,14 @@ typedef struct blip2_session_options {
     const char *isa; /* kernel set; NULL: $BLIP2_ISA, else the best this machine has */
     int pictures;    /* how many encoded pictures to remember; 0: 32, -1: none */
 } blip2_session_options;
-#define BLIP2_SESSION_OPTIONS_INIT    \
-    {                                 \
-        sizeof(blip2_session_options) \
-    }
+
+static inline blip2_session_options blip2_session_options_default(void)
+{
+    blip2_session_options x;
+    memset(&x, 0, sizeof x);
+    x.size = sizeof x;
+    return x;
+}
 
 /* The model must outlive the session. options may be NULL. Errors: USAGE (more than 1024 threads, an
  * instruction set that this machine does not have), MEMORY. A session remembers the pictures that it
@@ -203,10 +212,14 @@ typedef struct blip2_item {
     blip2_token_fn on_token; /* may be NULL */
     void *user;
 } blip2_item;
-#define BLIP2_ITEM_INIT    \
-    {                      \
-        sizeof(blip2_item) \
-    }
+
+static inline blip2_item blip2_item_default(void)
+{
+    blip2_item x;
+    memset(&x, 0, sizeof x);
+    x.size = sizeof x;
+    return x;
+}
 
 typedef struct blip2_result blip2_result;
 
