@@ -31,9 +31,10 @@ typedef struct Checkpoint Checkpoint;
 
 /* Opens all weights of a directory: model.safetensors, or model.safetensors.index.json with its
  * shards. Errors: ERR_NO_MODEL (no such directory, no weights in it), ERR_BAD_MODEL, ERR_MEMORY.
- * Checks of checkpoints.md 3 and 4. Tensors of a shard that the index does not name are kept, unless
- * another one has the name: whoever reports what is left unused sees them. Free with ckpt_close;
- * tensors point into it. */
+ * Checked is what the format's own reader checks (safetensors, src/tensor.rs), and that index and
+ * shards agree. Tensors of a shard that the index does not name are kept, unless another one has the
+ * name: whoever reports what is left unused sees them. Free with ckpt_close; tensors point into
+ * it. */
 Checkpoint *ckpt_open(const char *dir, Error *e);
 void ckpt_close(Checkpoint *c);
 

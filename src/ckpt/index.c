@@ -1,4 +1,5 @@
-/* ckpt/index.c: model.safetensors.index.json and its shards (checkpoints.md 3). */
+/* ckpt/index.c: model.safetensors.index.json and its shards, as save_pretrained of transformers
+ * writes them. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -68,7 +68,7 @@ Blip2 *model_new(const ModelConfig *config, Error *e)
     return NULL;
 }
 
-/* --- parameters ---------------------------------------------------------------------------------- */
+/* --- parameters ------------------------------------------------------------------------------- */
 
 const void *model_place(Blip2 *m, const void *host, size_t bytes)
 {

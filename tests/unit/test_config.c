@@ -480,7 +480,7 @@ static void survives_lack_of_memory(void **state)
 
 /* --- the zoo ------------------------------------------------------------------------------------ */
 
-/* Parameters of the vision tower, its last norm included (models.md 5.7). */
+/* Parameters of the vision tower, its last norm included: the sizes of LAVIS models/eva_vit.py. */
 static long vision_parameters(const VitConfig *v)
 {
     long d = v->width, f = v->mlp, grid = v->image / v->patch;
