@@ -69,7 +69,7 @@ static const char *part_name(const Match *m, int i, char *buf, size_t cap)
 
 static int part_count(const Rule *rule)
 {
-    int n = 0;
+    int n = 1;
     while (n < RECIPE_PIECES && rule->part[n])
         n++;
     return n;
