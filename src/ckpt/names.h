@@ -1,10 +1,12 @@
 /* ckpt/names.h: one tensor, several spellings.
  *
- * Loaders ask by the canonical name, that of current Hugging Face files (the state dict of
- * Blip2ForConditionalGeneration, transformers modeling_blip_2.py). A name map is a function from
- * the canonical name to what another generation of files calls the tensor; a further file family
- * (LAVIS' names, transformers convert_blip_2_original_to_pytorch.py) is a further entry of the
- * table in names.c. For checkpoint.c only. */
+ * Loaders ask by the canonical name, that of the files which transformers writes today. A name map
+ * is a function from the canonical name to what another generation of files calls the same tensor,
+ * of the same shape; a further file family (LAVIS' names, which transformers' script
+ * convert_blip_2_original_to_pytorch.py lists) is a further entry of the table in names.c. A tensor
+ * that other files keep in pieces is a recipe's matter (models/recipe.h).
+ *
+ * For ckpt_find, which tries the canonical name first and then every map. */
 #ifndef CKPT_NAMES_H
 #define CKPT_NAMES_H
 

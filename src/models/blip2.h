@@ -1,6 +1,9 @@
 /* models/blip2.h: the whole model: vision tower, Q-Former, projection, language model. LAVIS
  * models/blip2_models/blip2_opt.py; HF Blip2ForConditionalGeneration. Pixels and ids in, tensors
- * out; text and pictures are task/'s. */
+ * out; text and pictures are task/'s.
+ *
+ * For api/, debug/ and the tests. Once made, a model is only read: any number of contexts may use
+ * it at the same time, except during a walk (nn/visitor.h). */
 #ifndef MODELS_BLIP2_H
 #define MODELS_BLIP2_H
 
@@ -16,7 +19,7 @@ typedef struct Blip2 {
     Qformer qformer;
     Linear project; /* Q-Former width -> language model width */
     Opt opt;
-    Arena mem;        /* layer structs, names, widened vectors */
+    Arena mem;        /* layer structs, names, scales, widened vectors */
     Checkpoint *ckpt; /* keeps the mapping alive; NULL for synthetic weights */
     void *owned;      /* list of blocks that are not in the mapping */
 } Blip2;
@@ -32,7 +35,8 @@ Blip2 *model_random(Device *dev, const ModelConfig *config, DType type, uint64_t
 
 void model_close(Blip2 *m);
 
-/* The walk over all parameters. */
+/* The walk over all parameters, in the order in which a picture passes them. Absent ones (an own
+ * head where it is tied, opt_head) are named, too: their data is NULL. */
 void model_visit(Visitor *v, Blip2 *m);
 
 /* Pictures [batch, 3*h*w] -> the queries' output [batch*N, D_q]. */

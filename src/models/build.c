@@ -69,7 +69,7 @@ Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e)
     return NULL;
 }
 
-/* --- parameters ---------------------------------------------------------------------------------- */
+/* --- parameters ------------------------------------------------------------------------------- */
 
 const void *model_place(Blip2 *m, const void *host, size_t bytes)
 {

@@ -18,7 +18,7 @@ Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e);
  * at which the device reads these bytes (Device.place). NULL: the device has no room. */
 const void *model_place(Blip2 *m, const void *host, size_t bytes);
 
-/* p becomes a Param of that type without data; a gradient that it has stays. false: out of memory.*/
+/* p becomes a Param of that type without data; a gradient that it has stays. false: no memory. */
 bool param_begin(Blip2 *m, Param *p, const char *name, const ParamSpec *spec, DType type);
 
 /* Memory for the values. small_pages: on 4 KiB pages, as a mapped file lies (vectors, which are

@@ -5,7 +5,7 @@
 #include "models/quantise.h"
 #include "models/recipe.h"
 
-/* --- one parameter ------------------------------------------------------------------------------- */
+/* --- one parameter ------------------------------------------------------------------------------ */
 
 typedef struct Loader {
     Visitor base;
@@ -49,6 +49,21 @@ static bool load_quantised(Blip2 *m, Param *p, const ParamSpec *spec, const Reci
     return ok && param_give(m, p, q, scale);
 }
 
+/* The type in memory. Vectors are small and read by every kernel: f32 whatever the file has. */
+static DType kept_type(const Loader *l, const ParamSpec *spec, DType stored)
+{
+    if (spec->kind == PARAM_VECTOR)
+        return F32;
+    return spec->kind == PARAM_MATRIX && l->quantise ? I8 : stored;
+}
+
+static bool load_values(Blip2 *m, Param *p, const ParamSpec *spec, const Recipe *r)
+{
+    if (spec->kind == PARAM_VECTOR)
+        return load_vector(m, p, spec, r);
+    return p->dtype == I8 ? load_quantised(m, p, spec, r) : load_stored(m, p, spec, r);
+}
+
 static bool load_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
 {
     Loader *l = (Loader *)v;
@@ -57,19 +72,12 @@ static bool load_param(Visitor *v, const char *name, Param *p, const ParamSpec *
         return false;
     if (!r.n)
         return true;
-    /* vectors are small and read by every kernel: f32 whatever the file has */
-    bool vector = spec->kind == PARAM_VECTOR, low = spec->kind == PARAM_MATRIX && l->quantise;
-    bool ok = param_begin(l->m, p, name, spec,
-                          vector ? F32
-                          : low  ? I8
-                                 : r.dtype) &&
-              (vector ? load_vector(l->m, p, spec, &r)
-               : low  ? load_quantised(l->m, p, spec, &r)
-                      : load_stored(l->m, p, spec, &r));
+    bool ok = param_begin(l->m, p, name, spec, kept_type(l, spec, r.dtype)) &&
+              load_values(l->m, p, spec, &r);
     return ok || error_memory(l->e, name, param_bytes(p));
 }
 
-/* --- the whole model ----------------------------------------------------------------------------- */
+/* --- the whole model ---------------------------------------------------------------------------- */
 
 /* Buffers that some versions of the libraries saved beside the weights. */
 static bool is_buffer(const CkptTensor *t)

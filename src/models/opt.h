@@ -21,6 +21,7 @@ typedef struct Opt {
     Norm ln;
 } Opt;
 
+/* As vit_init and vit_visit. */
 bool opt_init(Opt *m, const OptConfig *config, Arena *mem);
 void opt_visit(Visitor *visitor, Opt *m);
 

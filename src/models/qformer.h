@@ -33,6 +33,7 @@ typedef struct Qformer {
     QformerLayer *layer;
 } Qformer;
 
+/* As vit_init and vit_visit. */
 bool qformer_init(Qformer *q, const QformerConfig *config, Arena *mem);
 void qformer_visit(Visitor *visitor, Qformer *q);
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- the table ----------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 #define ZEROS ""
 
@@ -28,8 +28,8 @@ static const Rule RULES[] = {
     {VIT_LAYER "qkv.bias",
      {VIT_LAYER "q_proj.bias", VIT_LAYER "k_proj.bias", VIT_LAYER "v_proj.bias"},
      NULL},
-    /* transformers models/opt/modeling_opt.py, OPTForCausalLM: tied weights are saved once, and
-     * which of the two names is kept has changed between releases */
+    /* transformers models/opt/modeling_opt.py, OPTForCausalLM: the head is tied to the table, and a
+     * file that stores their weight once may have it under either name */
     {"language_model.model.decoder.embed_tokens.weight",
      {"language_model.lm_head.weight"},
      " (and no lm_head.weight either)"},
@@ -69,7 +69,7 @@ static const char *part_name(const Match *m, int i, char *buf, size_t cap)
 
 static int part_count(const Rule *rule)
 {
-    int n = 0;
+    int n = 1;
     while (n < RECIPE_PIECES && rule->part[n])
         n++;
     return n;
@@ -84,7 +84,7 @@ static bool any_part(const Match *m, Checkpoint *c)
     return false;
 }
 
-/* --- checks -------------------------------------------------------------------------------------- */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 static void shape_text(char *out, size_t n, int rank, const int64_t *shape)
 {
@@ -119,7 +119,7 @@ static bool missing(const Checkpoint *c, const char *name, const char *more, Err
                      name, more ? more : "");
 }
 
-/* --- taking -------------------------------------------------------------------------------------- */
+/* --- taking ----------------------------------------------------------------------------------- */
 
 static void add_piece(Recipe *r, const CkptTensor *t, size_t rows)
 {
@@ -177,7 +177,7 @@ bool recipe_take(Recipe *r, Checkpoint *c, const char *name, const ParamSpec *sp
     return spec->optional || missing(c, name, more, e);
 }
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static const char *stored_row(const Recipe *r, const Piece *p, size_t row)
 {

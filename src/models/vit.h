@@ -21,7 +21,10 @@ typedef struct Vit {
     Norm ln; /* LAVIS' ln_vision, HF's post_layernorm */
 } Vit;
 
-bool vit_init(Vit *v, const VitConfig *config, Arena *mem); /* false: out of memory */
+/* Layers without data, in mem. false: out of memory. For model_new; random numbers or a file then
+ * fill it on a walk. */
+bool vit_init(Vit *v, const VitConfig *config, Arena *mem);
+/* The tower's parameters, as nn/visitor.h says. For model_visit. */
 void vit_visit(Visitor *visitor, Vit *v);
 
 /* px [batch, 3*h*w] normalised -> [batch * (1 + h/p * w/p), D]. Sizes other than the trained one

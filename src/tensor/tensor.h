@@ -32,7 +32,7 @@ struct Tensor {
 
 typedef enum Layout {
     LAYOUT_ROWS,  /* row-major [out,in], as in a Hugging Face file */
-    LAYOUT_PANEL, /* panels of 32 outputs, as in a packed file (tensor/layout notes in backend.h) */
+    LAYOUT_PANEL, /* panels of 32 outputs, the form for packed files; no kernel reads it yet */
 } Layout;
 
 typedef struct Param {

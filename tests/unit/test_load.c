@@ -13,7 +13,7 @@
 #define GOLDEN SOURCE_DIR "/tests/golden/opt"
 enum { SIZE = 56, NQ = 6, WIDTH = 40 };
 
-/* --- writing variants of the tiny model -------------------------------------------------------- */
+/* --- writing variants of the tiny model ------------------------------------------------------- */
 
 typedef struct Variant {
     DType (*type)(size_t i);        /* of the i-th tensor; NULL: as it is */
@@ -167,7 +167,7 @@ static void write_variant(const Variant *v)
     ckpt_close(c);
 }
 
-/* --- running them --------------------------------------------------------------------------------- */
+/* --- running them ----------------------------------------------------------------------------- */
 
 static Stream *dev;
 
@@ -248,7 +248,7 @@ static void test_quantised(void **state)
     assert_true(distance(plain, low) < 0.1);
 }
 
-/* --- refused -------------------------------------------------------------------------------------- */
+/* --- refused ---------------------------------------------------------------------------------- */
 
 static void refuse(const Variant *v, const char *object, const char *what)
 {
@@ -291,7 +291,7 @@ static void test_tolerated(void **state)
     assert_memory_equal(plain, other, sizeof plain);
 }
 
-/* --- weights of several pieces -------------------------------------------------------------------- */
+/* --- weights of several pieces ---------------------------------------------------------------- */
 
 #define LAYER "vision_model.encoder.layers.1.self_attn."
 #define LAVIS "visual_encoder.blocks.1.attn."
@@ -392,7 +392,7 @@ static void test_pieces_refused(void **state)
     refuse(&(Variant){.extra = LAVIS "q_bias"}, "\"" LAVIS "q_bias\"", "unexpected");
 }
 
-/* --- the tied head -------------------------------------------------------------------------------- */
+/* --- the tied head ---------------------------------------------------------------------------- */
 
 #define TOKENS "language_model.model.decoder.embed_tokens.weight"
 #define HEAD   "language_model.lm_head.weight"
@@ -428,6 +428,50 @@ static void test_tied(void **state)
     model_close(m);
     refuse(&(Variant){.drop = TOKENS}, "\"" TOKENS "\"",
            "expected, but missing (and no lm_head.weight either)");
+}
+
+/* --- random weights ---------------------------------------------------------------------------- */
+
+typedef struct Types {
+    Visitor base;
+    DType want[4]; /* by kind */
+    int seen;
+} Types;
+
+static bool check_type(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
+{
+    Types *t = (Types *)v;
+    if (spec->kind == PARAM_HEAD) {
+        assert_null(p->data);
+        return true;
+    }
+    assert_string_equal(p->name, name);
+    assert_non_null(p->data);
+    assert_int_equal(p->dtype, t->want[spec->kind]);
+    assert_true((p->scale != NULL) == (param_scales(p) > 0));
+    t->seen++;
+    return true;
+}
+
+/* Every parameter has data of the right type; the head is the token table. */
+static void test_random(void **state)
+{
+    static const DType ASKED[] = {F32, F16, BF16, I8};
+    ModelConfig k;
+    Error e = {0};
+    assert_true(config_load(&k, scratch, &e));
+    for (size_t i = 0; i < 4; i++) {
+        Types t = {.base.param = check_type,
+                   .want = {[PARAM_MATRIX] = ASKED[i],
+                            [PARAM_TABLE] = ASKED[i] == I8 ? BF16 : ASKED[i],
+                            [PARAM_VECTOR] = F32}};
+        Blip2 *m = model_random(&k, ASKED[i], 1, &e);
+        assert_non_null(m);
+        model_visit(&t.base, m);
+        assert_true(t.seen > 100);
+        assert_ptr_equal(opt_head(&m->opt), &m->opt.tokens);
+        model_close(m);
+    }
 }
 
 static void test_no_memory(void **state)
@@ -478,7 +522,7 @@ int main(void)
         cmocka_unit_test(test_quantised),      cmocka_unit_test(test_refused),
         cmocka_unit_test(test_tolerated),      cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_pieces_refused), cmocka_unit_test(test_tied),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_random),         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

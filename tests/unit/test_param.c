@@ -69,7 +69,7 @@ static void scales_of_a_weight(void **state)
     assert_int_equal(param_scales(&p), 6);
 }
 
-/* --- walks ---------------------------------------------------------------------------------------- */
+/* --- walks ------------------------------------------------------------------------------------ */
 
 /* A walk that gives every parameter random values, and some of them a gradient. */
 typedef struct Giver {
@@ -131,7 +131,7 @@ static void blocks_know_whether_they_train(void **state)
     arena_free(&mem);
 }
 
-/* --- the tied head -------------------------------------------------------------------------------- */
+/* --- the tied head ---------------------------------------------------------------------------- */
 
 static const int IDS[] = {1, 4, 4, 7}, TARGETS[] = {4, 4, 7, 2}, POSITIONS[] = {0, 1, 2, 3};
 
@@ -189,7 +189,7 @@ static void tied_head_has_one_gradient(void **state)
     dev->close(dev);
 }
 
-/* --- pieces --------------------------------------------------------------------------------------- */
+/* --- pieces ----------------------------------------------------------------------------------- */
 
 /* Rows 3 and 4 of one tensor, a row of zeros, row 0 of another. */
 static void pieces_of_tensors(void **state)
