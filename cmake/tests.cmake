@@ -1,9 +1,10 @@
-# Every tests/unit/test_NAME.c is one cmocka program and one ctest of the same name.
-pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 # The device whose memory the host cannot touch; a test that does not name it does not get it.
 add_library(fenced STATIC tests/unit/fenced.c)
 target_include_directories(fenced PRIVATE tests/unit src include)
 target_link_libraries(fenced PRIVATE blip2_internal)
+
+# Every tests/unit/test_NAME.c is one cmocka program and one ctest of the same name.
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 file(GLOB UNIT_TESTS CONFIGURE_DEPENDS tests/unit/test_*.c)
 foreach(source ${UNIT_TESTS})
   get_filename_component(name ${source} NAME_WE)
