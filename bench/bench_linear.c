@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "cpu/cpu.h"
+#include "tensor/host.h"
 
 typedef struct Shape {
     const char *name;
@@ -82,11 +83,13 @@ static double median_ms(Stream *d, const Shape *s, DType type, char *data, size_
     return ms[n / 2];
 }
 
+static Device *dev;
+
 static void run_isa(const char *isa, int threads, Precision precision, const char *only, char *data)
 {
     static const DType types[] = {F32, BF16, F16, I8};
     Error e = {0};
-    Stream *d = cpu_open(&(CpuOptions){threads, isa, precision}, &e);
+    Stream *d = dev->stream(dev, &(StreamOptions){threads, isa, precision}, &e);
     if (!d) {
         fprintf(stderr, "%s\n", e.message);
         exit(2);
@@ -120,9 +123,10 @@ int main(int argc, char **argv)
     size_t most = (size_t)50272 * 2560 * 4;
     char *data = weights(most > FOOTPRINT ? most : FOOTPRINT);
     CpuProbe p;
-    Error e = {0};
-    if (!data || !cpu_probe(&p, threads, &e))
+    dev = cpu_device(NULL);
+    if (!data || !dev)
         return 1;
+    cpu_probe(&p, threads);
     printf("%s, %d threads: f32 %.0f, bf16 %.0f, fp16 %.0f, int8 %.0f Gop/s; memory %.1f GB/s, "
            "huge pages %.1f\n",
            p.cpu, threads ? threads : cpus_usable(), p.gops_f32, p.gops_bf16, p.gops_fp16,

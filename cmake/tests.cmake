@@ -1,3 +1,8 @@
+# The device whose memory the host cannot touch; a test that does not name it does not get it.
+add_library(fenced STATIC tests/unit/fenced.c)
+target_include_directories(fenced PRIVATE tests/unit src include)
+target_link_libraries(fenced PRIVATE blip2_internal)
+
 # Every tests/unit/test_NAME.c is one cmocka program and one ctest of the same name.
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 file(GLOB UNIT_TESTS CONFIGURE_DEPENDS tests/unit/test_*.c)
@@ -7,7 +12,7 @@ foreach(source ${UNIT_TESTS})
   target_include_directories(${name} PRIVATE tests/unit src include)
   target_compile_definitions(${name} PRIVATE SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_compile_options(${name} PRIVATE -Wno-missing-prototypes)
-  target_link_libraries(${name} PRIVATE blip2_internal PkgConfig::CMOCKA)
+  target_link_libraries(${name} PRIVATE fenced blip2_internal PkgConfig::CMOCKA)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600)
 endforeach()

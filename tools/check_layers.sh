@@ -4,6 +4,10 @@
 #   - a file includes only its own folder and folders of lower rank (docs/ARCHITECTURE.md)
 #   - cli/ includes only include/blip2*.h and its own headers
 #   - no #if in ops, nn, models, task, but for include guards
+#   - above ops/ nobody touches what a tensor holds: it may lie in a GPU. So no include of tensor/host.h
+#     (addresses within tensors) or ops/tape.h, no use of a stream's table (on->k), and no .data or .grad of
+#     a name that the file declares as a Tensor. The .data of a Param, a string or a mapped file is
+#     another thing and allowed; what slips through a cast, the fenced device of the tests catches
 #   - nothing below cli/ prints or exits; BUG() alone may abort
 #   - functions stay small: median at most 12 lines, 90 % at most 45, outside src/cpu
 set -eu
@@ -85,23 +89,63 @@ check_conditions() {
     done
 }
 
-# Comments and strings are blanked first, so that only code counts.
-check_calls() {
-    # shellcheck disable=SC2046
-    awk '
-    FNR == 1 { comment = 0 }
-    {
-        line = $0
+# For awk: the current line without comments and with empty strings, so that only code counts.
+CODE='
+    function code(line) {
+        if (FNR == 1)
+            comment = 0
         gsub(/\\./, "", line)
         gsub(/"[^"]*"/, "\"\"", line)
         if (comment && !sub(/^.*\*\//, "", line))
-            next
+            return ""
         comment = 0
         gsub(/\/\*([^*]|\*[^\/])*\*\//, "", line)
         sub(/\/\/.*/, "", line)
         if (sub(/\/\*.*/, "", line))
             comment = 1
-        rest = " " line
+        return line
+    }'
+
+# Names are those declared anywhere in the file: as "Tensor *x, *y", "Tensor x" or "const Tensor *x".
+check_device() {
+    for folder in nn models task data eval train api debug; do
+        [ -d "src/$folder" ] || continue
+        # shellcheck disable=SC2046
+        awk "$CODE"'
+        FNR == 1 { split("", tensor) }
+        /^[ \t]*#[ \t]*include[ \t]*"(tensor\/host|ops\/tape)\.h"/ {
+            printf "%s:%d: includes %s, which is for ops and kernels\n", FILENAME, FNR, $2
+        }
+        {
+            line = code($0)
+            if (line ~ /->k->|[^A-Za-z0-9_](on|dev)->k([^A-Za-z0-9_]|$)/)
+                printf "%s:%d: calls a kernel, which is for ops\n", FILENAME, FNR
+            declared = line ~ /(^|[^A-Za-z0-9_])Tensor[ ]/
+            rest = line
+            while (match(rest, /(^|[^A-Za-z0-9_])Tensor[ ]+(\*|const[ ])*[ ]*[A-Za-z0-9_]+/) ||
+                   (declared && match(rest, /,[ ]*\*+[A-Za-z0-9_]+/))) {
+                name = substr(rest, RSTART, RLENGTH)
+                sub(/.*[^A-Za-z0-9_]/, "", name)
+                tensor[name] = 1
+                rest = substr(rest, RSTART + RLENGTH)
+            }
+            rest = line
+            while (match(rest, /[A-Za-z0-9_]+(\[[^]]*\])?(->|\.)(data|grad)([^A-Za-z0-9_]|$)/)) {
+                name = substr(rest, RSTART, RLENGTH)
+                sub(/[^A-Za-z0-9_].*/, "", name)
+                if (name in tensor)
+                    printf "%s:%d: touches what tensor %s holds\n", FILENAME, FNR, name
+                rest = substr(rest, RSTART + RLENGTH)
+            }
+        }' $(files "src/$folder")
+    done
+}
+
+check_calls() {
+    # shellcheck disable=SC2046
+    awk "$CODE"'
+    {
+        rest = " " code($0)
         if (match(rest, /[^A-Za-z0-9_](printf|vprintf|puts|putchar|perror|exit|_exit|quick_exit|abort)[ ]*\(/) ||
             match(rest, /[^A-Za-z0-9_](fprintf|vfprintf|fputs|fputc|fwrite)[ ]*\([^)]*(stdout|stderr)/)) {
             call = substr(rest, RSTART + 1, RLENGTH - 1)
@@ -140,6 +184,7 @@ check_lengths() {
     check_includes
     check_command
     check_conditions
+    check_device
     check_calls
     check_lengths
 } >"$report"

@@ -98,7 +98,7 @@ static bool copy_failed(Ctx *c, const char *what)
 
 static bool upload(Ctx *c, void *to, const void *from, size_t bytes)
 {
-    return c->on->k->upload(c->on, to, from, bytes) || copy_failed(c, "upload");
+    return !bytes || c->on->k->upload(c->on, to, from, bytes) || copy_failed(c, "upload");
 }
 
 Tensor *tensor_upload(Ctx *c, const float *from, int rows, int cols)

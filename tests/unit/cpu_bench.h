@@ -15,6 +15,7 @@
 
 #include "base/rng.h"
 #include "cpu/cpu.h"
+#include "tensor/host.h"
 
 #define GUARD 12345.5f /* value of the elements between the columns of a view */
 
@@ -110,12 +111,24 @@ static inline void check_error(const Stream *d, const char *what, double error, 
     assert_true(error <= limit);
 }
 
+/* The CPU, opened once per test program. */
+static inline Device *bench_device(void)
+{
+    static Device *dev;
+    Error e = {0};
+    if (!dev)
+        dev = cpu_device(&e);
+    assert_non_null(dev);
+    return dev;
+}
+
 static inline Stream *open_isa(const char *isa, int threads)
 {
     Error e = {0};
-    Stream *d = cpu_open(&(CpuOptions){.threads = threads, .isa = isa}, &e);
+    Device *dev = bench_device();
+    Stream *d = dev->stream(dev, &(StreamOptions){.threads = threads, .isa = isa}, &e);
     if (!d)
-        print_error("cpu_open %s: %s\n", isa, e.message);
+        print_error("cpu %s: %s\n", isa, e.message);
     assert_non_null(d);
     return d;
 }

@@ -130,6 +130,60 @@ static void test_arena(void **state)
 }
 
 /* Blocks of all sizes between marks never overlap: each keeps its own pattern. */
+/* A source of its own: chunks come from there, and nothing is written to them. */
+typedef struct Chunks {
+    char *at[8];
+    size_t size[8];
+    int n, freed;
+} Chunks;
+
+static void *chunk_take(void *self, size_t n)
+{
+    Chunks *c = self;
+    if (c->n == 8)
+        return NULL;
+    c->size[c->n] = n;
+    c->at[c->n] = mem_alloc(n);
+    memset(c->at[c->n], 0x5a, n);
+    return c->at[c->n++];
+}
+
+static void chunk_give(void *self, void *p)
+{
+    Chunks *c = self;
+    for (int i = 0; i < c->n; i++)
+        if (c->at[i] == p)
+            for (size_t j = 0; j < c->size[i]; j++)
+                assert_int_equal(c->at[i][j], 0x5a);
+    c->freed++;
+    mem_free(p);
+}
+
+static void test_arena_source(void **state)
+{
+    (void)state;
+    Chunks c = {.n = 0};
+    Arena a = {.source = {chunk_take, chunk_give, &c}};
+    void *was[6], *p;
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 6; i++) {
+            assert_non_null(p = arena_alloc(&a, (size_t)(i + 1) * 100000));
+            assert_true(round == 0 || p == was[i]); /* the same shapes, the same addresses */
+            was[i] = p;
+        }
+        arena_release(&a, (ArenaMark){0});
+    }
+    int chunks = c.n;
+    assert_true(chunks > 1);
+    arena_free(&a);
+    assert_int_equal(c.freed, chunks);
+    assert_non_null(arena_alloc(&a, 1)); /* the source stays */
+    assert_int_equal(c.n, chunks + 1);
+    c.n = 8;
+    assert_null(arena_alloc(&a, 10 << 20));
+    arena_free(&a);
+}
+
 static void test_arena_overlap(void **state)
 {
     enum { BLOCKS = 200 };
@@ -565,16 +619,17 @@ static void test_rounding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counted),       cmocka_unit_test(test_grow),
-        cmocka_unit_test(test_fail_at),       cmocka_unit_test(test_arena),
-        cmocka_unit_test(test_arena_overlap), cmocka_unit_test(test_strbuf),
-        cmocka_unit_test(test_distance),      cmocka_unit_test(test_error),
-        cmocka_unit_test(test_json),          cmocka_unit_test(test_json_members),
-        cmocka_unit_test(test_file_read),     cmocka_unit_test(test_file_read_pipe),
-        cmocka_unit_test(test_file_map),      cmocka_unit_test(test_atomic),
-        cmocka_unit_test(test_paths),         cmocka_unit_test(test_machine),
-        cmocka_unit_test(test_rng),           cmocka_unit_test(test_rng_bits),
-        cmocka_unit_test(test_all_halves),    cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_counted),        cmocka_unit_test(test_grow),
+        cmocka_unit_test(test_fail_at),        cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_arena_overlap),  cmocka_unit_test(test_arena_source),
+        cmocka_unit_test(test_strbuf),         cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_error),          cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_members),   cmocka_unit_test(test_file_read),
+        cmocka_unit_test(test_file_read_pipe), cmocka_unit_test(test_file_map),
+        cmocka_unit_test(test_atomic),         cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_machine),        cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_rng_bits),       cmocka_unit_test(test_all_halves),
+        cmocka_unit_test(test_rounding),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

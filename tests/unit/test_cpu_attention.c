@@ -196,7 +196,7 @@ enum { CAPACITY = 700, MAX_ROWS = 45 };
 
 typedef struct Slots {
     Tensor q, out, k, v;
-    int *lists[MAX_ROWS], n[MAX_ROWS];
+    int slots[MAX_ROWS * CAPACITY], first[MAX_ROWS], n[MAX_ROWS]; /* lists, one after another */
     SlotAttentionArgs args;
 } Slots;
 
@@ -209,19 +209,23 @@ static void slots_setup(Slots *s, int rows, int heads, int hd, int longest, int 
     s->v = matrix(CAPACITY, heads * hd, 0, false);
     for (int r = 0; r < rows; r++) {
         s->n[r] = longest ? 1 + draw_below(longest) : r + 1;
-        s->lists[r] = malloc((size_t)s->n[r] * sizeof(int));
+        s->first[r] = r ? s->first[r - 1] + s->n[r - 1] : 0;
         for (int i = 0; i < s->n[r]; i++)
-            s->lists[r][i] = longest ? draw_below(CAPACITY) : 3 * i + 7;
+            s->slots[s->first[r] + i] = longest ? draw_below(CAPACITY) : 3 * i + 7;
     }
-    s->args = (SlotAttentionArgs){
-        &s->q, &s->out, f32(&s->k),          f32(&s->v), (const int *const *)s->lists,
-        s->n,  heads,   1 / sqrtf((float)hd)};
+    s->args = (SlotAttentionArgs){.q = &s->q,
+                                  .out = &s->out,
+                                  .k = {F32, s->k.data},
+                                  .v = {F32, s->v.data},
+                                  .slots = s->slots,
+                                  .first = s->first,
+                                  .n = s->n,
+                                  .heads = heads,
+                                  .scale = 1 / sqrtf((float)hd)};
 }
 
 static void slots_free(Slots *s)
 {
-    for (int r = 0; r < s->q.rows; r++)
-        free(s->lists[r]);
     matrix_free(&s->q);
     matrix_free(&s->out);
     matrix_free(&s->k);
@@ -236,8 +240,8 @@ static double *slots_reference(const Slots *s)
     for (int r = 0; r < s->q.rows; r++)
         for (int h = 0; h < s->args.heads; h++) {
             for (int j = 0; j < s->n[r]; j++) {
-                k[j] = row_f32(&s->k, s->lists[r][j]) + h * hd;
-                v[j] = row_f32(&s->v, s->lists[r][j]) + h * hd;
+                k[j] = row_f32(&s->k, s->slots[s->first[r] + j]) + h * hd;
+                v[j] = row_f32(&s->v, s->slots[s->first[r] + j]) + h * hd;
             }
             attend64(out + r * width + h * hd, row_f32(&s->q, r) + h * hd, k, v, s->n[r], hd,
                      (double)s->args.scale);
@@ -264,7 +268,7 @@ static void slots_one(Stream *d, int rows, int heads, int hd, int longest, int p
         SlotAttentionArgs a = s.args;
         a.q = &q;
         a.out = &out;
-        a.slots += r;
+        a.first += r;
         a.n += r;
         memset(out.data, 0, (size_t)out.cols * 4);
         assert_true(d->k->attention_slots(d, &a));

@@ -482,7 +482,8 @@ static double ce_loss(const void *problem)
 static void call_ce(Stream *d, void *problem)
 {
     RowProblem *p = problem;
-    d->k->softmax_loss_back(d, &p->x, &p->y, p->targets, 50);
+    float dloss = 50;
+    d->k->softmax_loss_back(d, &(Tensor){.grad = &dloss}, &p->x, &p->y, p->targets);
 }
 
 static void loss_one(Stream *d, int rows, int cols)
@@ -492,7 +493,9 @@ static void loss_one(Stream *d, int rows, int cols)
     p.targets = malloc((size_t)rows * sizeof(int));
     for (int r = 0; r < rows; r++)
         p.targets[r] = r % 3 == 1 ? -100 : draw_below(cols);
-    d->k->softmax_loss(d, &p.y, &p.x, p.targets);
+    float value;
+    d->k->softmax_loss(d, &(Tensor){.rows = 1, .cols = 1, .ld = 1, .data = &value}, &p.y, &p.x,
+                       p.targets);
     same_for_threads(d, p.in, 1, call_ce, &p);
     char what[64];
     snprintf(what, sizeof(what), "loss %dx%d", rows, cols);
@@ -549,6 +552,105 @@ static void embedding(Stream *d)
     matrix_free(&p.y);
 }
 
+/* --- gathered and resized rows ------------------------------------------------------------------ */
+
+typedef struct RowsProblem {
+    Tensor a, b, y;
+    Input in[2];
+    int from[300], grid, gh, gw;
+} RowsProblem;
+
+static void call_gather(Stream *d, void *problem)
+{
+    RowsProblem *p = problem;
+    d->k->gather_rows_back(d, &p->y, &p->a, &p->b, p->from);
+}
+
+static void gathering(Stream *d)
+{
+    enum { A = 9, B = 5, C = 131 };
+    RowsProblem p = {
+        .a = matrix(A, C, 3, true), .b = matrix(B, C, 0, true), .y = matrix(300, C, 2, true)};
+    double *want = malloc((A + B) * C * sizeof(double));
+    for (int i = 0; i < (A + B) * C; i++)
+        want[i] = (double)(i < A * C ? row_grad(&p.a, i / C) : row_grad(&p.b, i / C - A))[i % C];
+    for (int r = 0; r < 300; r++) {
+        p.from[r] = draw_below(A + B);
+        for (int c = 0; c < C; c++)
+            want[p.from[r] * C + c] += row_grad(&p.y, r)[c];
+    }
+    p.in[0] = input(&p.a);
+    p.in[1] = input(&p.b);
+    same_for_threads(d, p.in, 2, call_gather, &p);
+    check_error(d, "gather first", worst_error(p.a.grad, p.a.ld, want, A, C, 6), 1e-6);
+    check_error(d, "gather second", worst_error(p.b.grad, C, want + A * C, B, C, 6), 1e-6);
+    float *db = copy_of(p.b.grad, &p.b), *da = p.a.grad;
+    reset_grad(&p.in[1]);
+    p.a.grad = NULL; /* only the second wants one */
+    call_gather(d, &p);
+    assert_true(same_bits(p.b.grad, C, db, C, B, C));
+    p.a.grad = da;
+    free(db);
+    free(want);
+    input_free(&p.in[0]);
+    input_free(&p.in[1]);
+    matrix_free(&p.a);
+    matrix_free(&p.b);
+    matrix_free(&p.y);
+}
+
+static void call_resize(Stream *d, void *problem)
+{
+    RowsProblem *p = problem;
+    d->k->resize_grid_back(d, &p->y, &p->a, p->grid, p->gh, p->gw);
+}
+
+/* Linear, so the adjoint is all: sum(resize(x) dy) = sum(x dx) for every x. */
+static double adjoint_error(Stream *d, RowsProblem *p, int cols)
+{
+    Tensor x = matrix(p->a.rows, cols, 0, false), y = matrix(p->y.rows, cols, 0, false);
+    double worst = 0;
+    d->k->resize_grid(d, &y, &x, p->grid, p->gh, p->gw);
+    for (int c = 0; c < cols; c++) {
+        double left = 0, right = 0, size = 1;
+        for (int r = 0; r < y.rows; r++)
+            left += (double)row_f32(&y, r)[c] * row_grad(&p->y, r)[c];
+        for (int r = 0; r < x.rows; r++) {
+            double dx = (double)row_grad(&p->a, r)[c] - p->in[0].before[r * p->a.ld + c];
+            right += row_f32(&x, r)[c] * dx;
+            size += fabs(row_f32(&x, r)[c] * dx);
+        }
+        worst = fmax(worst, fabs(left - right) / size);
+    }
+    matrix_free(&x);
+    matrix_free(&y);
+    return worst;
+}
+
+static void resize_one(Stream *d, int grid, int gh, int gw, int cols)
+{
+    RowsProblem p = {.a = matrix(1 + grid * grid, cols, 3, true),
+                     .y = matrix(1 + gh * gw, cols, 1, true),
+                     .grid = grid,
+                     .gh = gh,
+                     .gw = gw};
+    p.in[0] = input(&p.a);
+    same_for_threads(d, p.in, 1, call_resize, &p);
+    char what[64];
+    snprintf(what, sizeof(what), "resize %dx%d to %dx%d", grid, grid, gh, gw);
+    check_error(d, what, adjoint_error(d, &p, cols), 1e-6);
+    input_free(&p.in[0]);
+    matrix_free(&p.a);
+    matrix_free(&p.y);
+}
+
+static void resizing(Stream *d)
+{
+    resize_one(d, 4, 6, 5, 7);
+    resize_one(d, 16, 24, 16, 130);
+    resize_one(d, 7, 2, 1, 16);
+}
+
 static void accumulating(Stream *d)
 {
     Tensor a = matrix(40, 1001, 3, false), b = matrix(40, 1001, 1, false);
@@ -583,6 +685,8 @@ static void test_rest(void **state)
     each_isa(activations);
     each_isa(losses);
     each_isa(embedding);
+    each_isa(gathering);
+    each_isa(resizing);
     each_isa(accumulating);
 }
 

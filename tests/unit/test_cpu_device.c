@@ -17,9 +17,12 @@
 #include <immintrin.h>
 #endif
 
+static Device *dev;
+
 static Stream *open_with(const char *isa, int threads, Precision precision, Error *e)
 {
-    return cpu_open(&(CpuOptions){.isa = isa, .threads = threads, .precision = precision}, e);
+    StreamOptions o = {.isa = isa, .threads = threads, .precision = precision};
+    return dev->stream(dev, &o, e);
 }
 
 /* --- instruction sets --------------------------------------------------------------------------- */
@@ -86,6 +89,41 @@ static void test_open_out_of_memory(void **state)
     assert_true(mem_in_use() == before);
 }
 
+/* --- memory -------------------------------------------------------------------------------------- */
+
+static void test_memory(void **state)
+{
+    (void)state;
+    Error e = {0};
+    size_t before = mem_in_use();
+    char host[100] = "weights", back[100];
+    void *p = dev->alloc(dev, sizeof host);
+    assert_non_null(p);
+    assert_int_equal((uintptr_t)p % 64, 0);
+    assert_true(mem_in_use() > before);
+    Stream *d = open_with(NULL, 1, PREC_F32, &e);
+    assert_ptr_equal(d->dev, dev);
+    assert_true(d->k->upload(d, p, host, sizeof host));
+    memset(host, 0, sizeof host);
+    assert_true(d->k->download(d, back, p, sizeof back));
+    assert_string_equal(back, "weights");
+    d->k->zero(d, p, sizeof host);
+    assert_true(d->k->sync(d, &e) && d->k->download(d, back, p, sizeof back));
+    assert_memory_equal(back, host, sizeof back);
+    assert_ptr_equal(dev->place(dev, host, sizeof host), host); /* read where it lies */
+    assert_true(dev->available(dev) > 1 << 20);
+    d->close(d);
+    dev->free(dev, p);
+    dev->free(dev, NULL);
+    mem_fail_at(1);
+    assert_null(dev->alloc(dev, 1));
+    mem_fail_at(1);
+    assert_null(cpu_device(&e));
+    mem_fail_at(0);
+    assert_int_equal(e.code, ERR_MEMORY);
+    assert_int_equal(mem_in_use(), before);
+}
+
 /* --- the stored measurement --------------------------------------------------------------------- */
 
 static char cache_dir[] = "/tmp/blip2-test-XXXXXX";
@@ -112,8 +150,7 @@ static void write_text(const char *path, const char *text)
 static CpuProbe probe(int threads)
 {
     CpuProbe p;
-    Error e = {0};
-    assert_true(cpu_probe(&p, threads, &e));
+    cpu_probe(&p, threads);
     assert_true(p.gops_f32 > 0);
     assert_true(!strcmp(p.bf16_kernel, "bf16") || !strcmp(p.bf16_kernel, "widened"));
     assert_true(*p.cpu && *p.isa);
@@ -220,7 +257,7 @@ static void *product(void *result)
     return ok ? result : NULL;
 }
 
-static void test_many_devices(void **state)
+static void test_many_streams(void **state)
 {
     (void)state;
     static float results[4][ROWS * OUTS];
@@ -263,7 +300,7 @@ static int set_up(void **state)
 {
     (void)state;
     unsetenv("BLIP2_ISA");
-    if (!mkdtemp(cache_dir))
+    if (!mkdtemp(cache_dir) || !(dev = cpu_device(NULL)))
         return -1;
     return setenv("XDG_CACHE_HOME", cache_dir, 1);
 }
@@ -281,6 +318,7 @@ static int tear_down(void **state)
     }
     snprintf(path, sizeof path, "%s/blip2", cache_dir);
     rmdir(path);
+    dev->close(dev);
     return rmdir(cache_dir);
 }
 
@@ -291,11 +329,12 @@ int main(void)
         cmocka_unit_test(test_unknown_set),
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_open_out_of_memory),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_probe_is_stored),
         cmocka_unit_test(test_stored_choice_holds),
         cmocka_unit_test(test_damaged_cache),
         cmocka_unit_test(test_no_cache_dir),
-        cmocka_unit_test(test_many_devices),
+        cmocka_unit_test(test_many_streams),
 #if defined(__x86_64__)
         cmocka_unit_test(test_control_register),
 #endif

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "cpu/cpu.h"
+#include "tensor/host.h"
 
 enum { PAGE = 4096, PAD = 3 };
 
@@ -110,8 +111,12 @@ static void case_free(Case *c)
 
 static Stream *open_device(const char *isa, int threads, Precision precision)
 {
+    static Device *dev;
     Error e = {0};
-    Stream *d = cpu_open(&(CpuOptions){.isa = isa, .threads = threads, .precision = precision}, &e);
+    StreamOptions o = {.isa = isa, .threads = threads, .precision = precision};
+    if (!dev)
+        dev = cpu_device(&e);
+    Stream *d = dev ? dev->stream(dev, &o, &e) : NULL;
     if (!d)
         fail_msg("%s", e.message);
     return d;

@@ -17,6 +17,7 @@ typedef struct Call {
     Param gamma, beta;
     Act act;
     float eps;
+    const int *ids;
 } Call;
 
 static void same_for_threads(Stream *d, Call *c, void (*fn)(Stream *, Call *))
@@ -197,14 +198,14 @@ static void adding(Stream *d)
 static void unfolding(Stream *d)
 {
     enum { B = 2, H = 17, WIDE = 23, P = 5, GH = H / P, GW = WIDE / P };
-    Tensor px = matrix(B * 3 * H, WIDE, 0, false), y = matrix(B * GH * GW, 3 * P * P, 2, false);
-    d->k->unfold(d, &y, f32(&px), B, H, WIDE, P);
+    Tensor px = matrix(B, 3 * H * WIDE, 5, false), y = matrix(B * GH * GW, 3 * P * P, 2, false);
+    d->k->unfold(d, &y, &px, H, WIDE, P);
     for (int b = 0; b < B; b++)
         for (int i = 0; i < GH * GW; i++)
             for (int col = 0; col < 3 * P * P; col++) {
                 int c = col / (P * P), row = i / GW * P + col / P % P, at = i % GW * P + col % P;
                 assert_true(row_f32(&y, b * GH * GW + i)[col] ==
-                            row_f32(&px, (b * 3 + c) * H + row)[at]);
+                            row_f32(&px, b)[(c * H + row) * WIDE + at]);
             }
     check_guards(&y);
     matrix_free(&px);
@@ -216,7 +217,7 @@ static void storing(Stream *d)
     const int slots[] = {5, 0, 9, 3};
     Tensor x = matrix(4, 13, 2, false), cache = matrix(10, 13, 0, false);
     float *before = copy_of(f32(&cache), &cache);
-    d->k->store_slots(d, f32(&cache), &x, slots);
+    d->k->store_slots(d, (SlotBlock){F32, cache.data}, &x, slots);
     for (int r = 0; r < 4; r++) {
         assert_memory_equal(row_f32(&cache, slots[r]), row_f32(&x, r), 13 * 4);
         memcpy(before + slots[r] * 13, row_f32(&x, r), 13 * 4);
@@ -225,6 +226,97 @@ static void storing(Stream *d)
     free(before);
     matrix_free(&x);
     matrix_free(&cache);
+}
+
+static void call_gather(Stream *d, Call *c)
+{
+    d->k->gather_rows(d, &c->y, &c->x, &c->b, c->ids);
+}
+
+/* Any row of two matrices, some more than once; the second may be the first, or none. */
+static void gathering(Stream *d)
+{
+    enum { N = 61, A = 9, B = 5, C = 1030 };
+    int from[N];
+    Call c = {.y = matrix(N, C, 2, false),
+              .x = matrix(A, C, 1, false),
+              .b = matrix(B, C, 4, false),
+              .ids = from};
+    for (int i = 0; i < N; i++)
+        from[i] = draw_below(A + B);
+    same_for_threads(d, &c, call_gather);
+    for (int i = 0; i < N; i++)
+        assert_memory_equal(row_f32(&c.y, i),
+                            from[i] < A ? row_f32(&c.x, from[i]) : row_f32(&c.b, from[i] - A),
+                            C * 4);
+    check_guards(&c.y);
+    d->k->gather_rows(d, &c.y, &c.x, &c.x, (from[0] = A + 3, from[1] = 2, from));
+    assert_memory_equal(row_f32(&c.y, 0), row_f32(&c.x, 3), C * 4);
+    Tensor y = part(&c.y, 0, 2, 0, C);
+    d->k->gather_rows(d, &y, &c.x, NULL, (from[0] = 8, from));
+    assert_memory_equal(row_f32(&y, 0), row_f32(&c.x, 8), C * 4);
+    matrix_free(&c.x);
+    matrix_free(&c.y);
+    matrix_free(&c.b);
+}
+
+static double keys64(double x)
+{
+    const double a = -0.75;
+    x = fabs(x);
+    return x <= 1  ? ((a + 2) * x - (a + 3)) * x * x + 1
+           : x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+                   : 0;
+}
+
+static int clamp(int i, int n)
+{
+    return i < 0 ? 0 : i >= n ? n - 1 : i;
+}
+
+static double resized64(const Tensor *x, int grid, int gh, int gw, int i, int col)
+{
+    double sy = (i / gw + 0.5) * grid / gh - 0.5, sx = (i % gw + 0.5) * grid / gw - 0.5, sum = 0;
+    int y0 = (int)floor(sy), x0 = (int)floor(sx);
+    for (int y = y0 - 1; y <= y0 + 2; y++)
+        for (int at = x0 - 1; at <= x0 + 2; at++)
+            sum += keys64(sy - y) * keys64(sx - at) *
+                   row_f32(x, 1 + clamp(y, grid) * grid + clamp(at, grid))[col];
+    return sum;
+}
+
+static void call_resize(Stream *d, Call *c)
+{
+    d->k->resize_grid(d, &c->y, &c->x, c->ids[0], c->ids[1], c->ids[2]);
+}
+
+static void resize_one(Stream *d, int grid, int gh, int gw, int cols)
+{
+    Call c = {.x = matrix(1 + grid * grid, cols, 3, false),
+              .y = matrix(1 + gh * gw, cols, 1, false),
+              .ids = (int[]){grid, gh, gw}};
+    double *ref = malloc((size_t)(1 + gh * gw) * (size_t)cols * sizeof(double));
+    for (int i = 0; i <= gh * gw; i++)
+        for (int k = 0; k < cols; k++)
+            ref[i * cols + k] = i ? resized64(&c.x, grid, gh, gw, i - 1, k) : row_f32(&c.x, 0)[k];
+    same_for_threads(d, &c, call_resize);
+    char what[64];
+    snprintf(what, sizeof(what), "resize %dx%d to %dx%d", grid, grid, gh, gw);
+    /* the place of a source is found in f32 */
+    check_error(d, what, worst_error(f32(&c.y), c.y.ld, ref, 1 + gh * gw, cols, 1), 5e-6);
+    check_guards(&c.y);
+    free(ref);
+    matrix_free(&c.x);
+    matrix_free(&c.y);
+}
+
+static void resizing(Stream *d)
+{
+    resize_one(d, 4, 6, 5, 7);
+    resize_one(d, 16, 24, 16, 130);
+    resize_one(d, 5, 5, 5, 33);
+    resize_one(d, 7, 2, 1, 16);
+    resize_one(d, 1, 3, 3, 1);
 }
 
 /* Tables of all float types, at an odd address. */
@@ -293,11 +385,14 @@ static void loss_one(Stream *d, int rows, int cols, float spread)
     }
     double *ref = malloc((size_t)rows * (size_t)cols * sizeof(double));
     double want = loss64(ref, &x, targets);
+    float two, one;
+    Tensor loss = {.rows = 1, .cols = 1, .ld = 1, .data = &two};
     d->threads = 2;
-    float two = d->k->softmax_loss(d, &p, &x, targets);
+    d->k->softmax_loss(d, &loss, &p, &x, targets);
     float *probs = copy_of(f32(&p), &p);
     d->threads = 1;
-    float one = d->k->softmax_loss(d, &p, &x, targets);
+    loss.data = &one;
+    d->k->softmax_loss(d, &loss, &p, &x, targets);
     assert_memory_equal(&one, &two, 4);
     assert_true(same_bits(f32(&p), p.ld, probs, p.ld, rows, cols));
     d->threads = 2;
@@ -308,7 +403,8 @@ static void loss_one(Stream *d, int rows, int cols, float spread)
     check_guards(&p);
     for (int r = 0; r < rows; r++)
         targets[r] = -1;
-    assert_true(isnan(d->k->softmax_loss(d, &p, &x, targets))); /* as torch: the mean of nothing */
+    d->k->softmax_loss(d, &loss, &p, &x, targets);
+    assert_true(isnan(one)); /* as torch: the mean of nothing */
     free(targets);
     free(probs);
     free(ref);
@@ -341,6 +437,8 @@ static void test_copies(void **state)
     each_isa(adding);
     each_isa(unfolding);
     each_isa(storing);
+    each_isa(gathering);
+    each_isa(resizing);
     each_isa(embedding);
 }
 

@@ -1,4 +1,4 @@
-/* Token slots: sharing, counting, exhaustion, reordering, and what a pass reads and writes. */
+/* Token slots: sharing, counting, growth, exhaustion, and what a pass reads and writes. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,28 +7,57 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/rng.h"
+#include "cpu/cpu.h"
 #include "nn/kvcache.h"
 
 enum { LAYERS = 3, WIDTH = 8, CAPACITY = 24 };
+
+static Device *dev;
+static Stream *on;
+
+static int open_device(void **state)
+{
+    (void)state;
+    dev = cpu_device(NULL);
+    on = dev ? dev->stream(dev, &(StreamOptions){.threads = 2}, NULL) : NULL;
+    return on ? 0 : -1;
+}
+
+static int close_device(void **state)
+{
+    (void)state;
+    on->close(on);
+    dev->close(dev);
+    assert_int_equal(mem_in_use(), 0);
+    return 0;
+}
 
 static int setup(void **state)
 {
     static KvCache c;
     Error e = {0};
     *state = &c;
-    return kv_init(&c, LAYERS, WIDTH, CAPACITY, &e) ? 0 : -1;
+    kv_init(&c, on, LAYERS, WIDTH);
+    return kv_reserve(&c, CAPACITY, &e) ? 0 : -1;
 }
 
 /* Everything was given back in every test. */
 static int teardown(void **state)
 {
     KvCache *c = *state;
-    assert_int_equal(c->n_free, CAPACITY);
-    for (int i = 0; i < CAPACITY; i++)
+    assert_int_equal(c->n_free, c->capacity);
+    for (int i = 0; i < c->capacity; i++)
         assert_int_equal(c->refs[i], 0);
     kv_free(c);
-    assert_int_equal(mem_in_use(), 0);
     return 0;
+}
+
+static void drop_all(KvCache *c, KvSeq *s, int n)
+{
+    for (int i = 0; i < n; i++) {
+        kv_drop(c, &s[i]);
+        kv_seq_free(&s[i]);
+    }
 }
 
 /* refs is the number of lists a slot is in; free holds exactly the slots in none. */
@@ -59,10 +88,11 @@ static void test_append_drop(void **state)
     assert_int_equal(s[0].n, 6);
     check_counts(c, s, 2);
     kv_drop(c, &s[0]);
-    assert_null(s[0].slots);
+    assert_non_null(s[0].slots); /* the list is kept for the next one */
     check_counts(c, s, 2);
     kv_drop(c, &s[1]);
     kv_drop(c, &s[1]);
+    drop_all(c, s, 2);
 }
 
 static void test_fork_shares(void **state)
@@ -81,7 +111,7 @@ static void test_fork_shares(void **state)
     kv_drop(c, &s[0]);
     check_counts(c, s, 3);
     kv_drop(c, &s[2]);
-    kv_drop(c, &s[1]);
+    drop_all(c, s, 3);
 }
 
 static void test_exhaustion(void **state)
@@ -99,32 +129,52 @@ static void test_exhaustion(void **state)
     kv_drop(c, &s[0]);
     assert_true(kv_append(c, &s[1], CAPACITY - 2, NULL));
     check_counts(c, s, 2);
-    kv_drop(c, &s[1]);
+    drop_all(c, s, 2);
 }
 
-/* Beams 0..2 become: two children of 2, one of 0, one more of 2; beam 1 dies. */
-static void test_reorder(void **state)
+/* Growth: what slots hold stays, sequences go on, new slots are taken last. */
+static void test_growth(void **state)
 {
     KvCache *c = *state;
-    KvSeq s[4] = {{0}};
-    const int parent[] = {2, 0, 2, 2};
+    KvSeq s = {0};
+    float wrote[CAPACITY * WIDTH], got[CAPACITY * WIDTH];
     Error e = {0};
-    int was[3];
-    assert_true(kv_append(c, &s[0], 3, &e));
-    assert_true(kv_fork(c, &s[0], &s[1], &e) && kv_fork(c, &s[0], &s[2], &e));
-    for (int i = 0; i < 3; i++) {
-        assert_true(kv_append(c, &s[i], 1, &e));
-        was[i] = s[i].slots[3];
+    assert_true(kv_append(c, &s, 3, &e));
+    for (int i = 0; i < 2 * LAYERS; i++) {
+        for (int j = 0; j < CAPACITY * WIDTH; j++)
+            wrote[j] = (float)(1000 * i + j);
+        assert_true(on->k->upload(on, c->k[i].data, wrote, sizeof wrote)); /* v lies behind k */
     }
-    assert_true(kv_reorder(c, s, 3, parent, 4, &e));
-    for (int i = 0; i < 4; i++) {
-        assert_int_equal(s[i].n, 4);
-        assert_int_equal(s[i].slots[3], was[parent[i]]);
+    assert_true(kv_reserve(c, 3 * CAPACITY, &e) && kv_reserve(c, 5, &e));
+    assert_int_equal(c->capacity, 3 * CAPACITY);
+    assert_int_equal(c->n_free, 3 * CAPACITY - 3);
+    for (int i = 0; i < 2 * LAYERS; i++) {
+        SlotBlock b = i < LAYERS ? c->k[i] : c->v[i - LAYERS];
+        assert_true(on->k->download(on, got, b.data, sizeof got));
+        for (int j = 0; j < CAPACITY * WIDTH; j++)
+            assert_true(got[j] == (float)(1000 * i + j));
     }
-    assert_int_equal(c->refs[was[1]], 0);
-    assert_int_equal(c->refs[was[2]], 3);
-    check_counts(c, s, 4);
-    assert_true(kv_reorder(c, s, 4, NULL, 0, &e));
+    assert_true(kv_append(c, &s, 3 * CAPACITY - 3, &e));
+    for (int i = 0; i < 3 * CAPACITY; i++)
+        assert_int_equal(s.slots[i], i);
+    drop_all(c, &s, 1);
+}
+
+/* Beams pass their lists on in place: a fork into a list that was there before allocates nothing. */
+static void test_no_allocation(void **state)
+{
+    KvCache *c = *state;
+    KvSeq s[2] = {{0}};
+    assert_true(kv_append(c, &s[0], 4, NULL) && kv_append(c, &s[1], 5, NULL));
+    mem_fail_at(1);
+    for (int i = 0; i < 20; i++) {
+        kv_drop(c, &s[1]);
+        assert_true(kv_fork(c, &s[0], &s[1], NULL));
+        assert_true(kv_append(c, &s[1], 1, NULL));
+    }
+    assert_false(mem_fail_hit());
+    mem_fail_at(0);
+    drop_all(c, s, 2);
 }
 
 /* 2 items, 3 beams each, random reorderings, against lists of tokens kept beside them: each slot
@@ -141,8 +191,13 @@ static void test_random_beams(void **state)
             parent[i] = (int)(rng_u64(9, (uint64_t)next++) % (uint64_t)rows);
             memcpy(moved[i], token[parent[i]], sizeof moved[i]);
         }
-        if (step)
-            assert_true(kv_reorder(c, s, rows, parent, n, &e));
+        KvSeq made[6] = {{0}};
+        for (int i = 0; step && i < n; i++)
+            assert_true(kv_fork(c, &s[parent[i]], &made[i], &e));
+        if (step) {
+            drop_all(c, s, rows);
+            memcpy(s, made, sizeof made);
+        }
         memcpy(token, moved, sizeof(moved[0]) * (size_t)n);
         rows = n;
         for (int i = 0; i < rows; i++) {
@@ -158,8 +213,28 @@ static void test_random_beams(void **state)
             for (int j = 0; j < s[i].n; j++)
                 assert_int_equal(in_slot[s[i].slots[j]], token[i][j]);
     }
-    for (int i = 0; i < rows; i++)
-        kv_drop(c, &s[i]);
+    drop_all(c, s, rows);
+}
+
+static void ints_back(const int *there, int *to, int n)
+{
+    assert_true(on->k->download(on, to, there, sizeof *to * (size_t)n));
+}
+
+static void check_rows(const CacheRows *r, const KvSeq *const *s, int n, const int *owner,
+                       const int *sees)
+{
+    int write[8], first[8], count[8], slots[CAPACITY];
+    ints_back(r->write, write, n);
+    ints_back(r->first, first, n);
+    ints_back(r->n, count, n);
+    for (int i = 0; i < n; i++) {
+        const KvSeq *own = s[owner[i]];
+        assert_int_equal(count[i], sees[i]);
+        assert_int_equal(write[i], own->slots[sees[i] - 1]);
+        ints_back(r->slots + first[i], slots, sees[i]);
+        assert_memory_equal(slots, own->slots, sizeof(int) * (size_t)sees[i]);
+    }
 }
 
 /* Prefill of two prompts at once, the second behind shared slots, then a decoding step. */
@@ -167,67 +242,63 @@ static void test_rows(void **state)
 {
     KvCache *c = *state;
     KvSeq s[2] = {{0}};
-    const int fresh[] = {3, 2};
-    Arena a = {0};
-    CacheRows r;
+    const KvSeq *const both[] = {&s[0], &s[1]};
+    Ctx ctx;
     Error e = {0};
     int n = 0;
+    ctx_init(&ctx, on);
     assert_true(kv_append(c, &s[0], 3, &e) && kv_append(c, &s[1], 6, &e));
-    assert_true(kv_rows(&a, s, 2, fresh, &r, &n));
+    const CacheRows *r = kv_rows(&ctx, c, both, 2, (int[]){3, 2}, &n);
+    assert_non_null(r);
     assert_int_equal(n, 5);
-    const int owner[] = {0, 0, 0, 1, 1}, sees[] = {1, 2, 3, 5, 6};
-    for (int i = 0; i < n; i++) {
-        assert_ptr_equal(r.read[i], s[owner[i]].slots);
-        assert_int_equal(r.n[i], sees[i]);
-        assert_int_equal(r.write[i], s[owner[i]].slots[sees[i] - 1]);
-    }
-    assert_true(kv_rows(&a, s, 2, NULL, &r, &n));
-    assert_int_equal(n, 2);
-    assert_int_equal(r.n[0], 3);
-    assert_int_equal(r.n[1], 6);
     for (int i = 0; i < LAYERS; i++) {
-        kv_layer(c, i, &r);
-        assert_ptr_equal(r.k, c->k[i]);
-        assert_ptr_equal(r.v, c->v[i]);
+        assert_ptr_equal(r[i].k.data, c->k[i].data);
+        assert_ptr_equal(r[i].v.data, c->v[i].data);
+        assert_int_equal(r[i].k.dtype, F32);
+        check_rows(&r[i], both, n, (int[]){0, 0, 0, 1, 1}, (int[]){1, 2, 3, 5, 6});
     }
-    arena_free(&a);
-    kv_drop(c, &s[0]);
-    kv_drop(c, &s[1]);
+    r = kv_rows(&ctx, c, both, 2, NULL, &n);
+    assert_int_equal(n, 2);
+    check_rows(r, both, n, (int[]){0, 1}, (int[]){3, 6});
+    ctx_free(&ctx);
+    drop_all(c, s, 2);
 }
 
-/* A failed reorder leaves the sequences as they were. */
-static void test_memory(void **state)
+/* Every allocation fails in turn: the cache goes on with what it had. */
+static void test_reserve_memory(void **state)
 {
     KvCache *c = *state;
-    KvSeq s[3] = {{0}};
-    const int parent[] = {0, 0, 1};
+    KvSeq s = {0};
+    float wrote[CAPACITY * WIDTH] = {1, 2, 3}, got[CAPACITY * WIDTH];
     bool hit = true;
-    assert_true(kv_append(c, &s[0], 3, NULL) && kv_append(c, &s[1], 2, NULL));
+    assert_true(kv_append(c, &s, CAPACITY, NULL));
+    assert_true(on->k->upload(on, c->v[1].data, wrote, sizeof wrote));
     for (long n = 1; hit; n++) {
         Error e = {0};
         mem_fail_at(n);
-        bool ok = kv_reorder(c, s, 2, parent, 3, &e);
+        bool ok = kv_reserve(c, CAPACITY + 8, &e);
         hit = mem_fail_hit();
         mem_fail_at(0);
         assert_int_equal(ok, !hit);
         assert_int_equal(e.code, hit ? ERR_MEMORY : ERR_NONE);
-        check_counts(c, s, ok ? 3 : 2);
-        assert_int_equal(s[0].n, 3);
-        assert_int_equal(s[1].n, ok ? 3 : 2);
+        assert_int_equal(c->capacity, hit ? CAPACITY : CAPACITY + 8);
+        assert_int_equal(c->n_free, hit ? 0 : 8);
+        assert_true(on->k->download(on, got, c->v[1].data, sizeof got));
+        assert_memory_equal(wrote, got, sizeof got);
     }
-    for (int i = 0; i < 3; i++)
-        kv_drop(c, &s[i]);
+    drop_all(c, &s, 1);
 }
 
-static void test_init_memory(void **state)
+static void test_first_memory(void **state)
 {
+    (void)state;
     size_t before = mem_in_use();
     bool hit = true;
     for (long n = 1; hit; n++) {
         KvCache c;
-        Error e = {0};
+        kv_init(&c, on, LAYERS, WIDTH);
         mem_fail_at(n);
-        bool ok = kv_init(&c, LAYERS, WIDTH, CAPACITY, &e);
+        bool ok = kv_reserve(&c, CAPACITY, NULL);
         hit = mem_fail_hit();
         mem_fail_at(0);
         assert_int_equal(ok, !hit);
@@ -236,12 +307,47 @@ static void test_init_memory(void **state)
     }
 }
 
+static size_t room_left;
+
+static size_t little(Device *d)
+{
+    (void)d;
+    return room_left;
+}
+
+/* The device says beforehand: nothing is tried. */
+static void test_refused(void **state)
+{
+    KvCache *c = *state;
+    Device small = *dev, *was = on->dev;
+    Error e = {0};
+    size_t block = 2 * CAPACITY * WIDTH * sizeof(float), half = block / 2;
+    small.available = little;
+    on->dev = &small;
+    room_left = 2 * LAYERS * half + block - 1; /* what is new, and one block twice */
+    mem_fail_at(1);
+    assert_false(kv_reserve(c, 2 * CAPACITY, &e));
+    assert_false(mem_fail_hit());
+    mem_fail_at(0);
+    assert_int_equal(e.code, ERR_MEMORY);
+    assert_non_null(strstr(e.message, "for 48 slots"));
+    room_left++;
+    assert_true(kv_reserve(c, 2 * CAPACITY, NULL));
+    on->dev = was;
+}
+
 static void test_too_large(void **state)
 {
+    (void)state;
     KvCache c;
     Error e = {0};
-    assert_false(kv_init(&c, 2, INT32_MAX, INT32_MAX, &e));
+    kv_init(&c, on, 2, INT32_MAX);
+    assert_false(kv_reserve(&c, INT32_MAX, &e));
     assert_int_equal(e.code, ERR_MEMORY);
+    e = (Error){0};
+    assert_false(kv_reserve(&c, 1ll << 40, &e));
+    assert_int_equal(e.code, ERR_MEMORY);
+    kv_free(&c);
 }
 
 #define WITH_CACHE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -249,11 +355,17 @@ static void test_too_large(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_CACHE(test_append_drop),     WITH_CACHE(test_fork_shares),
-        WITH_CACHE(test_exhaustion),      WITH_CACHE(test_reorder),
-        WITH_CACHE(test_random_beams),    WITH_CACHE(test_rows),
-        WITH_CACHE(test_memory),          cmocka_unit_test(test_init_memory),
+        WITH_CACHE(test_append_drop),
+        WITH_CACHE(test_fork_shares),
+        WITH_CACHE(test_exhaustion),
+        WITH_CACHE(test_growth),
+        WITH_CACHE(test_no_allocation),
+        WITH_CACHE(test_random_beams),
+        WITH_CACHE(test_rows),
+        WITH_CACHE(test_reserve_memory),
+        WITH_CACHE(test_refused),
+        cmocka_unit_test(test_first_memory),
         cmocka_unit_test(test_too_large),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_device, close_device);
 }

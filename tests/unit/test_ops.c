@@ -1,10 +1,15 @@
 /* The tape: every op's gradient against finite differences; one layer run plainly, taped and
- * recomputed gives the same bits; an int8 weight goes through the same linear. */
+ * recomputed gives the same bits; what block() may overwrite; an int8 weight goes through the same
+ * linear; what ops refuse. */
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/rng.h"
@@ -14,7 +19,8 @@
 
 enum { R = 6, D = 8, V = 11 };
 
-static Stream *dev;
+static Device *dev;
+static Stream *on;
 static Arena mem;
 static uint64_t seed;
 
@@ -42,6 +48,22 @@ static Norm mk_norm(int d)
     return (Norm){param(1, d, 0.3f, 1), param(1, d, 0.2f, 0), 1e-6f};
 }
 
+static void read_back(Ctx *c, float *to, const Tensor *t)
+{
+    if (!tensor_download(c, to, t))
+        fail_msg("%s", c->err.message);
+}
+
+/* n normal values, rows x cols of them as a tensor. */
+static Tensor *normal(Ctx *c, int rows, int cols, uint64_t of)
+{
+    static float v[4096];
+    assert_true(rows * cols <= 4096);
+    for (int i = 0; i < rows * cols; i++)
+        v[i] = (float)rng_normal(of, (uint64_t)i);
+    return tensor_upload(c, v, rows, cols);
+}
+
 /* A small network with every op in it; all its parameters are listed for the check. */
 typedef struct Net {
     Param table;
@@ -55,6 +77,7 @@ static Param *const ALL[] = {&net.table, &net.a.w,    &net.a.b,    &net.b.w,    
                              &net.v.b,   &net.head.w, &net.head.b, &net.norm.w, &net.norm.b};
 static const int IDS[R] = {1, 4, 4, 0, 10, 7},
                  TARGETS[2 * R] = {3, -1, 0, 9, 2, 5, 1, 1, -1, 4, 10, 6};
+static const int SMALL[R] = {3, -1, 0, 7, 2, 5}; /* targets for D columns */
 static const int FROM[2 * R] = {0, 7, 2, 9, 4, 11, 6, 1, 8, 3, 10, 5};
 
 static Tensor *net_forward(Ctx *c, void *user)
@@ -62,13 +85,15 @@ static Tensor *net_forward(Ctx *c, void *user)
     bool causal = *(bool *)user;
     Tensor *x = embed(c, &net.table, IDS, R);
     Tensor *h = linear_act(c, layernorm(c, x, &net.norm), &net.a, ACT_GELU);
-    Tensor *both = concat(c, columns(c, h, 0, D), x); /* [2R, D] */
-    both = splice(c, rows(c, both, 0, R), rows(c, both, R, R), FROM, 2 * R);
+    Tensor *grid = resize_grid(c, rows(c, x, 0, 5), 2, 1, 2);
+    Tensor *parts[] = {columns(c, h, 0, D), grid, rows(c, x, 3, 3)};
+    Tensor *both = concat(c, parts, 3); /* [2R, D] */
+    both = gather_rows(c, rows(c, both, 0, R), rows(c, both, R, R), FROM, 2 * R);
     Attn how = {.heads = 2, .groups = 2, .causal = causal};
     Tensor *y = attention(c, linear(c, both, &net.q), linear(c, both, &net.k),
                           linear(c, both, &net.v), how);
     y = linear_add(c, activate(c, y, ACT_QUICK_GELU), &net.b, both);
-    return softmax_loss(c, linear(c, y, &net.head), TARGETS);
+    return softmax_loss(c, add(c, linear(c, y, &net.head), head(c, y, &net.table)), TARGETS);
 }
 
 static void make_net(void)
@@ -86,13 +111,14 @@ static void make_net(void)
 static double loss_of(Tensor *(*fn)(Ctx *, void *), void *user)
 {
     Ctx c;
-    ctx_init(&c, dev);
+    ctx_init(&c, on);
     Tensor *l = fn(&c, user);
     if (!l)
         fail_msg("%s", c.err.message);
-    double v = (double)f32(l)[0];
+    float v;
+    read_back(&c, &v, l);
     ctx_free(&c);
-    return v;
+    return (double)v;
 }
 
 static double worst_difference(Tensor *(*fn)(Ctx *, void *), void *user, Param *const *all,
@@ -121,7 +147,7 @@ static void test_gradients(void **state)
     for (int causal = 0; causal < 2; causal++) {
         bool flag = causal;
         Ctx c;
-        ctx_init(&c, dev);
+        ctx_init(&c, on);
         c.record = true;
         make_net();
         Tensor *l = net_forward(&c, &flag);
@@ -175,14 +201,18 @@ static void make_vit(void)
 static Tensor *vit_loss(Ctx *c, Tensor **out)
 {
     static const int WANT[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
-    *out = vit_forward(c, &vit, pixels, 2, 28, 28);
+    *out = vit_forward(c, &vit, tensor_upload(c, pixels, 2, 3 * 28 * 28), 28, 28);
     return softmax_loss(c, linear(c, *out, &vit_head), WANT);
 }
 
-static void run_vit(bool record, bool recompute, float *out, float *grads, size_t *peak)
+typedef struct Peak {
+    size_t forward, all; /* bytes of device memory */
+} Peak;
+
+static void run_vit(bool record, bool recompute, float *out, float *grads, Peak *peak)
 {
     Ctx c;
-    ctx_init(&c, dev);
+    ctx_init(&c, on);
     c.record = record;
     c.recompute = recompute;
     for (size_t i = 0; i < n_vit_params; i++)
@@ -191,7 +221,8 @@ static void run_vit(bool record, bool recompute, float *out, float *grads, size_
     Tensor *y, *l = vit_loss(&c, &y);
     if (!l)
         fail_msg("%s", c.err.message);
-    memcpy(out, f32(y), 4 * 10 * 16);
+    peak->forward = c.data.peak;
+    read_back(&c, out, y);
     if (record) {
         assert_true(backward(&c, l));
         for (size_t i = 0; i < n_vit_params; i++) {
@@ -200,7 +231,7 @@ static void run_vit(bool record, bool recompute, float *out, float *grads, size_
             grads += n;
         }
     }
-    *peak = c.mem.peak;
+    peak->all = c.data.peak;
     ctx_free(&c);
 }
 
@@ -208,7 +239,8 @@ static void test_block_same_bits(void **state)
 {
     (void)state;
     static float plain[160], taped[160], again[160], g1[100000], g2[100000];
-    size_t p0, p1, p2, n = 0;
+    Peak p0, p1, p2;
+    size_t n = 0;
     make_vit();
     for (size_t i = 0; i < n_vit_params; i++)
         n += (size_t)vit_params[i]->rows * (size_t)vit_params[i]->cols;
@@ -223,8 +255,199 @@ static void test_block_same_bits(void **state)
     for (size_t i = 0; i < n; i++)
         sum += fabs((double)g1[i]);
     assert_true(sum > 1); /* there is something to compare */
-    printf("activation peak: inference %zu, taped %zu, recomputed %zu bytes\n", p0, p1, p2);
-    assert_true(p0 < p2 && p2 < p1);
+    printf("device memory: inference %zu, taped %zu then %zu, recomputed %zu then %zu bytes\n",
+           p0.all, p1.forward, p1.all, p2.forward, p2.all);
+    assert_true(p0.all < p2.all && p2.all < p1.all && p2.forward < p1.forward);
+    assert_true(p1.forward <
+                3 * (p1.all - p1.forward)); /* gradients have no memory in the forward */
+}
+
+/* A gradient reaches the position table also where it is resized. */
+static Tensor *resized_loss(Ctx *c, void *user)
+{
+    static const int WANT[7] = {1, 2, 3, 4, 5, 6, 7};
+    Tensor *px = tensor_upload(c, user, 1, 3 * 42 * 28);
+    Tensor *y = vit_forward(c, &vit, px, 42, 28);
+    return softmax_loss(c, linear(c, y, &vit_head), WANT);
+}
+
+static void test_resized_positions(void **state)
+{
+    (void)state;
+    Param *const table[] = {&vit.pos};
+    Ctx c;
+    make_vit();
+    ctx_init(&c, on);
+    c.record = true;
+    Tensor *l = resized_loss(&c, pixels);
+    assert_true(backward(&c, l));
+    double worst = worst_difference(resized_loss, pixels, table, 1), sum = 0;
+    printf("finite differences, resized positions: worst relative error %.2e\n", worst);
+    assert_true(worst < 1e-2);
+    for (int i = 0; i < 5 * 16; i++)
+        sum += fabs((double)vit.pos.grad[i]);
+    assert_true(sum > 0.1);
+    ctx_free(&c);
+}
+
+/* --- block: another tensor that the layer reads, the role, the memory ------------------------------ */
+
+typedef struct Cross {
+    Block base;
+    Linear own, other;
+} Cross;
+
+static Tensor *cross_layer(Ctx *c, const Block *base, Tensor *x, void *aux)
+{
+    const Cross *l = (const Cross *)base;
+    return linear_add(c, linear_act(c, x, &l->own, ACT_GELU), &l->other, rows(c, aux, 1, R));
+}
+
+static const int SOURCE[R + 1] = {3, 1, 4, 1, 5, 9, 2};
+
+static Cross mk_cross(bool frozen)
+{
+    Cross l = {{!frozen}, mk_linear(D, D), mk_linear(D, D)};
+    if (frozen)
+        l.own.w.grad = l.own.b.grad = l.other.w.grad = l.other.b.grad = NULL;
+    return l;
+}
+
+/* Gradients of the source's table, behind two such layers; the role changes before the backward. */
+static void run_cross(const Cross *l, Role role, bool recompute, float *grads)
+{
+    Ctx c;
+    ctx_init(&c, on);
+    ctx_begin(&c, role);
+    c.record = true;
+    c.recompute = recompute;
+    memset(net.table.grad, 0, 4 * V * D);
+    Tensor *source = embed(&c, &net.table, SOURCE, R + 1), *x = normal(&c, R, D, 17);
+    for (int i = 0; i < 2; i++)
+        x = block(&c, cross_layer, &l->base, x, source, source);
+    Tensor *loss = softmax_loss(&c, head(&c, x, &net.head.w), TARGETS);
+    c.role = ROLE_ENCODE;
+    assert_true(backward(&c, loss));
+    assert_int_equal(c.role, ROLE_ENCODE);
+    assert_int_equal(c.depth, 0);
+    assert_true(c.record && c.recompute == recompute);
+    memcpy(grads, net.table.grad, 4 * V * D);
+    ctx_free(&c);
+}
+
+static void test_block_with(void **state)
+{
+    (void)state;
+    static float plain[V * D], again[V * D];
+    for (int frozen = 0; frozen < 2; frozen++)
+        for (int role = 0; role < 2; role++) {
+            make_net();
+            Cross l = mk_cross(frozen);
+            run_cross(&l, (Role)role, false, plain);
+            run_cross(&l, (Role)role, true, again);
+            assert_memory_equal(plain, again, sizeof plain);
+            double sum = 0;
+            for (int i = 0; i < V * D; i++)
+                sum += fabs((double)plain[i]);
+            assert_true(sum > 0.1);
+        }
+}
+
+/* What a layer reads beside x without saying so cannot get a gradient: a bug, not a wrong number. */
+static void test_block_undeclared(void **state)
+{
+    (void)state;
+    make_net();
+    Cross l = mk_cross(false);
+    pid_t child = fork();
+    if (child == 0) {
+        Ctx c;
+        fclose(stderr);
+        signal(SIGABRT, SIG_DFL);
+        ctx_init(&c, on);
+        c.record = c.recompute = true;
+        Tensor *source = embed(&c, &net.table, SOURCE, R + 1), *x = normal(&c, R, D, 17);
+        x = block(&c, cross_layer, &l.base, x, NULL, source);
+        backward(&c, softmax_loss(&c, x, SMALL));
+        _exit(0);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static Tensor *twice_layer(Ctx *c, const Block *base, Tensor *x, void *aux)
+{
+    (void)base;
+    (void)aux;
+    return add(c, x, x);
+}
+
+/* In inference a block's result takes the place of its input, unless somebody looks at that. */
+static void test_block_memory(void **state)
+{
+    (void)state;
+    static const Block layer;
+    float was[D], now[D];
+    Ctx c;
+    ctx_init(&c, on);
+    Tensor *x = normal(&c, R, D, 3);
+    Tensor *a = block(&c, twice_layer, &layer, x, NULL, NULL);
+    assert_true(a != x); /* x is the caller's */
+    Tensor *b = block(&c, twice_layer, &layer, a, NULL, NULL);
+    assert_ptr_equal(a, b);
+    Tensor *look = rows(&c, b, 2, 1);
+    read_back(&c, was, look);
+    Tensor *d = block(&c, twice_layer, &layer, b, NULL, NULL);
+    assert_true(d != b);
+    read_back(&c, now, look);
+    assert_memory_equal(was, now, sizeof was);
+    ctx_free(&c);
+}
+
+/* The same of an input that a node on the tape keeps. */
+static void test_block_taped_input(void **state)
+{
+    (void)state;
+    static const Block frozen;
+    Ctx c;
+    make_net();
+    ctx_init(&c, on);
+    c.record = true;
+    Tensor *x = block(&c, twice_layer, &frozen, normal(&c, R, D, 3), NULL, NULL);
+    Tensor *y = linear(&c, x, &net.a);
+    Tensor *z = block(&c, twice_layer, &frozen, x, NULL, NULL);
+    assert_true(y && z != x);
+    ctx_free(&c);
+}
+
+/* --- gradients are made where they are needed ------------------------------------------------------ */
+
+static void test_lazy_gradients(void **state)
+{
+    (void)state;
+    static const float zero[D * D];
+    float dx[R * D];
+    Ctx c;
+    make_net();
+    ctx_init(&c, on);
+    c.record = true;
+    Tensor *x = normal(&c, R, D, 4);
+    x->flags |= T_GRAD;
+    size_t before = c.data.used;
+    Tensor *aside = linear(&c, x, &net.q), *y = linear(&c, columns(&c, x, 0, D), &net.k);
+    Tensor *loss = softmax_loss(&c, y, SMALL);
+    assert_true(c.data.used - before <= 4 * (3 * R * D) + 3 * 64 + 4 * R + 64);
+    assert_null(y->grad);
+    assert_true(backward(&c, loss));
+    assert_null(aside->grad); /* reaches no loss: its node was skipped */
+    assert_memory_equal(net.q.w.grad, zero, sizeof zero);
+    read_back(&c, dx, tensor_at(&c, x->grad, R, D)); /* through the view */
+    double sum = 0;
+    for (int i = 0; i < R * D; i++)
+        sum += fabs((double)dx[i]);
+    assert_true(sum > 0.01);
+    ctx_free(&c);
 }
 
 /* --- int8 through the same linear ----------------------------------------------------------------- */
@@ -247,18 +470,165 @@ static void test_int8_linear(void **state)
     Linear high = {.w = {.name = "w", .dtype = F32, .rows = OUT, .cols = IN, .data = wide}};
     for (int role = 0; role < 2; role++) {
         Ctx c;
-        ctx_init(&c, dev);
+        ctx_init(&c, on);
         c.role = (Role)role;
-        Tensor *x = tensor_new(&c, R, IN);
-        for (int i = 0; i < R * IN; i++)
-            f32(x)[i] = (float)rng_normal(9, (uint64_t)i);
-        Tensor *a = linear(&c, x, &low), *b = linear(&c, x, &high);
-        assert_non_null(a);
-        assert_non_null(b);
+        float a[R * OUT], b[R * OUT];
+        Tensor *x = normal(&c, R, IN, 9);
+        read_back(&c, a, linear(&c, x, &low));
+        read_back(&c, b, linear(&c, x, &high));
         for (int i = 0; i < R * OUT; i++)
-            assert_true(fabsf(f32(a)[i] - f32(b)[i]) <= 2e-4f * (1 + fabsf(f32(b)[i])));
+            assert_true(fabsf(a[i] - b[i]) <= 2e-4f * (1 + fabsf(b[i])));
         ctx_free(&c);
     }
+}
+
+/* --- the head has one kernel ------------------------------------------------------------------------ */
+
+static void test_head(void **state)
+{
+    (void)state;
+    enum { IN = 300, OUT = 50 };
+    float many[R * OUT], one[OUT];
+    Param w = param(OUT, IN, 1, 0);
+    Ctx c;
+    ctx_init(&c, on);
+    ctx_begin(&c, ROLE_ENCODE); /* a prompt, and its last row as a step */
+    Tensor *x = normal(&c, R, IN, 6);
+    read_back(&c, many, head(&c, x, &w));
+    c.role = ROLE_DECODE;
+    read_back(&c, one, head(&c, rows(&c, x, R - 1, 1), &w));
+    assert_memory_equal(many + (R - 1) * OUT, one, sizeof one);
+    ctx_free(&c);
+}
+
+/* --- Params that a kernel would misread ------------------------------------------------------------- */
+
+typedef enum Defect { PANELS, LOW, LOW_UNSCALED, WIDE, ABSENT } Defect;
+
+static Param defect(Param p, Defect d)
+{
+    static float scale[2 * D];
+    p.layout = d == PANELS ? LAYOUT_PANEL : LAYOUT_ROWS;
+    p.dtype = d == LOW || d == LOW_UNSCALED ? I8 : d == WIDE ? F64 : p.dtype;
+    p.scale = d == LOW ? scale : NULL;
+    p.data = d == ABSENT ? NULL : p.data;
+    return p;
+}
+
+/* The Params that the ops below read, one of them with a defect. */
+typedef struct Parts {
+    Linear l;
+    Norm n;
+    Param table;
+} Parts;
+
+static Tensor *op_embed(Ctx *c, Tensor *x, const Parts *p)
+{
+    (void)x;
+    return embed(c, &p->table, IDS, R);
+}
+
+static Tensor *op_linear(Ctx *c, Tensor *x, const Parts *p)
+{
+    return linear(c, x, &p->l);
+}
+
+static Tensor *op_linear_act(Ctx *c, Tensor *x, const Parts *p)
+{
+    return linear_act(c, x, &p->l, ACT_RELU);
+}
+
+static Tensor *op_linear_add(Ctx *c, Tensor *x, const Parts *p)
+{
+    return linear_add(c, x, &p->l, x);
+}
+
+static Tensor *op_head(Ctx *c, Tensor *x, const Parts *p)
+{
+    return head(c, x, &p->l.w);
+}
+
+static Tensor *op_layernorm(Ctx *c, Tensor *x, const Parts *p)
+{
+    return layernorm(c, x, &p->n);
+}
+
+enum { TABLE, WEIGHT, BIAS, GAMMA, BETA };
+
+typedef struct Refusal {
+    Tensor *(*op)(Ctx *c, Tensor *x, const Parts *p);
+    int of;
+    Defect defect;
+    const char *message;
+} Refusal;
+
+static const Refusal refusals[] = {
+    {op_embed, TABLE, PANELS, "p: layout: expected rows, got panels"},
+    {op_embed, TABLE, LOW, "p: type: expected F32, F16 or BF16, got I8"},
+    {op_embed, TABLE, ABSENT, "p: values: expected some, got none"},
+    {op_linear, WEIGHT, PANELS, "p: layout: expected rows, got panels"},
+    {op_linear, WEIGHT, LOW_UNSCALED, "p: scale: expected one factor per row, got none"},
+    {op_linear, WEIGHT, WIDE, "p: type: expected F32, F16, BF16 or I8, got F64"},
+    {op_linear, WEIGHT, ABSENT, "p: values: expected some, got none"},
+    {op_linear, BIAS, WIDE, "p: type: expected F32, got F64"},
+    {op_linear_act, WEIGHT, PANELS, "p: layout: expected rows, got panels"},
+    {op_linear_act, WEIGHT, LOW_UNSCALED, "p: scale: expected one factor per row, got none"},
+    {op_linear_add, WEIGHT, PANELS, "p: layout: expected rows, got panels"},
+    {op_linear_add, WEIGHT, LOW_UNSCALED, "p: scale: expected one factor per row, got none"},
+    {op_head, WEIGHT, PANELS, "p: layout: expected rows, got panels"},
+    {op_head, WEIGHT, LOW_UNSCALED, "p: scale: expected one factor per row, got none"},
+    {op_layernorm, GAMMA, PANELS, "p: layout: expected rows, got panels"},
+    {op_layernorm, GAMMA, LOW, "p: type: expected F32, got I8"},
+    {op_layernorm, BETA, PANELS, "p: layout: expected rows, got panels"},
+    {op_layernorm, BETA, ABSENT, "p: values: expected some, got none"},
+};
+
+static void spoil(Parts *p, const Refusal *r)
+{
+    Param *all[] = {&p->table, &p->l.w, &p->l.b, &p->n.w, &p->n.b};
+    *all[r->of] = defect(*all[r->of], r->defect);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        for (int back = 0; back < 2; back++) { /* back: spoiled between forward and backward */
+            const Refusal *r = &refusals[i];
+            Parts p = {mk_linear(D, D), mk_norm(D), param(V, D, 1, 0)};
+            Ctx c;
+            if (back && r->of == BIAS)
+                continue;
+            ctx_init(&c, on);
+            c.record = back;
+            Tensor *x = normal(&c, R, D, 8);
+            if (!back)
+                spoil(&p, r);
+            Tensor *y = r->op(&c, x, &p);
+            if (back) {
+                y = softmax_loss(&c, y, SMALL);
+                spoil(&p, r);
+                assert_false(backward(&c, y));
+            } else {
+                assert_null(y);
+            }
+            assert_int_equal(c.err.code, ERR_BAD_MODEL);
+            assert_string_equal(c.err.message, r->message);
+            ctx_free(&c);
+        }
+}
+
+/* A cache of another type is refused until kernels can read it. */
+static void test_cache_type(void **state)
+{
+    (void)state;
+    CacheRows cache = {.k = {.dtype = F32}, .v = {.dtype = BF16}};
+    Ctx c;
+    ctx_init(&c, on);
+    Tensor *x = normal(&c, R, D, 8);
+    assert_null(attention(&c, x, x, x, (Attn){.heads = 2, .groups = 1, .cache = &cache}));
+    assert_string_equal(c.err.message, "key/value cache: type: expected F32, got BF16");
+    ctx_free(&c);
 }
 
 /* --- errors are sticky, and name both sides -------------------------------------------------------- */
@@ -267,16 +637,26 @@ static void test_errors(void **state)
 {
     (void)state;
     Ctx c;
-    ctx_init(&c, dev);
+    ctx_init(&c, on);
     make_net();
     Tensor *x = tensor_new(&c, R, D + 1);
     assert_null(layernorm(&c, linear(&c, x, &net.a), &net.norm));
     assert_string_equal(c.err.message, "p: expected an input of width 8, got 9");
     assert_null(embed(&c, &net.table, (int[]){3, V}, 2)); /* the first error stays */
     assert_string_equal(c.err.message, "p: expected an input of width 8, got 9");
-    ctx_reset(&c);
+    ctx_begin(&c, ROLE_ENCODE);
     assert_null(embed(&c, &net.table, (int[]){3, V}, 2));
     assert_string_equal(c.err.message, "p: id 11: expected one of 0..10");
+    ctx_begin(&c, ROLE_ENCODE);
+    x = normal(&c, R, D, 1);
+    assert_null(gather_rows(&c, x, NULL, (int[]){0, R}, 2));
+    assert_string_equal(c.err.message, "gather_rows: row 6: expected one of 0..5");
+    ctx_begin(&c, ROLE_ENCODE);
+    assert_null(resize_grid(&c, normal(&c, R, D, 1), 2, 3, 3));
+    assert_string_equal(c.err.message, "positions: expected 1 + 2x2 rows, got 6");
+    ctx_begin(&c, ROLE_ENCODE);
+    assert_null(unfold(&c, normal(&c, 1, 3 * 28 * 28, 1), 28, 42, 14));
+    assert_string_equal(c.err.message, "pixels: expected rows of 3x28x42, got 2352");
     ctx_free(&c);
 }
 
@@ -287,7 +667,7 @@ static void test_out_of_memory(void **state)
     bool flag = true, done = false;
     for (long n = 1; !done; n++) {
         Ctx c;
-        ctx_init(&c, dev);
+        ctx_init(&c, on);
         c.record = true;
         mem_fail_at(n);
         Tensor *l = net_forward(&c, &flag);
@@ -308,15 +688,17 @@ static int setup(void **state)
 {
     (void)state;
     Error e = {0};
-    dev = cpu_open(&(CpuOptions){.threads = 2, .precision = PREC_F32}, &e);
-    if (!dev)
+    dev = cpu_device(&e);
+    on = dev ? dev->stream(dev, &(StreamOptions){.threads = 2}, &e) : NULL;
+    if (!on)
         print_error("%s\n", e.message);
-    return dev ? 0 : 1;
+    return on ? 0 : 1;
 }
 
 static int teardown(void **state)
 {
     (void)state;
+    on->close(on);
     dev->close(dev);
     arena_free(&mem);
     assert_int_equal(mem_in_use(), 0);
@@ -326,8 +708,19 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),     cmocka_unit_test(test_block_same_bits),
-        cmocka_unit_test(test_int8_linear),   cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_block_same_bits),
+        cmocka_unit_test(test_resized_positions),
+        cmocka_unit_test(test_block_with),
+        cmocka_unit_test(test_block_undeclared),
+        cmocka_unit_test(test_block_memory),
+        cmocka_unit_test(test_block_taped_input),
+        cmocka_unit_test(test_lazy_gradients),
+        cmocka_unit_test(test_int8_linear),
+        cmocka_unit_test(test_head),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_cache_type),
+        cmocka_unit_test(test_errors),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
