@@ -101,9 +101,9 @@ static int top_row(const TopKArgs *a, int r, Cand *cand)
     Top top = {cand, 0, want->k};
     if (isnan(logprob[0]))
         return -1;
+    change_ids(v, want, a->ids + want->first);
     if (want->k == 0)
         return 0;
-    change_ids(v, want, a->ids + want->first);
     find_best(&top, v, a->logits->cols, want->add);
     TopEntry *out = a->out + (size_t)r * (size_t)a->stride;
     for (int i = 0; i < top.n; i++)

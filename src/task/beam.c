@@ -101,28 +101,23 @@ static void best_candidates(const GenItem *it, const BeamState *b, int vocab, To
     top_sort(top);
 }
 
-/* s->cand + n gets what the warpers leave of beam j. 4.33 warps the sum with the running score, 5.x the
- * log-probabilities before it is added. Returns how many, -1 after an error. */
-static int warp_beam(const GenItem *it, int j, Scratch *s, int n, Error *e)
+/* cand gets what the warpers leave of beam j. 4.33 warps the sum with the running score, 5.x the
+ * log-probabilities before it is added. Returns how many. */
+static int warp_beam(const GenItem *it, int j, Scratch *s, Cand *cand)
 {
     const BeamState *b = it->state;
     const GenOptions *o = &it->o;
-    TopKRow w = {0};
-    s->ids.n = 0;
-    if (!process_ids(it, s, b->run[j].node, b->n, &w, e))
-        return -1;
     memcpy(s->row, it->scores[b->run[j].row].logprobs, (size_t)s->vocab * sizeof(float));
-    process_row(s->row, &w, s->ids.v);
     float before = o->library == LIB_LAVIS ? b->run[j].score : 0;
     float after = o->library == LIB_LAVIS ? 0 : b->run[j].score;
     for (int i = 0; i < s->vocab; i++)
         s->row[i] += before;
-    int left = warp_row(o, s->row, s->vocab, min_keep(o), s->cand + n);
-    for (int i = n; i < n + left; i++) {
-        s->cand[i].score += after;
-        s->cand[i].index += j * s->vocab;
+    int n = warp_row(o, s->row, s->vocab, min_keep(o), cand);
+    for (int i = 0; i < n; i++) {
+        cand[i].score += after;
+        cand[i].index += j * s->vocab;
     }
-    return left;
+    return n;
 }
 
 /* What was drawn is ranked by score before the rules see it (4.33, and 5.24 again). */
@@ -132,12 +127,8 @@ static bool drawn_candidates(GenItem *it, Scratch *s, Top *top, Error *e)
     int n = 0;
     if (!scratch_cand(s, it->o.num_beams * s->vocab, e))
         return false;
-    for (int j = 0; j < b->n_run; j++) {
-        int left = warp_beam(it, j, s, n, e);
-        if (left < 0)
-            return false;
-        n += left;
-    }
+    for (int j = 0; j < b->n_run; j++)
+        n += warp_beam(it, j, s, s->cand + n);
     int drawn = draw(s->cand, n, top->room, draw_stream(&it->o, 0, b->n), top->cand);
     for (int i = 0; i < drawn; i++) {
         Cand c = top->cand[i];

@@ -37,8 +37,10 @@ typedef struct Scratch {
 /* What an item knows about the next id behind one of its live rows. */
 typedef struct RowScores {
     int found;
-    const TopEntry *top;      /* the best ids, [found] */
-    float *logits, *logprobs; /* sampling: all of the row, [vocab] */
+    const TopEntry *top; /* the best ids, [found] */
+    float *logits,
+        *logprobs; /* sampling: all of the row, [vocab]; the one that the search asked for is
+                                 processed */
 } RowScores;
 
 /* A new live row: it continues the item's live row `row` with an id. */
@@ -106,8 +108,6 @@ bool scratch_cand(Scratch *s, int n, Error *e);
 /* What the processors change behind the n ids that end in node: appends to s->ids the ids that the
  * repetition penalty counts (each once), then those that are forbidden; w gets the place and numbers. */
 bool process_ids(const GenItem *it, Scratch *s, int node, int n, TopKRow *w, Error *e);
-/* The same done to a row in host memory. */
-void process_row(float *row, const TopKRow *w, const int *ids);
 
 /* --- select.c --------------------------------------------------------------------------------- */
 /* Temperature, top-k, top-p over row: the ids that remain, with their scores, in cand (room for

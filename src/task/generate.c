@@ -196,7 +196,7 @@ static bool plan_rows(Generator *g, Pass *p, Error *e)
             *w = (TopKRow){.penalty = 1};
             it->search->want(it, r, w);
             it->search->past(it, r, &node, &n);
-            if (w->k > 0 && !process_ids(it, &g->s, node, n, w, e))
+            if (!process_ids(it, &g->s, node, n, w, e))
                 return false;
             p->stride = w->k > p->stride ? w->k : p->stride;
         }

@@ -49,13 +49,10 @@ static bool draw_one(const GenItem *it, const Draft *d, int sequence, Scratch *s
                      Error *e)
 {
     const RowScores *from = &it->scores[d->row];
-    TopKRow w = {0};
     Cand c;
-    s->ids.n = 0;
-    if (!scratch_cand(s, s->vocab, e) || !process_ids(it, s, d->node, d->n, &w, e))
+    if (!scratch_cand(s, s->vocab, e))
         return false;
     memcpy(s->row, from->logits, (size_t)s->vocab * sizeof(float));
-    process_row(s->row, &w, s->ids.v);
     int n = warp_row(&it->o, s->row, s->vocab, 1, s->cand);
     if (draw(s->cand, n, 1, draw_stream(&it->o, sequence, d->n), &c))
         *choice = (TopEntry){c.score, from->logprobs[c.index], c.index};

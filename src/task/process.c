@@ -3,7 +3,6 @@
  * lies. Source: transformers generation/logits_process.py (4.33 and 5.x agree on all of these). */
 #include "task/decode.h"
 
-#include <math.h>
 #include <string.h>
 
 static bool add_id(Scratch *s, int id, Error *e)
@@ -85,13 +84,4 @@ bool process_ids(const GenItem *it, Scratch *s, int node, int n, TopKRow *w, Err
         return false;
     w->forbidden = s->ids.n - w->first - w->penalised;
     return true;
-}
-
-void process_row(float *row, const TopKRow *w, const int *ids)
-{
-    ids += w->first;
-    for (int i = 0; i < w->penalised; i++, ids++)
-        row[*ids] = row[*ids] < 0 ? row[*ids] * w->penalty : row[*ids] / w->penalty;
-    for (int i = 0; i < w->forbidden; i++, ids++)
-        row[*ids] = -INFINITY;
 }

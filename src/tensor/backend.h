@@ -74,9 +74,10 @@ typedef struct SlotAttentionArgs {
     float scale;
 } SlotAttentionArgs;
 
-/* What top_k looks for in a row: the k largest of values[id] + add, the lower id first among equals,
- * after the row's ids were changed in place: first the penalised ones (each value v becomes v * penalty
- * where v < 0, else v / penalty; no id twice), then the forbidden ones (-inf, never found). */
+/* What top_k does to a row. First its ids are changed in place: the penalised ones (each value v becomes
+ * v * penalty where v < 0, else v / penalty; no id twice), then the forbidden ones (-inf). Then it finds
+ * the k largest of values[id] + add, the lower id first among equals, -inf never. k = 0: only the
+ * change. */
 typedef struct TopKRow {
     int k;
     float add, penalty;
