@@ -1,0 +1,22 @@
+/* models/facts.h: a model in numbers, read off the walk over its parameters and its configuration. */
+#ifndef MODELS_FACTS_H
+#define MODELS_FACTS_H
+
+#include "models/blip2.h"
+
+typedef struct PartFacts {
+    const char *name;           /* "vision", "Q-Former", "projection", "language model" */
+    uint64_t parameters, bytes; /* bytes: as they lie in memory, scales included */
+    const char *dtype;          /* of the matrices: "BF16", "F32", "I8", "mixed" */
+} PartFacts;
+
+enum { MODEL_PARTS_MAX = 8 };
+
+/* Fills part; returns how many there are. A weight that two layers share counts once. */
+int model_facts(Blip2 *m, PartFacts part[MODEL_PARTS_MAX]);
+
+/* Bytes beside the weights for one caption: the widest ViT activations, the cache of 5 beams with 64 new
+ * ids, logits, scratch. */
+uint64_t model_working_bytes(const ModelConfig *k);
+
+#endif
