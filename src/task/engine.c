@@ -287,9 +287,17 @@ static bool items_new(Engine *en, int n, EngineItem **item, Error *e)
     return true;
 }
 
+static bool not_in_callback(const Engine *en, Error *e)
+{
+    return !en->stepping ||
+           error_set(e, ERR_USAGE, "token callback: expected no call to the session it belongs to");
+}
+
 bool engine_join(Engine *en, const EngineRequest *r, int n, EngineItem **item, Error *e)
 {
     Joining j;
+    if (!not_in_callback(en, e))
+        return false;
     if (!joining_alloc(&j, n)) {
         joining_free(&j);
         return error_memory(e, "items", (size_t)n * sizeof(GenRequest));
@@ -314,12 +322,16 @@ static bool ended_now(const EngineItem *it)
 int engine_step(Engine *en)
 {
     int shared = 0;
+    if (en->stepping)
+        return 0;
     for (EngineItem *it = en->items; it; it = it->next) {
         it->in_step = engine_running(it);
         shared += it->in_step;
     }
     double start = now_ms();
+    en->stepping = true;
     int running = generator_step(en->generator);
+    en->stepping = false;
     double took = now_ms() - start;
     for (EngineItem *it = en->items; it; it = it->next)
         if (it->in_step)

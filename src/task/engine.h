@@ -4,7 +4,7 @@
  * An engine is one model on one stream. Items join it, each with a picture, a prompt, settings and a
  * callback of its own; a step gives every running item one more id; items end by themselves and stay
  * until they leave. What an item gets does not depend on which others are there. Used by one thread
- * at a time. */
+ * at a time, and not from an item's callback: joining there is ERR_USAGE. */
 #ifndef TASK_ENGINE_H
 #define TASK_ENGINE_H
 
@@ -42,6 +42,7 @@ typedef struct Engine {
     Lm *lm;
     Generator *generator;
     EngineItem *items;
+    bool stepping; /* a callback is running: the engine is not to be called */
 } Engine;
 
 /* The stream, the model and the tokenizer stay the caller's. keep: pictures that are remembered beside
