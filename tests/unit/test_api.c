@@ -2,6 +2,7 @@
  * callback hears, prompts and dialogues, options and arguments that make no sense. */
 #include <math.h>
 
+#include "api/api.h"
 #include "test_api.h"
 #include "text/tokenizer.h"
 
@@ -130,6 +131,18 @@ static void test_remembered_and_timings(void **state)
     blip2_result_free(a);
     blip2_result_free(b);
     blip2_session_free(fresh);
+}
+
+/* Questions about a picture that is remembered leave nothing behind in the session. */
+static void test_many_questions(void **state)
+{
+    size_t used = session->engine.encoder.c.mem.used;
+    for (int i = 0; i < 3; i++) {
+        blip2_result_free(ask_all(session, images, 1, &CAPTION));
+        if (i == 0)
+            used = session->engine.encoder.c.mem.used;
+    }
+    assert_int_equal(session->engine.encoder.c.mem.used, used);
 }
 
 /* --- pictures ------------------------------------------------------------------------------------ */
@@ -721,6 +734,7 @@ int main(void)
         cmocka_unit_test(test_thread_counts),
         cmocka_unit_test(test_many_pictures),
         cmocka_unit_test(test_remembered_and_timings),
+        cmocka_unit_test(test_many_questions),
         cmocka_unit_test(test_from_memory),
         cmocka_unit_test(test_from_pixels),
         cmocka_unit_test(test_bad_pixels),
