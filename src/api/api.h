@@ -47,8 +47,11 @@ blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tok
 bool api_describe(blip2_model *m, const char *path, Error *e); /* fills info */
 
 /* --- options.c ---------------------------------------------------------------------------------- */
+/* ERR_USAGE when a struct of the caller's says no size, or one that no struct has. */
+bool api_check_size(const void *theirs, const char *what, Error *e);
 /* A struct of the caller's, told by the size it begins with, into ours of `size` bytes: what the caller's
- * does not have is zero. ERR_USAGE when it says no size, or holds fields that this version lacks. */
+ * does not have stays as it was in ours. ERR_USAGE as api_check_size, and when it holds fields that this
+ * version lacks. */
 bool api_take_struct(void *ours, size_t size, const void *theirs, const char *what, Error *e);
 /* The caller's options (NULL: the defaults of task, LAVIS) as the generator takes them, without the
  * model's end ids. `banned` stays the caller's. */
@@ -60,7 +63,7 @@ bool api_gen_options(const blip2_model *m, blip2_task task, const blip2_options 
  * a picture. Nothing is copied that the item points to. */
 bool api_request(const blip2_session *s, const blip2_item *item, bool need_image, EngineRequest *r,
                  Error *e);
-/* item i of an array whose elements have the caller's size; all of it, in our size. */
+/* Item i of an array whose elements have the caller's size, that of the first; all of it, in our size. */
 bool api_item(const blip2_item *items, size_t i, blip2_item *out, Error *e);
 
 /* Carries an item's callback from the engine to the caller. */

@@ -4,7 +4,8 @@
 typedef struct Ticket {
     size_t number;
     Teller teller;
-    EngineItem *item;
+    EngineItem *item; /* NULL: it never came so far, for this reason */
+    Error error;
 } Ticket;
 
 struct blip2_batch {
@@ -65,49 +66,67 @@ static bool add_tickets(blip2_batch *b, size_t count, Error *e)
     return true;
 }
 
-static bool fill_requests(blip2_batch *b, const blip2_item *items, size_t count, EngineRequest *r,
-                          Error *e)
+/* Those of the newest tickets that the engine is to run. */
+typedef struct Join {
+    EngineRequest *request;
+    EngineItem **item;
+    Ticket **ticket;
+    int n;
+} Join;
+
+static void add_request(blip2_batch *b, const blip2_item *items, size_t i, Ticket *t, Join *j)
 {
-    for (size_t i = 0; i < count; i++) {
-        Ticket *t = b->ticket[b->n - count + i];
-        blip2_item item;
-        if (!api_item(items, i, &item, e) || !api_request(b->s, &item, true, &r[i], e))
-            return false;
-        t->teller = api_teller(&item, t->number);
-        r[i].on_token = api_token(&t->teller);
-        r[i].user = &t->teller;
-    }
+    blip2_item item;
+    EngineRequest *r = &j->request[j->n];
+    if (!api_item(items, i, &item, &t->error) || !api_request(b->s, &item, true, r, &t->error))
+        return;
+    t->teller = api_teller(&item, t->number);
+    r->on_token = api_token(&t->teller);
+    r->user = &t->teller;
+    j->ticket[j->n++] = t;
+}
+
+static bool run_join(blip2_batch *b, const blip2_item *items, size_t count, Join *j, Error *e)
+{
+    if (!j->request || !j->item || !j->ticket)
+        return error_memory(e, "batch", count * sizeof *j->request);
+    for (size_t i = 0; i < count; i++)
+        add_request(b, items, i, b->ticket[b->n - count + i], j);
+    if (!engine_join(&b->s->engine, j->request, j->n, j->item, e))
+        return false;
+    for (int i = 0; i < j->n; i++)
+        j->ticket[i]->item = j->item[i];
     return true;
 }
 
 static bool join(blip2_batch *b, const blip2_item *items, size_t count, Error *e)
 {
-    EngineRequest *r = mem_calloc(count, sizeof *r);
-    EngineItem **item = mem_calloc(count, sizeof(EngineItem *));
-    bool ok = r && item;
-    if (!ok)
-        error_memory(e, "batch", count * sizeof *r);
-    ok = ok && fill_requests(b, items, count, r, e) &&
-         engine_join(&b->s->engine, r, (int)count, item, e);
-    for (size_t i = 0; ok && i < count; i++)
-        b->ticket[b->n - count + i]->item = item[i];
-    mem_free(r);
-    mem_free(item);
+    Join j = {.request = mem_calloc(count, sizeof *j.request),
+              .item = mem_calloc(count, sizeof(EngineItem *)),
+              .ticket = mem_calloc(count, sizeof(Ticket *))};
+    bool ok = run_join(b, items, count, &j, e);
+    mem_free(j.request);
+    mem_free(j.item);
+    mem_free(j.ticket);
     return ok;
+}
+
+static bool check_join(const blip2_batch *b, const blip2_item *items, size_t count,
+                       const size_t *tickets, Error *e)
+{
+    if (!b || (count && (!items || !tickets)))
+        return api_missing(!b ? "batch" : !items ? "items" : "tickets", e);
+    if (count > (1u << 20))
+        return error_set(e, ERR_USAGE, "items: expected at most %u, got %zu", 1u << 20, count);
+    return !count || api_check_size(items, "item", e);
 }
 
 bool blip2_batch_join(blip2_batch *b, const blip2_item *items, size_t count, size_t *tickets,
                       blip2_error *err)
 {
     Error e = {0};
-    if (!b || (count && (!items || !tickets))) {
-        api_missing(!b ? "batch" : !items ? "items" : "tickets", &e);
+    if (!check_join(b, items, count, tickets, &e))
         return api_error(err, &e);
-    }
-    if (count > (1u << 20)) {
-        error_set(&e, ERR_USAGE, "items: expected at most %u, got %zu", 1u << 20, count);
-        return api_error(err, &e);
-    }
     size_t before = b->n;
     bool ok = !count || (add_tickets(b, count, &e) && join(b, items, count, &e));
     for (size_t i = 0; ok && i < count; i++)
@@ -134,7 +153,7 @@ static size_t find(const blip2_batch *b, size_t ticket)
 bool blip2_batch_running(const blip2_batch *b, size_t ticket)
 {
     size_t i = b ? find(b, ticket) : 0;
-    return b && i < b->n && engine_running(b->ticket[i]->item);
+    return b && i < b->n && b->ticket[i]->item && engine_running(b->ticket[i]->item);
 }
 
 blip2_result *blip2_batch_leave(blip2_batch *b, size_t ticket, blip2_error *err)
@@ -152,7 +171,10 @@ blip2_result *blip2_batch_leave(blip2_batch *b, size_t ticket, blip2_error *err)
         api_error(err, &e);
         return NULL;
     }
-    result_take(r, 0, b->ticket[i]->item, &b->ticket[i]->teller);
+    if (b->ticket[i]->item)
+        result_take(r, 0, b->ticket[i]->item, &b->ticket[i]->teller);
+    else
+        result_fail(r, 0, &b->ticket[i]->error);
     remove_ticket(b, i);
     return r;
 }

@@ -63,14 +63,13 @@ static bool run_call(Call *c, const blip2_item *items, size_t count, Error *e)
 
 static bool check_call(const blip2_session *s, const blip2_item *items, size_t count, Error *e)
 {
-    blip2_item first;
     if (!s)
         return api_missing("session", e);
     if (count && !items)
         return api_missing("items", e);
     if (count > (1u << 20))
         return error_set(e, ERR_USAGE, "items: expected at most %u, got %zu", 1u << 20, count);
-    return !count || api_take_struct(&first, sizeof first, items, "item", e);
+    return !count || api_check_size(items, "item", e);
 }
 
 blip2_result *blip2_generate(blip2_session *session, const blip2_item *items, size_t count,

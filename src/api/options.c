@@ -11,27 +11,39 @@ _Static_assert((int)LIB_LAVIS == BLIP2_LAVIS && (int)LIB_HF == BLIP2_HF &&
                "the enums of both sides are one");
 
 /* Every setting that both sides have under one name. */
-#define SHARED_FIELDS(X)                                                                    \
-    X(num_beams)                                                                            \
-    X(num_captions)                                                                         \
-    X(max_length) X(min_length) X(max_new_tokens) X(min_new_tokens) X(length_penalty)       \
-        X(repetition_penalty) X(no_repeat_ngram) X(sample) X(top_k) X(top_p) X(temperature) \
-            X(seed) X(banned)
+#define SHARED_FIELDS(X)                                                                      \
+    X(num_beams)                                                                              \
+    X(num_captions)                                                                           \
+    X(max_length)                                                                             \
+    X(min_length) X(max_new_tokens) X(min_new_tokens) X(length_penalty) X(repetition_penalty) \
+        X(no_repeat_ngram) X(sample) X(top_k) X(top_p) X(temperature) X(seed) X(banned)
+
+static size_t size_of(const void *theirs)
+{
+    size_t size;
+    memcpy(&size, theirs, sizeof size);
+    return size;
+}
+
+bool api_check_size(const void *theirs, const char *what, Error *e)
+{
+    enum { LARGEST = 4096 };
+    size_t size = size_of(theirs);
+    if (size >= sizeof size && size <= LARGEST)
+        return true;
+    return error_set(e, ERR_USAGE, "%s: size: expected that of the struct, got %zu", what, size);
+}
 
 bool api_take_struct(void *ours, size_t size, const void *theirs, const char *what, Error *e)
 {
-    enum { LARGEST = 4096 };
-    size_t theirs_size;
-    memcpy(&theirs_size, theirs, sizeof theirs_size);
-    if (theirs_size < sizeof(size_t) || theirs_size > LARGEST)
-        return error_set(e, ERR_USAGE, "%s: size: expected that of the struct, got %zu", what,
-                         theirs_size);
+    if (!api_check_size(theirs, what, e))
+        return false;
     const char *bytes = theirs;
+    size_t theirs_size = size_of(theirs);
     for (size_t i = size; i < theirs_size; i++)
         if (bytes[i])
             return error_set(e, ERR_USAGE,
                              "%s: expected the fields of this version, got newer ones", what);
-    memset(ours, 0, size);
     memcpy(ours, theirs, theirs_size < size ? theirs_size : size);
     return true;
 }
@@ -83,6 +95,8 @@ void blip2_options_init(blip2_options *options, const blip2_model *model, blip2_
 #undef FIELD
     if (room > sizeof o.size)
         memcpy(options, &o, room);
+    if (options->size > room) /* what a newer header has besides */
+        memset((char *)options + room, 0, options->size - room);
 }
 
 /* --- to the generator ---------------------------------------------------------------------------- */
@@ -105,6 +119,19 @@ static bool check_options(const blip2_options *o, Error *e)
     return true;
 }
 
+/* The caller's, over the defaults of their library for what they lack. */
+static bool take_options(const blip2_model *m, blip2_task task, const blip2_options *theirs,
+                         blip2_options *o, Error *e)
+{
+    *o = (blip2_options){.size = sizeof *o};
+    if (!api_take_struct(o, sizeof *o, theirs, "options", e))
+        return false;
+    blip2_library library = o->library;
+    o->size = sizeof *o;
+    blip2_options_init(o, m, task, library);
+    return api_take_struct(o, sizeof *o, theirs, "options", e);
+}
+
 bool api_gen_options(const blip2_model *m, blip2_task task, const blip2_options *options,
                      GenOptions *out, Error *e)
 {
@@ -115,7 +142,7 @@ bool api_gen_options(const blip2_model *m, blip2_task task, const blip2_options 
         *out = defaults(m, task, BLIP2_LAVIS);
         return true;
     }
-    if (!api_take_struct(&o, sizeof o, options, "options", e) || !check_options(&o, e))
+    if (!take_options(m, task, options, &o, e) || !check_options(&o, e))
         return false;
     *out = (GenOptions){.library = (Library)o.library,
                         .early_stopping = (EarlyStopping)o.early_stopping,

@@ -1,5 +1,6 @@
 /* api/request.c: an item of the caller's becomes a request to the engine. */
 #include <stddef.h>
+#include <string.h>
 
 #include "api/api.h"
 
@@ -24,10 +25,14 @@ static bool check_turns(const blip2_item *item, Error *e)
 
 bool api_item(const blip2_item *items, size_t i, blip2_item *out, Error *e)
 {
-    return api_take_struct(out, sizeof *out, (const char *)items + i * items->size, "item", e) &&
-           (out->size == items->size ||
-            error_set(e, ERR_USAGE, "item: size: expected that of the first, %zu, got %zu",
-                      items->size, out->size));
+    const char *theirs = (const char *)items + i * items->size;
+    size_t size;
+    memcpy(&size, theirs, sizeof size);
+    *out = (blip2_item){.size = sizeof *out};
+    if (size != items->size)
+        return error_set(e, ERR_USAGE, "item: size: expected that of the first, %zu, got %zu",
+                         items->size, size);
+    return api_take_struct(out, sizeof *out, theirs, "item", e);
 }
 
 bool api_request(const blip2_session *s, const blip2_item *item, bool need_image, EngineRequest *r,
