@@ -175,9 +175,8 @@ static Tensor *formula_start(Lm *lm, const LmPrompt *prompt, int n, int *row, Er
     f->starts++;
     for (int i = 0; i < n; i++)
         first[i] = formula_first(&prompt[i]);
-    Tensor *t = formula_fails(f, n == 1 ? first[0].text : NULL, e)
-                    ? NULL
-                    : formula_upload(f, n, first, e);
+    Tensor *t =
+        formula_fails(f, n == 1 ? first[0].text : NULL, e) ? NULL : formula_upload(f, n, first, e);
     for (int i = 0; t && i < n; i++) {
         first[i].prompt = formula_open_prompt(f, &prompt[i]);
         row[i] = formula_take(f, first[i]);
@@ -333,10 +332,10 @@ static Error item_result(const GenItem *it, int captions, GenSequence *out)
     return e;
 }
 
-/* All items join at once and run to their end. Their sequences one after another in out (freed with
- * sequences_free), error[i] of each; false: they could not join. */
-static bool run_formula(Formula *f, const GenRequest *r, int n, GenSequence *out, Error *error,
-                        Error *e)
+/* All items join at once and run to their end. Item i's sequences from out[i * each] on (freed with
+ * sequences_free), its error in error[i]; false: they could not join. */
+static bool run_formula(Formula *f, const GenRequest *r, int n, GenSequence *out, int each,
+                        Error *error, Error *e)
 {
     GenItem *item[64] = {0};
     assert_in_range(n, 0, 64);
@@ -346,11 +345,8 @@ static bool run_formula(Formula *f, const GenRequest *r, int n, GenSequence *out
     bool ok = generator_join(g, r, n, item, e);
     while (ok && generator_step(g) > 0) {
     }
-    for (int i = 0; ok && i < n; i++) {
-        int each = r[i].options->num_captions;
-        error[i] = item_result(item[i], each, out);
-        out += each > 0 && each < 64 ? each : 0;
-    }
+    for (int i = 0; ok && i < n; i++)
+        error[i] = item_result(item[i], r[i].options->num_captions, out + i * each);
     generator_free(g);
     return ok;
 }
@@ -360,7 +356,7 @@ static void run_alone(Formula *f, FormulaText *t, const GenOptions *o, GenSequen
 {
     GenRequest r = formula_request(t, o);
     Error error = {0}, e = {0};
-    assert_true(run_formula(f, &r, 1, out, &error, &e));
+    assert_true(run_formula(f, &r, 1, out, 0, &error, &e));
     if (error.code)
         fail_msg("%s", error.message);
 }
