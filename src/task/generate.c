@@ -125,12 +125,23 @@ static void item_fail(Generator *g, GenItem *it, const Error *why)
     error_set(&it->error, ERR_FAILED, "generation: failed"); /* when the callee said nothing */
 }
 
+static void forget_sequences(GenItem *it)
+{
+    for (int i = 0; it->out && i < it->o.num_captions; i++)
+        mem_free(it->out[i].ids);
+    mem_free(it->out);
+    it->out = NULL;
+}
+
+/* All sequences or none. */
 static void item_done(Generator *g, GenItem *it)
 {
     Error e = {0};
     item_stop(g, it);
-    if (!it->search->finish(it, &e) && it->error.code != ERR_STOPPED)
-        it->error = e;
+    if (it->search->finish(it, &e))
+        return;
+    forget_sequences(it);
+    it->error = e;
 }
 
 void generator_leave(Generator *g, GenItem *it)
@@ -145,8 +156,7 @@ void generator_leave(Generator *g, GenItem *it)
     item_stop(g, it);
     if (it->state)
         it->search->end(it);
-    for (int i = 0; it->out && i < it->o.num_captions; i++)
-        mem_free(it->out[i].ids);
+    forget_sequences(it);
     mem_free((void *)(uintptr_t)it->history);
     mem_free(it->paths.node);
     mem_free(it->row);
@@ -154,7 +164,6 @@ void generator_leave(Generator *g, GenItem *it)
     mem_free(it->top);
     mem_free(it->dense);
     mem_free(it->next);
-    mem_free(it->out);
     mem_free(it);
 }
 
