@@ -184,7 +184,7 @@ GenSequence *gen_sequences(const GenItem *it)
 
 /* --- what is known about the next ids -------------------------------------------------------------- */
 
-/* The rows of several items in one tensor of logits: item by item. */
+/* The new rows of several items in one tensor of logits: item by item, n_next of each. */
 typedef struct Pass {
     GenItem **item;
     int n, rows;
@@ -198,7 +198,7 @@ static bool plan_rows(Generator *g, Pass *p, Error *e)
 {
     g->s.ids.n = 0;
     for (int i = 0, at = 0; i < p->n; i++)
-        for (int r = 0; r < p->item[i]->n_rows; r++, at++) {
+        for (int r = 0; r < p->item[i]->n_next; r++, at++) {
             const GenItem *it = p->item[i];
             TopKRow *w = &p->want[at];
             int node, n;
@@ -281,12 +281,17 @@ static bool take_scores(Generator *g, Pass *p, GenItem *it, int from, Error *e)
     return true;
 }
 
-/* Each item gets what its rows' logits say; one whose logits are bad fails alone. false: the pass as a
- * whole failed. */
-static bool read_scores(Generator *g, Pass *p, Error *e)
+static void pass_free(Pass *p)
+{
+    mem_free(p->want);
+    mem_free(p->found);
+}
+
+/* The best ids of all rows. The items do not know of it yet: what fails here may be tried again. */
+static bool read_pass(Generator *g, Pass *p, Error *e)
 {
     for (int i = 0; i < p->n; i++)
-        p->rows += p->item[i]->n_rows;
+        p->rows += p->item[i]->n_next;
     p->want = mem_alloc((size_t)p->rows * sizeof *p->want);
     p->found = mem_alloc((size_t)p->rows * sizeof *p->found);
     bool ok = p->want && p->found;
@@ -295,16 +300,24 @@ static bool read_scores(Generator *g, Pass *p, Error *e)
     ok = ok && plan_rows(g, p, e);
     p->logprobs = ok ? log_softmax(g->lm->c, p->logits) : NULL;
     ok = ok && find_top(g, p, e);
-    for (int i = 0, at = 0; ok && i < p->n; i++) {
+    if (!ok)
+        pass_free(p);
+    return ok;
+}
+
+/* Each item gets what its rows' logits say; one whose logits are bad fails alone. */
+static void give_scores(Generator *g, Pass *p)
+{
+    for (int i = 0, at = 0; i < p->n; i++) {
         Error own = {0};
         int n = p->item[i]->n_rows;
-        if (!take_scores(g, p, p->item[i], at, &own))
+        if (!take_scores(g, p, p->item[i], at, &own)) {
             item_fail(g, p->item[i], &own);
+            g->lm->c->err = (Error){0}; /* the next one's copies are its own */
+        }
         at += n;
     }
-    mem_free(p->want);
-    mem_free(p->found);
-    return ok;
+    pass_free(p);
 }
 
 /* --- joining ---------------------------------------------------------------------------------------- */
@@ -320,14 +333,15 @@ static bool prefill_together(Generator *g, GenItem **item, int n, Error *e)
         return false;
     for (int i = 0; i < n; i++) {
         item[i]->row[0] = row[i];
-        item[i]->n_rows = 1;
+        item[i]->n_rows = item[i]->n_next = 1;
         item[i]->running = item[i]->reserved = true;
     }
-    if (read_scores(g, &p, e))
-        return true;
-    for (int i = 0; i < n; i++)
+    bool ok = read_pass(g, &p, e);
+    for (int i = 0; !ok && i < n; i++)
         item_stop(g, item[i]);
-    return false;
+    if (ok)
+        give_scores(g, &p);
+    return ok;
 }
 
 /* A group that fails as a whole is done again one by one, so that one item's trouble stays its own. */
@@ -429,6 +443,7 @@ static void take_rows(Generator *g, GenItem *it, const int *row)
     it->n_rows = it->n_next;
 }
 
+/* false: nothing has changed. */
 static bool advance_items(Generator *g, GenItem **item, int n, Advance *a, Error *e)
 {
     a->n = 0;
@@ -438,12 +453,13 @@ static bool advance_items(Generator *g, GenItem **item, int n, Advance *a, Error
     p.logits = g->lm->advance(g->lm, a->n, a->parent, a->ids, a->row, e);
     if (!p.logits)
         return error_set(e, ERR_FAILED, "language model: step failed");
+    if (!read_pass(g, &p, e)) {
+        g->lm->drop(g->lm, a->row, a->n);
+        return false;
+    }
     for (int i = 0, at = 0; i < n; at += item[i]->n_next, i++)
         take_rows(g, item[i], a->row + at);
-    if (read_scores(g, &p, e))
-        return true;
-    for (int i = 0; i < n; i++) /* their rows have moved on: it cannot be tried again */
-        item_fail(g, item[i], e);
+    give_scores(g, &p);
     return true;
 }
 
