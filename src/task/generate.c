@@ -12,6 +12,9 @@ struct Generator {
     Lm *lm;
     GenItem *items;
     Scratch s;
+    GenItem **running; /* lists of a step, made when items join: what runs does not fail for them */
+    int *lists;        /* parents, ids and new rows */
+    size_t cap_running, cap_lists;
 };
 
 Generator *generator_new(Lm *lm, Error *e)
@@ -43,6 +46,8 @@ void generator_free(Generator *g)
     mem_free(g->s.ids.v);
     mem_free(g->s.cand);
     mem_free(g->s.top);
+    mem_free(g->running);
+    mem_free(g->lists);
     mem_free(g);
 }
 
@@ -80,8 +85,22 @@ static bool item_lists(GenItem *it, const GenRequest *r)
     return true;
 }
 
-static bool item_prepare(GenItem *it, const GenRequest *r, const Lm *lm, Error *e)
+/* Room in the lists of a step for all there are. */
+static bool reserve_lists(Generator *g, Error *e)
 {
+    size_t items = 0, rows = 0;
+    for (const GenItem *it = g->items; it; it = it->next_item) {
+        items++;
+        rows += (size_t)it->max_rows;
+    }
+    return (MEM_GROW(g->running, &g->cap_running, items) &&
+            MEM_GROW(g->lists, &g->cap_lists, 3 * rows)) ||
+           error_memory(e, "step", 3 * rows * sizeof *g->lists);
+}
+
+static bool item_prepare(Generator *g, GenItem *it, const GenRequest *r, Error *e)
+{
+    const Lm *lm = g->lm;
     int feed = lm->room(lm, r->n_prompt);
     if (!generate_check(r->options, lm->vocab, e))
         return false;
@@ -98,7 +117,7 @@ static bool item_prepare(GenItem *it, const GenRequest *r, const Lm *lm, Error *
                             .steps = it->room};
     it->search = r->options->num_beams > 1 ? &search_beams : &search_streams;
     if (item_lists(it, r) && item_alloc(it, lm->vocab))
-        return it->search->begin(it, e);
+        return reserve_lists(g, e) && it->search->begin(it, e);
     return error_memory(e, "item", (unsigned long long)it->max_rows * (unsigned)lm->vocab * 4);
 }
 
@@ -214,14 +233,14 @@ static bool plan_rows(Generator *g, Pass *p, Error *e)
 
 static bool find_top(Generator *g, Pass *p, Error *e)
 {
-    int entries = p->rows * p->stride;
+    size_t entries = (size_t)p->rows * (size_t)p->stride;
     if (entries > g->s.cap_top) {
         mem_free(g->s.top);
-        g->s.top = mem_alloc((size_t)entries * sizeof *g->s.top);
+        g->s.top = mem_alloc(entries * sizeof *g->s.top);
         g->s.cap_top = g->s.top ? entries : 0;
     }
     if (entries && !g->s.top)
-        return error_memory(e, "candidates", (size_t)entries * sizeof *g->s.top);
+        return error_memory(e, "candidates", entries * sizeof *g->s.top);
     return top_k(g->lm->c, p->logits, p->logprobs, p->want, g->s.ids.v, g->s.ids.n, p->stride,
                  g->s.top, p->found) ||
            error_set(e, g->lm->c->err.code, "%s", g->lm->c->err.message);
@@ -392,7 +411,7 @@ bool generator_join(Generator *g, const GenRequest *request, int n, GenItem **it
         return false;
     for (int i = 0; i < n; i++) {
         Error own = {0};
-        if (item_prepare(item[i], &request[i], g->lm, &own))
+        if (item_prepare(g, item[i], &request[i], &own))
             group[size++] = item[i];
         else
             item_fail(g, item[i], &own);
@@ -475,40 +494,25 @@ static void advance_each(Generator *g, GenItem **item, int n, Advance *a)
         advance_each(g, &item[i], 1, a);
 }
 
-static void advance_running(Generator *g, int n_items, int n_rows)
+static void advance_running(Generator *g, int rows)
 {
-    Advance a = {.parent = mem_alloc((size_t)n_rows * 3 * sizeof *a.parent)};
-    GenItem **item = mem_alloc((size_t)n_items * sizeof(GenItem *));
+    Advance a = {.parent = g->lists, .ids = g->lists + rows, .row = g->lists + 2 * rows};
     int n = 0;
-    bool ok = a.parent && item;
-    for (GenItem *it = g->items; it; it = it->next_item) {
-        Error e = {0};
-        if (ok && it->running)
-            item[n++] = it;
-        else if (it->running && !error_memory(&e, "step", (size_t)n_rows * sizeof *a.parent))
-            item_fail(g, it, &e);
-    }
-    if (ok) {
-        a.ids = a.parent + n_rows;
-        a.row = a.ids + n_rows;
-        advance_each(g, item, n, &a);
-    }
-    mem_free(a.parent);
-    mem_free(item);
+    for (GenItem *it = g->items; it; it = it->next_item)
+        if (it->running)
+            g->running[n++] = it;
+    advance_each(g, g->running, n, &a);
 }
 
 int generator_step(Generator *g)
 {
-    int items = 0, rows = 0, running = 0;
+    int rows = 0, running = 0;
     choose_all(g);
-    for (GenItem *it = g->items; it; it = it->next_item)
-        if (it->running) {
-            items++;
-            rows += it->n_next;
-        }
-    if (items)
-        advance_running(g, items, rows);
-    for (GenItem *it = g->items; it; it = it->next_item)
+    for (const GenItem *it = g->items; it; it = it->next_item)
+        rows += it->running ? it->n_next : 0;
+    if (rows)
+        advance_running(g, rows);
+    for (const GenItem *it = g->items; it; it = it->next_item)
         running += it->running;
     return running;
 }
