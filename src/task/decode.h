@@ -33,16 +33,15 @@ typedef struct Scratch {
     Cand *cand;          /* continuations to choose from */
     int cap_cand;
     TopEntry *top; /* what the best-ids kernel found for all rows of a pass */
-    int cap_top;
+    size_t cap_top;
 } Scratch;
 
 /* What an item knows about the next id behind one of its live rows. */
 typedef struct RowScores {
     int found;
     const TopEntry *top; /* the best ids, [found] */
-    float *logits,
-        *logprobs; /* sampling: all of the row, [vocab]; the one that the search asked for is
-                                 processed */
+    /* Sampling: all of the row, [vocab]; the one that the search asked for is processed. */
+    float *logits, *logprobs;
 } RowScores;
 
 /* A new live row: it continues the item's live row `row` with an id. */

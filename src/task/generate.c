@@ -12,6 +12,9 @@ struct Generator {
     Lm *lm;
     GenItem *items;
     Scratch s;
+    GenItem **running; /* lists of a step, made when items join: what runs does not fail for them */
+    int *lists;        /* parents, ids and new rows */
+    size_t cap_running, cap_lists;
 };
 
 Generator *generator_new(Lm *lm, Error *e)
@@ -43,6 +46,8 @@ void generator_free(Generator *g)
     mem_free(g->s.ids.v);
     mem_free(g->s.cand);
     mem_free(g->s.top);
+    mem_free(g->running);
+    mem_free(g->lists);
     mem_free(g);
 }
 
@@ -80,8 +85,22 @@ static bool item_lists(GenItem *it, const GenRequest *r)
     return true;
 }
 
-static bool item_prepare(GenItem *it, const GenRequest *r, const Lm *lm, Error *e)
+/* Room in the lists of a step for all there are. */
+static bool reserve_lists(Generator *g, Error *e)
 {
+    size_t items = 0, rows = 0;
+    for (const GenItem *it = g->items; it; it = it->next_item) {
+        items++;
+        rows += (size_t)it->max_rows;
+    }
+    return (MEM_GROW(g->running, &g->cap_running, items) &&
+            MEM_GROW(g->lists, &g->cap_lists, 3 * rows)) ||
+           error_memory(e, "step", 3 * rows * sizeof *g->lists);
+}
+
+static bool item_prepare(Generator *g, GenItem *it, const GenRequest *r, Error *e)
+{
+    const Lm *lm = g->lm;
     int feed = lm->room(lm, r->n_prompt);
     if (!generate_check(r->options, lm->vocab, e))
         return false;
@@ -98,7 +117,7 @@ static bool item_prepare(GenItem *it, const GenRequest *r, const Lm *lm, Error *
                             .steps = it->room};
     it->search = r->options->num_beams > 1 ? &search_beams : &search_streams;
     if (item_lists(it, r) && item_alloc(it, lm->vocab))
-        return it->search->begin(it, e);
+        return reserve_lists(g, e) && it->search->begin(it, e);
     return error_memory(e, "item", (unsigned long long)it->max_rows * (unsigned)lm->vocab * 4);
 }
 
@@ -125,12 +144,23 @@ static void item_fail(Generator *g, GenItem *it, const Error *why)
     error_set(&it->error, ERR_FAILED, "generation: failed"); /* when the callee said nothing */
 }
 
+static void forget_sequences(GenItem *it)
+{
+    for (int i = 0; it->out && i < it->o.num_captions; i++)
+        mem_free(it->out[i].ids);
+    mem_free(it->out);
+    it->out = NULL;
+}
+
+/* All sequences or none. */
 static void item_done(Generator *g, GenItem *it)
 {
     Error e = {0};
     item_stop(g, it);
-    if (!it->search->finish(it, &e) && it->error.code != ERR_STOPPED)
-        it->error = e;
+    if (it->search->finish(it, &e))
+        return;
+    forget_sequences(it);
+    it->error = e;
 }
 
 void generator_leave(Generator *g, GenItem *it)
@@ -145,8 +175,7 @@ void generator_leave(Generator *g, GenItem *it)
     item_stop(g, it);
     if (it->state)
         it->search->end(it);
-    for (int i = 0; it->out && i < it->o.num_captions; i++)
-        mem_free(it->out[i].ids);
+    forget_sequences(it);
     mem_free((void *)(uintptr_t)it->history);
     mem_free(it->paths.node);
     mem_free(it->row);
@@ -154,7 +183,6 @@ void generator_leave(Generator *g, GenItem *it)
     mem_free(it->top);
     mem_free(it->dense);
     mem_free(it->next);
-    mem_free(it->out);
     mem_free(it);
 }
 
@@ -175,7 +203,7 @@ GenSequence *gen_sequences(const GenItem *it)
 
 /* --- what is known about the next ids -------------------------------------------------------------- */
 
-/* The rows of several items in one tensor of logits: item by item. */
+/* The new rows of several items in one tensor of logits: item by item, n_next of each. */
 typedef struct Pass {
     GenItem **item;
     int n, rows;
@@ -189,7 +217,7 @@ static bool plan_rows(Generator *g, Pass *p, Error *e)
 {
     g->s.ids.n = 0;
     for (int i = 0, at = 0; i < p->n; i++)
-        for (int r = 0; r < p->item[i]->n_rows; r++, at++) {
+        for (int r = 0; r < p->item[i]->n_next; r++, at++) {
             const GenItem *it = p->item[i];
             TopKRow *w = &p->want[at];
             int node, n;
@@ -205,14 +233,14 @@ static bool plan_rows(Generator *g, Pass *p, Error *e)
 
 static bool find_top(Generator *g, Pass *p, Error *e)
 {
-    int entries = p->rows * p->stride;
+    size_t entries = (size_t)p->rows * (size_t)p->stride;
     if (entries > g->s.cap_top) {
         mem_free(g->s.top);
-        g->s.top = mem_alloc((size_t)entries * sizeof *g->s.top);
+        g->s.top = mem_alloc(entries * sizeof *g->s.top);
         g->s.cap_top = g->s.top ? entries : 0;
     }
     if (entries && !g->s.top)
-        return error_memory(e, "candidates", (size_t)entries * sizeof *g->s.top);
+        return error_memory(e, "candidates", entries * sizeof *g->s.top);
     return top_k(g->lm->c, p->logits, p->logprobs, p->want, g->s.ids.v, g->s.ids.n, p->stride,
                  g->s.top, p->found) ||
            error_set(e, g->lm->c->err.code, "%s", g->lm->c->err.message);
@@ -272,12 +300,17 @@ static bool take_scores(Generator *g, Pass *p, GenItem *it, int from, Error *e)
     return true;
 }
 
-/* Each item gets what its rows' logits say; one whose logits are bad fails alone. false: the pass as a
- * whole failed. */
-static bool read_scores(Generator *g, Pass *p, Error *e)
+static void pass_free(Pass *p)
+{
+    mem_free(p->want);
+    mem_free(p->found);
+}
+
+/* The best ids of all rows. The items do not know of it yet: what fails here may be tried again. */
+static bool read_pass(Generator *g, Pass *p, Error *e)
 {
     for (int i = 0; i < p->n; i++)
-        p->rows += p->item[i]->n_rows;
+        p->rows += p->item[i]->n_next;
     p->want = mem_alloc((size_t)p->rows * sizeof *p->want);
     p->found = mem_alloc((size_t)p->rows * sizeof *p->found);
     bool ok = p->want && p->found;
@@ -286,16 +319,24 @@ static bool read_scores(Generator *g, Pass *p, Error *e)
     ok = ok && plan_rows(g, p, e);
     p->logprobs = ok ? log_softmax(g->lm->c, p->logits) : NULL;
     ok = ok && find_top(g, p, e);
-    for (int i = 0, at = 0; ok && i < p->n; i++) {
+    if (!ok)
+        pass_free(p);
+    return ok;
+}
+
+/* Each item gets what its rows' logits say; one whose logits are bad fails alone. */
+static void give_scores(Generator *g, Pass *p)
+{
+    for (int i = 0, at = 0; i < p->n; i++) {
         Error own = {0};
         int n = p->item[i]->n_rows;
-        if (!take_scores(g, p, p->item[i], at, &own))
+        if (!take_scores(g, p, p->item[i], at, &own)) {
             item_fail(g, p->item[i], &own);
+            g->lm->c->err = (Error){0}; /* the next one's copies are its own */
+        }
         at += n;
     }
-    mem_free(p->want);
-    mem_free(p->found);
-    return ok;
+    pass_free(p);
 }
 
 /* --- joining ---------------------------------------------------------------------------------------- */
@@ -311,14 +352,15 @@ static bool prefill_together(Generator *g, GenItem **item, int n, Error *e)
         return false;
     for (int i = 0; i < n; i++) {
         item[i]->row[0] = row[i];
-        item[i]->n_rows = 1;
+        item[i]->n_rows = item[i]->n_next = 1;
         item[i]->running = item[i]->reserved = true;
     }
-    if (read_scores(g, &p, e))
-        return true;
-    for (int i = 0; i < n; i++)
+    bool ok = read_pass(g, &p, e);
+    for (int i = 0; !ok && i < n; i++)
         item_stop(g, item[i]);
-    return false;
+    if (ok)
+        give_scores(g, &p);
+    return ok;
 }
 
 /* A group that fails as a whole is done again one by one, so that one item's trouble stays its own. */
@@ -369,7 +411,7 @@ bool generator_join(Generator *g, const GenRequest *request, int n, GenItem **it
         return false;
     for (int i = 0; i < n; i++) {
         Error own = {0};
-        if (item_prepare(item[i], &request[i], g->lm, &own))
+        if (item_prepare(g, item[i], &request[i], &own))
             group[size++] = item[i];
         else
             item_fail(g, item[i], &own);
@@ -420,6 +462,7 @@ static void take_rows(Generator *g, GenItem *it, const int *row)
     it->n_rows = it->n_next;
 }
 
+/* false: nothing has changed. */
 static bool advance_items(Generator *g, GenItem **item, int n, Advance *a, Error *e)
 {
     a->n = 0;
@@ -429,12 +472,13 @@ static bool advance_items(Generator *g, GenItem **item, int n, Advance *a, Error
     p.logits = g->lm->advance(g->lm, a->n, a->parent, a->ids, a->row, e);
     if (!p.logits)
         return error_set(e, ERR_FAILED, "language model: step failed");
+    if (!read_pass(g, &p, e)) {
+        g->lm->drop(g->lm, a->row, a->n);
+        return false;
+    }
     for (int i = 0, at = 0; i < n; at += item[i]->n_next, i++)
         take_rows(g, item[i], a->row + at);
-    if (read_scores(g, &p, e))
-        return true;
-    for (int i = 0; i < n; i++) /* their rows have moved on: it cannot be tried again */
-        item_fail(g, item[i], e);
+    give_scores(g, &p);
     return true;
 }
 
@@ -450,40 +494,25 @@ static void advance_each(Generator *g, GenItem **item, int n, Advance *a)
         advance_each(g, &item[i], 1, a);
 }
 
-static void advance_running(Generator *g, int n_items, int n_rows)
+static void advance_running(Generator *g, int rows)
 {
-    Advance a = {.parent = mem_alloc((size_t)n_rows * 3 * sizeof *a.parent)};
-    GenItem **item = mem_alloc((size_t)n_items * sizeof(GenItem *));
+    Advance a = {.parent = g->lists, .ids = g->lists + rows, .row = g->lists + 2 * rows};
     int n = 0;
-    bool ok = a.parent && item;
-    for (GenItem *it = g->items; it; it = it->next_item) {
-        Error e = {0};
-        if (ok && it->running)
-            item[n++] = it;
-        else if (it->running && !error_memory(&e, "step", (size_t)n_rows * sizeof *a.parent))
-            item_fail(g, it, &e);
-    }
-    if (ok) {
-        a.ids = a.parent + n_rows;
-        a.row = a.ids + n_rows;
-        advance_each(g, item, n, &a);
-    }
-    mem_free(a.parent);
-    mem_free(item);
+    for (GenItem *it = g->items; it; it = it->next_item)
+        if (it->running)
+            g->running[n++] = it;
+    advance_each(g, g->running, n, &a);
 }
 
 int generator_step(Generator *g)
 {
-    int items = 0, rows = 0, running = 0;
+    int rows = 0, running = 0;
     choose_all(g);
-    for (GenItem *it = g->items; it; it = it->next_item)
-        if (it->running) {
-            items++;
-            rows += it->n_next;
-        }
-    if (items)
-        advance_running(g, items, rows);
-    for (GenItem *it = g->items; it; it = it->next_item)
+    for (const GenItem *it = g->items; it; it = it->next_item)
+        rows += it->running ? it->n_next : 0;
+    if (rows)
+        advance_running(g, rows);
+    for (const GenItem *it = g->items; it; it = it->next_item)
         running += it->running;
     return running;
 }

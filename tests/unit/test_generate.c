@@ -1,32 +1,35 @@
-/* generate(): sampling, independence of the batch, stopping, limits, wrong options, failures. Ids
- * and scores of greedy and beam search are compared in test_generate_reference.c. */
+/* The generator: sampling, independence of the batch, stopping, limits, wrong options, failures. Ids
+ * and scores of greedy and beam search are compared in test_generate_reference.c; items that come and
+ * go in test_generator.c. */
 #include "test_generate.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include "task/decode.h"
 
 enum { V = FORMULA_VOCAB, DRAWS = 20000 };
 
 static const int short_history[] = {2}, long_history[] = {7, 7, 7, 2, 11, 1000};
-static const GenItem one_item = {.history = short_history, .n_history = 1};
 
-/* The logits of an item with one_item's history. */
-static void first_logits(uint32_t salt, float spread, float *x)
+static FormulaText short_text(uint32_t salt)
 {
-    Formula f = {.spread = spread};
-    FormulaRow r = {salt, 1, 0, 2, 0};
+    return (FormulaText){.salt = salt, .history = short_history, .n_history = 1};
+}
+
+/* The logits behind `length` ids, the last two being before and last. */
+static void logits_behind(uint32_t salt, int length, int before, int last, float *x)
+{
+    static Formula f = {.spread = 6};
+    FormulaText t = short_text(salt);
+    FormulaRow r = {.text = &t, .length = length, .before = before, .last = last};
     formula_logits(&f, &r, x);
 }
 
 static void run_one(uint32_t salt, const GenOptions *o, GenSequence *out)
 {
-    Formula f = {0};
-    Error e = {0};
-    bool ok = run_formula(&f, 1000, &salt, &one_item, 1, o, NULL, NULL, out, &e);
-    if (!ok)
-        printf("%s\n", e.message);
-    assert_true(ok);
+    Formula *f = formula_new();
+    FormulaText t = short_text(salt);
+    run_alone(f, &t, o, out);
+    formula_free(f);
 }
 
 /* --- sampling ----------------------------------------------------------------------------------- */
@@ -62,7 +65,7 @@ static void check_distribution(double t, int k, double p)
     float x[FORMULA_VOCAB];
     double prob[FORMULA_VOCAB], chi = 0;
     int count[FORMULA_VOCAB] = {0}, kinds = 0;
-    first_logits(77, 6, x);
+    logits_behind(77, 1, 0, 2, x);
     expected_distribution(x, t, k, p, prob);
     GenOptions o = neutral_options(LIB_HF);
     o.sample = true;
@@ -70,13 +73,16 @@ static void check_distribution(double t, int k, double p)
     o.temperature = t;
     o.top_k = k;
     o.top_p = p;
+    Formula *f = formula_new();
+    FormulaText text = short_text(77);
     for (int i = 0; i < DRAWS; i++) {
         GenSequence out = {0};
         o.seed = (uint64_t)i;
-        run_one(77, &o, &out);
+        run_alone(f, &text, &o, &out);
         count[out.ids[0]]++;
-        generate_free(&out, 1);
+        sequences_free(&out, 1);
     }
+    formula_free(f);
     for (int i = 0; i < V; i++) {
         double want = prob[i] * DRAWS;
         if (want == 0)
@@ -104,14 +110,12 @@ static void test_truncation(void **state)
     check_distribution(1, 0, 0);
 }
 
-static void warp_fixed(const float *x, int n, GenOptions *o, int min_keep, int want)
+static void warp_fixed(const float *x, int n, const GenOptions *o, int min_keep, int want)
 {
-    Lm lm = {.vocab = n};
     float row[8];
     Cand cand[8];
     memcpy(row, x, (size_t)n * sizeof(float));
-    Decoder d = {.lm = &lm, .o = o, .row = row};
-    assert_int_equal(warp_row(&d, min_keep, cand), want);
+    assert_int_equal(warp_row(o, row, n, min_keep, cand), want);
 }
 
 /* Ties with the k-th stay, min_keep holds for both cuts, forbidden ids do not come back. */
@@ -206,34 +210,41 @@ static void test_seed(void **state)
             assert_true(same(&a[i], &b[i]));
         assert_false(same(&a[0], &c[0]));
         assert_true(beams > 1 || (!same(&a[0], &a[1]) && !same(&a[1], &a[2])));
-        generate_free(a, 3);
-        generate_free(b, 3);
-        generate_free(c, 3);
+        sequences_free(a, 3);
+        sequences_free(b, 3);
+        sequences_free(c, 3);
     }
 }
 
-/* The key chooses other numbers of the same seed. */
-static void test_key(void **state)
+/* Every item draws from its own seed, whichever place it has. */
+static void test_item_seed(void **state)
 {
-    GenOptions o = sampling_options(LIB_HF, 1);
-    GenItem item[2] = {one_item, one_item};
-    const uint32_t salt[2] = {5, 5};
-    GenSequence out[6] = {{0}};
-    item[1].key = 1;
-    Formula f = {0};
-    assert_true(run_formula(&f, 100, salt, item, 2, &o, NULL, NULL, out, NULL));
+    GenOptions o[3];
+    FormulaText t[3];
+    GenRequest r[3];
+    GenSequence out[9] = {{0}};
+    Error error[3] = {{0}};
+    for (int i = 0; i < 3; i++) {
+        o[i] = sampling_options(LIB_HF, 1);
+        o[i].seed += i == 1;
+        t[i] = short_text(5);
+        r[i] = formula_request(&t[i], &o[i]);
+    }
+    Formula *f = formula_new();
+    assert_true(run_formula(f, r, 3, out, 3, error, NULL));
     assert_false(same(&out[0], &out[3]));
-    generate_free(out, 6);
+    for (int i = 0; i < 3; i++)
+        assert_true(same(&out[i], &out[6 + i]));
+    sequences_free(out, 9);
+    formula_free(f);
 }
 
 /* log softmax of the formula behind `length` ids, the last two being before and last. */
 static float log_prob(uint32_t salt, int length, int before, int last, int id)
 {
-    Formula f = {.spread = 6};
-    FormulaRow r = {salt, length, before, last, 0};
     float x[FORMULA_VOCAB];
     double sum = 0;
-    formula_logits(&f, &r, x);
+    logits_behind(salt, length, before, last, x);
     for (int i = 0; i < V; i++)
         sum += exp(x[i]);
     return (float)(x[id] - log(sum));
@@ -251,7 +262,7 @@ static void test_stream_score(void **state)
         float want = log_prob(9, 1, 0, 2, id[0]) + log_prob(9, 2, 2, id[0], id[1]);
         assert_float_equal(out[i].score, want, 1e-5);
     }
-    generate_free(out, 3);
+    sequences_free(out, 3);
 }
 
 /* Beam sampling: 4.33 divides the running sum by the temperature again at every step and starts all
@@ -272,7 +283,7 @@ static void test_beam_sampling_scores(void **state)
             float want = lib == LIB_HF ? a / 2 + b / 2 : (a / 2 + b) / 2;
             assert_float_equal(out[i].score, want, 1e-5);
         }
-        generate_free(out, 3);
+        sequences_free(out, 3);
     }
 }
 
@@ -291,14 +302,14 @@ static void test_cold_beam_sampling(void **state)
         assert_int_equal(cold[i].n, beam[i].n);
         assert_memory_equal(cold[i].ids, beam[i].ids, (size_t)beam[i].n * sizeof(int));
     }
-    generate_free(cold, 3);
+    sequences_free(cold, 3);
     o.library = LIB_LAVIS;
     o.max_new_tokens = 1;
     run_one(21, &o, cold);
     assert_int_equal(cold[0].ids[0], cold[1].ids[0]);
     assert_int_equal(cold[0].ids[0], cold[2].ids[0]);
-    generate_free(cold, 3);
-    generate_free(beam, 3);
+    sequences_free(cold, 3);
+    sequences_free(beam, 3);
 }
 
 /* However hard top-k and top-p cut, each beam keeps more ids than there are end ids: with 5, 9 and
@@ -307,8 +318,9 @@ static void test_beam_sampling_goes_on(void **state)
 {
     GenOptions o = sampling_options(LIB_HF, 2);
     GenSequence out[2] = {{0}};
-    Formula f = {.bonus = 30};
-    const uint32_t salt = 9;
+    Formula *f = formula_new();
+    FormulaText text = short_text(9);
+    f->bonus = 30;
     o.num_captions = 2;
     o.n_eos = 3;
     o.eos[1] = 9;
@@ -316,51 +328,74 @@ static void test_beam_sampling_goes_on(void **state)
     o.top_k = 1;
     o.early_stopping = EARLY_NEVER;
     o.length_penalty = 9;
-    assert_true(run_formula(&f, 50, &salt, &one_item, 1, &o, NULL, NULL, out, NULL));
-    assert_true(f.calls >= 2);
+    run_alone(f, &text, &o, out);
+    assert_true(f->calls >= 2);
     for (int i = 0; i < 2; i++)
         for (int j = 0; j + 1 < out[i].n; j++)
             assert_false(out[i].ids[j] == 5 || out[i].ids[j] == 9 || out[i].ids[j] == 13);
-    generate_free(out, 2);
+    sequences_free(out, 2);
+    formula_free(f);
 }
 
 /* --- the batch ---------------------------------------------------------------------------------- */
 
-enum { ITEMS = 5 };
+enum { ITEMS = 5, EACH = 3 };
 
-static const uint32_t salts[ITEMS] = {3, 14, 15, 92, 65};
+/* Items with texts and options of their own, and what became of them. */
+typedef struct Batch {
+    FormulaText text[ITEMS];
+    GenOptions o[ITEMS];
+    GenRequest r[ITEMS];
+    GenSequence out[ITEMS * EACH]; /* EACH places an item */
+    Error error[ITEMS];
+} Batch;
 
-static void make_items(GenItem *item)
+static void make_batch(Batch *b, const GenOptions *o)
 {
-    for (int i = 0; i < ITEMS; i++)
-        item[i] = i % 2 ? (GenItem){.history = long_history, .n_history = 5 + i % 3 / 2} : one_item;
-    item[3].max_new = 4;
+    static const uint32_t SALTS[ITEMS] = {3, 14, 15, 92, 65};
+    *b = (Batch){.out = {{0}}};
+    for (int i = 0; i < ITEMS; i++) {
+        b->text[i] = short_text(SALTS[i]);
+        if (i % 2) {
+            b->text[i].history = long_history;
+            b->text[i].n_history = 5 + i % 3 / 2;
+        }
+        b->o[i] = *o;
+        b->r[i] = formula_request(&b->text[i], &b->o[i]);
+    }
+    b->o[3].max_new_tokens = 4;
 }
 
-/* Every item of a batch gives what it gives alone, to the bit. */
-static void check_batch(const GenOptions *o)
+static void run_batch(Formula *f, Batch *b)
 {
-    GenItem item[ITEMS];
-    GenSequence all[ITEMS * 3] = {{0}}, alone[3] = {{0}};
-    Formula f = {0};
-    Error e = {0};
-    int each = o->num_captions;
-    make_items(item);
-    assert_true(run_formula(&f, 50, salts, item, ITEMS, o, NULL, NULL, all, &e));
-    for (int i = 0; i < ITEMS; i++) {
-        assert_true(run_formula(&f, 50, &salts[i], &item[i], 1, o, NULL, NULL, alone, &e));
-        for (int j = 0; j < each; j++)
-            assert_true(same(&all[i * each + j], &alone[j]));
-        generate_free(alone, each);
-    }
-    generate_free(all, ITEMS * each);
+    assert_true(run_formula(f, b->r, ITEMS, b->out, EACH, b->error, NULL));
+}
+
+static void free_batch(Batch *b)
+{
+    sequences_free(b->out, ITEMS * EACH);
+}
+
+/* Item i of the batch gives what it gives alone, to the bit. */
+static void check_alone(Formula *f, const Batch *b, int i)
+{
+    GenSequence alone[EACH] = {{0}};
+    Error error = {0};
+    int n = b->o[i].num_captions;
+    assert_true(run_formula(f, &b->r[i], 1, alone, 0, &error, NULL));
+    assert_int_equal(error.code, b->error[i].code);
+    for (int j = 0; j < n; j++)
+        assert_true(same(&b->out[i * EACH + j], &alone[j]));
+    sequences_free(alone, n);
 }
 
 static void test_batch(void **state)
 {
+    Formula *f = formula_new();
     for (int lib = LIB_LAVIS; lib <= LIB_HF; lib++)
         for (int mode = 0; mode < 12; mode++) {
             GenOptions o = neutral_options((Library)lib);
+            Batch b;
             o.max_new_tokens = 25;
             o.sample = mode & 1;
             o.num_beams = mode & 2 ? 3 : 1;
@@ -368,116 +403,166 @@ static void test_batch(void **state)
             o.repetition_penalty = mode & 4 ? 1.2 : 1;
             o.no_repeat_ngram = mode & 4 ? 2 : 0;
             o.early_stopping = mode & 8 ? EARLY_TRUE : EARLY_FALSE;
-            check_batch(&o);
+            make_batch(&b, &o);
+            run_batch(f, &b);
+            for (int i = 0; i < ITEMS; i++)
+                check_alone(f, &b, i);
+            free_batch(&b);
         }
+    formula_free(f);
 }
 
 static void test_no_items(void **state)
 {
-    GenOptions o = neutral_options(LIB_HF);
-    Formula f = {0};
-    assert_true(run_formula(&f, 50, NULL, NULL, 0, &o, NULL, NULL, NULL, NULL));
-    assert_int_equal(f.calls, 0);
+    Formula *f = formula_new();
+    assert_true(run_formula(f, NULL, 0, NULL, 0, NULL, NULL));
+    assert_int_equal(f->starts + f->calls, 0);
+    formula_free(f);
 }
 
 /* --- the callback ------------------------------------------------------------------------------- */
 
 typedef struct Heard {
-    int n[ITEMS], ids[ITEMS][64];
+    int n, ids[64];
     int left; /* stops when this many have been heard; 0: never */
 } Heard;
 
-static bool hear(void *user, int item, int id)
+static bool hear(void *user, int id)
 {
     Heard *h = user;
-    h->ids[item][h->n[item]++] = id;
+    h->ids[h->n++] = id;
     return --h->left != 0;
 }
 
-static void check_heard(const Heard *h, const GenSequence *out, int each)
+static void listen(Batch *b, Heard *h)
 {
     for (int i = 0; i < ITEMS; i++) {
-        assert_int_equal(h->n[i], out[i * each].n);
-        assert_memory_equal(h->ids[i], out[i * each].ids, (size_t)h->n[i] * sizeof(int));
+        h[i] = (Heard){.left = 0};
+        b->r[i].on_token = hear;
+        b->r[i].user = &h[i];
     }
+}
+
+static void check_heard(const Heard *h, const GenSequence *out)
+{
+    assert_int_equal(h->n, out->n);
+    assert_memory_equal(h->ids, out->ids, (size_t)h->n * sizeof(int));
 }
 
 static void test_callback(void **state)
 {
-    GenItem item[ITEMS];
-    make_items(item);
+    Formula *f = formula_new();
     for (int mode = 0; mode < 3; mode++) {
         GenOptions o = neutral_options(LIB_LAVIS);
-        GenSequence out[ITEMS * 3] = {{0}};
-        Formula f = {0};
-        Heard h = {.left = 0};
+        Batch b;
+        Heard h[ITEMS];
         o.sample = mode == 1;
         o.num_beams = mode == 2 ? 3 : 1;
         o.num_captions = mode ? 3 : 1;
-        assert_true(run_formula(&f, 50, salts, item, ITEMS, &o, hear, &h, out, NULL));
-        check_heard(&h, out, o.num_captions);
-        generate_free(out, ITEMS * o.num_captions);
+        make_batch(&b, &o);
+        listen(&b, h);
+        run_batch(f, &b);
+        for (int i = 0; i < ITEMS; i++)
+            check_heard(&h[i], &b.out[i * EACH]);
+        free_batch(&b);
     }
+    formula_free(f);
 }
 
-/* Greedy stops at once with what there is. */
+/* Greedy stops at once with what there is; the others go on untouched. */
 static void test_callback_stops(void **state)
 {
-    GenItem item[ITEMS];
     GenOptions o = neutral_options(LIB_HF);
-    GenSequence full[ITEMS] = {{0}}, out[ITEMS] = {{0}};
-    Formula f = {0};
-    Error e = {0};
-    Heard h = {.left = 8};
-    make_items(item);
-    assert_true(run_formula(&f, 50, salts, item, ITEMS, &o, NULL, NULL, full, NULL));
-    assert_false(run_formula(&f, 50, salts, item, ITEMS, &o, hear, &h, out, &e));
-    assert_int_equal(e.code, ERR_STOPPED);
-    check_heard(&h, out, 1);
-    int total = 0;
+    Batch full, b;
+    Heard h[ITEMS];
+    Formula *f = formula_new();
+    o.n_eos = 0;
+    make_batch(&full, &o);
+    run_batch(f, &full);
+    make_batch(&b, &o);
+    listen(&b, h);
+    h[1].left = 8;
+    h[3].left = 1;
+    run_batch(f, &b);
     for (int i = 0; i < ITEMS; i++) {
-        total += out[i].n;
+        int want = i == 1 ? 8 : i == 3 ? 1 : full.out[i * EACH].n;
+        assert_int_equal(b.error[i].code, i == 1 || i == 3 ? ERR_STOPPED : ERR_NONE);
+        assert_int_equal(b.out[i * EACH].n, want);
+        assert_memory_equal(b.out[i * EACH].ids, full.out[i * EACH].ids,
+                            (size_t)want * sizeof(int));
+        check_heard(&h[i], &b.out[i * EACH]);
+    }
+    free_batch(&full);
+    free_batch(&b);
+    formula_free(f);
+}
+
+/* Several drawn sequences: all are there as far as they came. */
+static void test_callback_stops_streams(void **state)
+{
+    GenOptions o = sampling_options(LIB_HF, 1);
+    FormulaText t = short_text(5);
+    GenRequest r = formula_request(&t, &o);
+    GenSequence full[3] = {{0}}, out[3] = {{0}};
+    Formula *f = formula_new();
+    Heard h = {.left = 4};
+    Error error = {0};
+    o.n_eos = 0;
+    run_alone(f, &t, &o, full);
+    r.on_token = hear;
+    r.user = &h;
+    assert_true(run_formula(f, &r, 1, out, 0, &error, NULL));
+    assert_int_equal(error.code, ERR_STOPPED);
+    assert_int_equal(out[0].n, 4);
+    for (int i = 0; i < 3; i++) {
+        assert_in_range(out[i].n, 3, 4);
         assert_memory_equal(out[i].ids, full[i].ids, (size_t)out[i].n * sizeof(int));
     }
-    assert_int_equal(total, 8);
-    generate_free(full, ITEMS);
-    generate_free(out, ITEMS);
+    sequences_free(full, 3);
+    sequences_free(out, 3);
+    formula_free(f);
 }
 
 /* With beams everything is decided before the first call. */
 static void test_callback_stops_beams(void **state)
 {
     GenOptions o = neutral_options(LIB_HF);
+    FormulaText t = short_text(4);
+    GenRequest r = formula_request(&t, &o);
     GenSequence full = {0}, out = {0};
-    Formula f = {0};
-    Error e = {0};
+    Formula *f = formula_new();
+    Error error = {0};
     Heard h = {.left = 1};
     o.num_beams = 3;
-    run_one(4, &o, &full);
-    const uint32_t salt = 4;
-    assert_false(run_formula(&f, 50, &salt, &one_item, 1, &o, hear, &h, &out, &e));
-    assert_int_equal(e.code, ERR_STOPPED);
-    assert_int_equal(h.n[0], 1);
+    run_alone(f, &t, &o, &full);
+    r.on_token = hear;
+    r.user = &h;
+    assert_true(run_formula(f, &r, 1, &out, 0, &error, NULL));
+    assert_int_equal(error.code, ERR_STOPPED);
+    assert_int_equal(h.n, 1);
     assert_true(same(&full, &out));
-    generate_free(&full, 1);
-    generate_free(&out, 1);
+    sequences_free(&full, 1);
+    sequences_free(&out, 1);
+    formula_free(f);
 }
 
 /* --- lengths ------------------------------------------------------------------------------------ */
 
-static void check_lengths(Library library, int beams, int lm_max, const GenOptions *base, int want)
+static void check_lengths(Library library, int beams, int feed, const GenOptions *base, int want)
 {
     GenOptions o = *base;
     GenSequence out = {0};
-    Formula f = {0};
-    const uint32_t salt = 8;
+    Formula *f = formula_new();
+    FormulaText t = short_text(8);
+    f->feed = feed;
     o.library = library;
     o.num_beams = beams;
     o.n_eos = 0;
-    assert_true(run_formula(&f, lm_max, &salt, &one_item, 1, &o, NULL, NULL, &out, NULL));
+    run_alone(f, &t, &o, &out);
     assert_int_equal(out.n, want);
-    assert_int_equal(f.most_fed, want - 1);
-    generate_free(&out, 1);
+    assert_int_equal(f->most_fed, want - 1);
+    sequences_free(&out, 1);
+    formula_free(f);
 }
 
 static void test_default_length(void **state)
@@ -506,38 +591,46 @@ static void test_position_limit(void **state)
     }
 }
 
-static void expect_error(ErrorCode code, const char *part, Formula *f, const GenItem *item,
+/* The item fails alone: those before and behind it in its join get what they get alone. */
+static void expect_error(ErrorCode code, const char *part, Formula *f, FormulaText *text,
                          const GenOptions *o)
 {
-    GenSequence out[16] = {{0}};
-    Error e = {0};
-    const uint32_t salt = 8;
-    assert_false(run_formula(f, 50, &salt, item, 1, o, NULL, NULL, out, &e));
-    assert_int_equal(e.code, code);
-    if (!strstr(e.message, part))
-        printf("expected \"%s\" in: %s\n", part, e.message);
-    assert_non_null(strstr(e.message, part));
-    generate_free(out, 16);
+    GenOptions plain = neutral_options(LIB_HF);
+    Batch b;
+    make_batch(&b, &plain);
+    b.r[2] = formula_request(text, o);
+    run_batch(f, &b);
+    assert_int_equal(b.error[2].code, code);
+    if (!strstr(b.error[2].message, part))
+        printf("expected \"%s\" in: %s\n", part, b.error[2].message);
+    assert_non_null(strstr(b.error[2].message, part));
+    for (int i = 0; i < ITEMS; i++)
+        if (i != 2) {
+            assert_int_equal(b.error[i].code, ERR_NONE);
+            check_alone(f, &b, i);
+        }
+    free_batch(&b);
 }
 
 static void test_history_too_long(void **state)
 {
     GenOptions o = neutral_options(LIB_HF);
-    GenItem item = {.history = long_history, .n_history = 5};
-    Formula f = {0};
+    FormulaText t = {.history = long_history, .n_history = 5};
+    Formula *f = formula_new();
     o.max_new_tokens = 0;
     o.max_length = 5;
-    expect_error(ERR_FAILED, "item 0: max length", &f, &item, &o);
-    assert_int_equal(f.calls, 0);
+    expect_error(ERR_FAILED, "max length: expected more than the 5 ids", f, &t, &o);
+    formula_free(f);
 }
 
 /* --- wrong options, failures -------------------------------------------------------------------- */
 
 static void expect_usage(const char *part, const GenOptions *o)
 {
-    Formula f = {0};
-    expect_error(ERR_USAGE, part, &f, &one_item, o);
-    assert_int_equal(f.calls, 0);
+    Formula *f = formula_new();
+    FormulaText t = short_text(8);
+    expect_error(ERR_USAGE, part, f, &t, o);
+    formula_free(f);
 }
 
 #define USAGE(part, ...)                        \
@@ -572,16 +665,56 @@ static void test_usage(void **state)
     USAGE("end ids", o.n_eos = 9);
 }
 
+static void check_bad_logits(const GenOptions *o, float bad, int at, const char *part)
+{
+    Formula *f = formula_new();
+    FormulaText t = short_text(8);
+    t.bad = bad;
+    t.bad_at = at;
+    expect_error(ERR_FAILED, part, f, &t, o);
+    formula_free(f);
+}
+
+/* What is no number is named by its step and id, and only that item fails. */
 static void test_bad_logits(void **state)
+{
+    const float inf = (float)INFINITY, nan = (float)NAN;
+    for (int mode = 0; mode < 4; mode++) {
+        GenOptions o = neutral_options(LIB_LAVIS);
+        o.num_beams = mode & 1 ? 3 : 1;
+        o.sample = mode & 2;
+        o.n_eos = 0;
+        check_bad_logits(&o, nan, 2, "logits: step 3: id 7: expected a number, got ");
+        check_bad_logits(&o, nan, 0, "logits: step 1: id 7: expected a number, got ");
+        check_bad_logits(&o, inf, 1, "logits: step 2: id 7: expected a number, got inf");
+        check_bad_logits(&o, -inf, 3, "logits: step 4: expected a finite number, got only -inf");
+    }
+}
+
+/* Of one item alone there is nothing to try again; of several each is, and nothing has changed. */
+static void test_failing_step(void **state)
 {
     for (int beams = 1; beams <= 3; beams += 2) {
         GenOptions o = neutral_options(LIB_LAVIS);
+        FormulaText t = short_text(8);
+        GenRequest r = formula_request(&t, &o);
+        GenSequence out = {0};
+        Formula *f = formula_new();
+        Error error = {0};
+        Batch b;
         o.num_beams = beams;
         o.n_eos = 0;
-        Formula f = {.nan_at = 2}, g = {.spread = INFINITY}, h = {.fail_at = 3};
-        expect_error(ERR_FAILED, "item 0: logits of step 3: id 7", &f, &one_item, &o);
-        expect_error(ERR_FAILED, "item 0: logits of step 1: id 0", &g, &one_item, &o);
-        expect_error(ERR_BAD_MODEL, "broken on purpose", &h, &one_item, &o);
+        f->fail_at = 3;
+        assert_true(run_formula(f, &r, 1, &out, 0, &error, NULL));
+        assert_int_equal(error.code, ERR_BAD_MODEL);
+        assert_string_equal(error.message, "formula: broken on purpose");
+        f->fail_at = f->calls + 3;
+        make_batch(&b, &o);
+        run_batch(f, &b);
+        for (int i = 0; i < ITEMS; i++)
+            check_alone(f, &b, i);
+        free_batch(&b);
+        formula_free(f);
     }
 }
 
@@ -592,13 +725,15 @@ static void test_everything_forbidden(void **state)
         all[i] = i;
     for (int mode = 0; mode < 8; mode++) {
         GenOptions o = neutral_options(mode & 1 ? LIB_HF : LIB_LAVIS);
-        Formula f = {0};
+        Formula *f = formula_new();
+        FormulaText t = short_text(8);
         o.num_beams = mode & 2 ? 3 : 1;
         o.sample = mode & 4;
         o.banned = all;
         o.n_banned = V;
         o.min_new_tokens = 3; /* the end id is not banned, but not yet allowed */
-        expect_error(ERR_FAILED, "item 0: step 1: every id is forbidden", &f, &one_item, &o);
+        expect_error(ERR_FAILED, "step 1: every id is forbidden", f, &t, &o);
+        formula_free(f);
     }
 }
 
@@ -622,45 +757,7 @@ static void test_few_allowed(void **state)
         for (int i = 0; i < 4; i++)
             for (int j = 0; j < out[i].n; j++)
                 assert_true(out[i].ids[j] == 11 || out[i].ids[j] == 5);
-        generate_free(out, 4);
-    }
-}
-
-/* Each allocation in turn fails: an error, nothing leaks. */
-static void check_memory(const GenOptions *o)
-{
-    size_t before = mem_in_use();
-    for (long n = 1; n < 200; n++) {
-        GenItem item[ITEMS];
-        GenSequence out[ITEMS * 3] = {{0}};
-        Formula f = {0};
-        Error e = {0};
-        make_items(item);
-        mem_fail_at(n);
-        bool ok = run_formula(&f, 400, salts, item, ITEMS, o, NULL, NULL, out, &e);
-        bool hit = mem_fail_hit();
-        mem_fail_at(0);
-        generate_free(out, ITEMS * o->num_captions);
-        assert_int_equal(mem_in_use(), before);
-        assert_int_equal(ok, !hit);
-        assert_int_equal(e.code, hit ? ERR_MEMORY : ERR_NONE);
-        if (!hit)
-            return;
-    }
-    fail();
-}
-
-static void test_memory(void **state)
-{
-    for (int mode = 0; mode < 4; mode++) {
-        GenOptions o = neutral_options(mode & 1 ? LIB_HF : LIB_LAVIS);
-        o.num_beams = mode < 3 ? 3 : 1;
-        o.sample = mode >= 2;
-        o.num_captions = 3;
-        o.n_eos = 0;
-        o.max_new_tokens = 100;
-        o.repetition_penalty = 1.2;
-        check_memory(&o);
+        sequences_free(out, 4);
     }
 }
 
@@ -674,7 +771,7 @@ int main(void)
         cmocka_unit_test(test_draw_few),
         cmocka_unit_test(test_top_ties),
         cmocka_unit_test(test_seed),
-        cmocka_unit_test(test_key),
+        cmocka_unit_test(test_item_seed),
         cmocka_unit_test(test_stream_score),
         cmocka_unit_test(test_beam_sampling_scores),
         cmocka_unit_test(test_cold_beam_sampling),
@@ -683,15 +780,16 @@ int main(void)
         cmocka_unit_test(test_no_items),
         cmocka_unit_test(test_callback),
         cmocka_unit_test(test_callback_stops),
+        cmocka_unit_test(test_callback_stops_streams),
         cmocka_unit_test(test_callback_stops_beams),
         cmocka_unit_test(test_default_length),
         cmocka_unit_test(test_position_limit),
         cmocka_unit_test(test_history_too_long),
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_bad_logits),
+        cmocka_unit_test(test_failing_step),
         cmocka_unit_test(test_everything_forbidden),
         cmocka_unit_test(test_few_allowed),
-        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

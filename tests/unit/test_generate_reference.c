@@ -11,8 +11,7 @@ enum { MAX_CAPTIONS = 8, MAX_LIST = 16 };
 typedef struct Case {
     GenOptions o;
     int banned[MAX_LIST], history[MAX_LIST];
-    GenItem item;
-    uint32_t salt;
+    FormulaText text;
     float bonus;
     json_t *ids, *scores;
 } Case;
@@ -65,8 +64,9 @@ static void read_case(json_t *j, Library library, Case *c)
     o->n_eos = get_list(j, "eos", o->eos);
     o->n_banned = get_list(j, "banned", c->banned);
     o->banned = c->banned;
-    c->item = (GenItem){.history = c->history, .n_history = get_list(j, "history", c->history)};
-    c->salt = (uint32_t)get_int(j, "salt");
+    c->text = (FormulaText){.salt = (uint32_t)get_int(j, "salt"),
+                            .history = c->history,
+                            .n_history = get_list(j, "history", c->history)};
     c->bonus = (float)get_real(j, "bonus");
     c->ids = json_object_get(j, "ids");
     c->scores = json_object_get(j, "scores");
@@ -93,18 +93,14 @@ static void print_difference(int number, int caption, const GenSequence *s, json
 }
 
 /* Returns how many sequences differ; the largest relative error of a score goes to *worst. */
-static int run_case(json_t *j, Library library, int number, double *worst)
+static int run_case(Formula *f, json_t *j, Library library, int number, double *worst)
 {
     Case c;
     read_case(j, library, &c);
-    Formula f = {.bonus = c.bonus};
     GenSequence out[MAX_CAPTIONS] = {{0}};
-    Error e = {0};
     int n = c.o.num_captions, bad = 0;
-    bool ok = run_formula(&f, 1000, &c.salt, &c.item, 1, &c.o, NULL, NULL, out, &e);
-    if (!ok)
-        printf("case %d: %s\n", number, e.message);
-    assert_true(ok);
+    f->bonus = c.bonus;
+    run_alone(f, &c.text, &c.o, out);
     assert_int_equal(json_array_size(c.ids), n);
     for (int i = 0; i < n; i++) {
         json_t *ids = json_array_get(c.ids, (size_t)i);
@@ -117,7 +113,7 @@ static int run_case(json_t *j, Library library, int number, double *worst)
             *worst = off > *worst ? off : *worst;
         }
     }
-    generate_free(out, n);
+    sequences_free(out, n);
     return bad;
 }
 
@@ -130,7 +126,9 @@ static void run_file(const char *path, Library library)
     size_t i;
     int bad = 0;
     double worst = 0;
-    json_array_foreach(cases, i, j) bad += run_case(j, library, (int)i, &worst);
+    Formula *f = formula_new();
+    json_array_foreach(cases, i, j) bad += run_case(f, j, library, (int)i, &worst);
+    formula_free(f);
     printf("%s: %zu cases, %d sequences differ, worst score error %.2g\n",
            json_string_value(json_object_get(doc, "reference")), json_array_size(cases), bad,
            worst);

@@ -1,0 +1,345 @@
+/* Items that join and leave at any time: each gets what it gets alone, whatever happens to the others. */
+#include "test_generate.h"
+
+#include <stdio.h>
+
+enum { TOTAL = 1000, RUNNING = 40, PLACES = 6, IDS = 8 };
+
+/* --- random items ----------------------------------------------------------------------------------- */
+
+/* A source of choices. */
+typedef struct Dice {
+    uint64_t seed, n;
+} Dice;
+
+static int below(Dice *d, int n)
+{
+    return (int)(rng_unit(d->seed, d->n++) * n);
+}
+
+static bool chance(Dice *d, double p)
+{
+    return rng_unit(d->seed, d->n++) < p;
+}
+
+typedef struct Job {
+    FormulaText text;
+    GenOptions o;
+    int history[IDS], banned[IDS];
+    GenItem *item; /* NULL: not there */
+} Job;
+
+static void choose_lengths(Dice *d, GenOptions *o, int history)
+{
+    o->max_new_tokens = chance(d, 0.8) ? 1 + below(d, 20) : 0;
+    o->max_length = chance(d, 0.3) ? below(d, 24) : 0;
+    o->min_length = chance(d, 0.3) ? below(d, history + 12) : 0;
+    o->min_new_tokens = chance(d, 0.3) ? below(d, 10) : 0;
+}
+
+static void choose_search(Dice *d, GenOptions *o)
+{
+    o->sample = chance(d, 0.4);
+    o->num_beams = chance(d, 0.5) ? 1 : 2 + below(d, PLACES - 1);
+    if (o->num_beams > 1)
+        o->num_captions = 1 + below(d, o->num_beams);
+    else
+        o->num_captions = o->sample ? 1 + below(d, PLACES) : 1;
+    o->early_stopping = (EarlyStopping)below(d, 3);
+    o->length_penalty = below(d, 5) - 2;
+    o->top_k = chance(d, 0.5) ? 0 : 1 + below(d, 12);
+    o->top_p = chance(d, 0.5) ? 1 : 0.3 + 0.1 * below(d, 7);
+    o->temperature = chance(d, 0.5) ? 1 : 0.25 * (1 + below(d, 8));
+    o->seed = (uint64_t)below(d, 1000);
+}
+
+static void choose_processors(Dice *d, Job *j)
+{
+    static const int ENDS[] = {5, 9, 13};
+    GenOptions *o = &j->o;
+    o->repetition_penalty = chance(d, 0.5) ? 1 : 0.8 + 0.1 * below(d, 9);
+    o->no_repeat_ngram = chance(d, 0.7) ? 0 : 1 + below(d, 3);
+    o->n_eos = below(d, 4);
+    memcpy(o->eos, ENDS, sizeof ENDS);
+    o->banned = j->banned;
+    o->n_banned = chance(d, 0.5) ? 0 : below(d, IDS);
+    for (int i = 0; i < o->n_banned; i++)
+        j->banned[i] = below(d, FORMULA_VOCAB + 2) - 1;
+}
+
+static void choose_text(Dice *d, Job *j, double bad)
+{
+    static const float BAD[] = {(float)NAN, (float)INFINITY, -(float)INFINITY};
+    j->text = (FormulaText){
+        .salt = (uint32_t)below(d, 1 << 20), .history = j->history, .n_history = 1 + below(d, IDS)};
+    for (int i = 0; i < j->text.n_history; i++)
+        j->history[i] = below(d, FORMULA_VOCAB + 3);
+    if (chance(d, bad)) {
+        j->text.bad = BAD[below(d, 3)];
+        j->text.bad_at = below(d, 6);
+    }
+}
+
+/* bad: how often some logits are no numbers. Some of the others, too, do not make sense (the history is
+ * at the length limit, everything is forbidden): that is then their error. */
+static void choose_job(Dice *d, Job *j, double bad)
+{
+    *j = (Job){.o = neutral_options((Library)below(d, 2))};
+    choose_text(d, j, bad);
+    choose_search(d, &j->o);
+    choose_lengths(d, &j->o, j->text.n_history);
+    choose_processors(d, j);
+}
+
+/* --- together and alone ----------------------------------------------------------------------------- */
+
+typedef struct Crowd {
+    Formula *f, *quiet; /* the items'; that of each alone */
+    Generator *g;
+    Dice d;
+    Job *job;                              /* [TOTAL] */
+    int joined, here, ended, failed, left; /* ended: those with and without an error */
+} Crowd;
+
+static void check_sequences(const GenSequence *got, const GenSequence *want, int n)
+{
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(got[i].n, want[i].n);
+        assert_memory_equal(got[i].ids, want[i].ids, (size_t)want[i].n * sizeof(int));
+        assert_memory_equal(&got[i].score, &want[i].score, sizeof got[i].score);
+    }
+}
+
+/* An item that ended: its error or its sequences, to the bit. */
+static void check_ended(Crowd *c, Job *j)
+{
+    GenRequest r = formula_request(&j->text, &j->o);
+    GenSequence got[PLACES] = {{0}}, want[PLACES] = {{0}};
+    Error error = item_result(j->item, j->o.num_captions, got), alone = {0};
+    c->ended++;
+    assert_int_equal(error.code == ERR_MEMORY, j->text.failed);
+    if (error.code == ERR_MEMORY) {
+        assert_string_equal(error.message, "formula: no memory on purpose");
+        c->failed++;
+        return;
+    }
+    assert_true(run_formula(c->quiet, &r, 1, want, 0, &alone, NULL));
+    assert_int_equal(error.code, alone.code);
+    assert_string_equal(error.message, alone.message);
+    if (!error.code)
+        check_sequences(got, want, j->o.num_captions);
+    c->failed += error.code != ERR_NONE;
+    sequences_free(got, PLACES);
+    sequences_free(want, PLACES);
+}
+
+static void join_some(Crowd *c, double bad)
+{
+    GenRequest r[16];
+    GenItem *item[16];
+    Job given[16];            /* gone behind the join: all was copied */
+    int n = below(&c->d, 13); /* up to several prefills */
+    n = n < TOTAL - c->joined ? n : TOTAL - c->joined;
+    Job *j = &c->job[c->joined];
+    for (int i = 0; i < n; i++) {
+        choose_job(&c->d, &j[i], bad);
+        given[i] = j[i];
+        given[i].o.banned = given[i].banned;
+        r[i] = formula_request(&j[i].text, &given[i].o);
+        r[i].prompt = r[i].history = given[i].history;
+    }
+    assert_true(generator_join(c->g, r, n, item, NULL));
+    memset(given, 0xff, sizeof given);
+    for (int i = 0; i < n; i++)
+        j[i].item = item[i];
+    c->joined += n;
+    c->here += n;
+}
+
+/* Those that ended leave, at once or later; some that run as well. */
+static void leave_some(Crowd *c)
+{
+    for (int i = 0; i < c->joined; i++) {
+        Job *j = &c->job[i];
+        bool running = j->item && gen_running(j->item);
+        if (!j->item || !chance(&c->d, running ? 0.01 : 0.5))
+            continue;
+        if (!running)
+            check_ended(c, j);
+        c->left += running;
+        generator_leave(c->g, j->item);
+        j->item = NULL;
+        c->here--;
+    }
+}
+
+/* A thousand items. bad: see choose_job; fail: how often a call of the language model fails. */
+static void run_crowd(uint64_t seed, double bad, double fail)
+{
+    size_t before = mem_in_use();
+    Crowd c = {.f = formula_new(), .quiet = formula_new(), .d = {seed, 0}};
+    c.job = calloc(TOTAL, sizeof *c.job);
+    c.g = generator_new(&c.f->lm, NULL);
+    c.f->fail_chance = fail;
+    while (c.joined < TOTAL || c.here > 0) {
+        if (c.joined < TOTAL && c.here < RUNNING && chance(&c.d, 0.6))
+            join_some(&c, bad);
+        int running = generator_step(c.g);
+        assert_true(running <= c.here && (running > 0) == (c.f->rows > 0));
+        assert_int_equal(c.f->prompts, running);
+        leave_some(&c);
+    }
+    printf("%d items: %d ended, %d of them with an error, %d left before; %d prefills, %d steps\n",
+           TOTAL, c.ended, c.failed, c.left, c.f->starts, c.f->calls);
+    assert_int_equal(c.ended + c.left, TOTAL);
+    assert_true(c.failed < c.ended / 2);
+    generator_free(c.g);
+    formula_free(c.f);
+    formula_free(c.quiet);
+    free(c.job);
+    assert_int_equal(mem_in_use(), before);
+}
+
+static void test_crowd(void **state)
+{
+    run_crowd(1, 0, 0);
+}
+
+static void test_crowd_bad_logits(void **state)
+{
+    run_crowd(2, 0.2, 0);
+}
+
+/* What fails for several is tried one by one; an item fails when a call for it alone does. */
+static void test_crowd_failing(void **state)
+{
+    run_crowd(3, 0, 0.05);
+    run_crowd(4, 0.1, 0.15);
+}
+
+/* The generator takes along what is still there. */
+static void test_free_running(void **state)
+{
+    size_t before = mem_in_use();
+    Crowd c = {.f = formula_new(), .d = {7, 0}};
+    c.job = calloc(TOTAL, sizeof *c.job);
+    c.g = generator_new(&c.f->lm, NULL);
+    for (int i = 0; i < 6; i++) {
+        join_some(&c, 0);
+        generator_step(c.g);
+    }
+    assert_true(c.f->rows > 0);
+    generator_free(c.g);
+    formula_free(c.f);
+    free(c.job);
+    assert_int_equal(mem_in_use(), before);
+}
+
+/* --- memory ------------------------------------------------------------------------------------------ */
+
+enum { FEW = 8, FEW_STEPS = 12 };
+
+static void few_jobs(Job *j)
+{
+    Dice d = {5, 0};
+    for (int i = 0; i < FEW; i++) {
+        choose_job(&d, &j[i], 0);
+        j[i].o.max_new_tokens = 8;
+        j[i].o.n_banned = i % 3;
+        j[i].o.n_eos = i % 2;
+        j[i].o.sample = i % 4 >= 2;
+        j[i].o.num_beams = i % 2 ? 3 : 1;
+        j[i].o.num_captions = i % 2 ? 2 : j[i].o.sample ? 3 : 1;
+        j[i].o.repetition_penalty = 1.2;
+    }
+}
+
+/* Half of them join, the others two steps later; one leaves. Returns whether all could join. */
+static bool run_few(Generator *g, Job *j, Error *e)
+{
+    GenRequest r[FEW];
+    GenItem *item[FEW];
+    for (int i = 0; i < FEW; i++)
+        r[i] = formula_request(&j[i].text, &j[i].o);
+    for (int step = 0; step < FEW_STEPS; step++) {
+        int from = step == 0 ? 0 : step == 2 ? FEW / 2 : FEW, to = step == 0 ? FEW / 2 : FEW;
+        if (from < to && !generator_join(g, r + from, to - from, item + from, e))
+            return false;
+        for (int i = from; i < to; i++)
+            j[i].item = item[i];
+        if (step == 3) {
+            generator_leave(g, j[6].item);
+            j[6].item = NULL;
+        }
+        generator_step(g);
+    }
+    return true;
+}
+
+/* At most one of them fails. */
+static void check_few(const Job *j, const GenSequence *want, bool hit)
+{
+    int failed = 0;
+    for (int i = 0; i < FEW; i++) {
+        GenSequence got[PLACES] = {{0}};
+        if (!j[i].item)
+            continue;
+        Error error = item_result(j[i].item, j[i].o.num_captions, got);
+        assert_true(error.code == ERR_NONE || (hit && error.code == ERR_MEMORY));
+        if (!error.code)
+            check_sequences(got, want + i * PLACES, j[i].o.num_captions);
+        failed += error.code != ERR_NONE;
+        sequences_free(got, PLACES);
+    }
+    assert_true(failed <= 1);
+}
+
+/* One run in which the n-th allocation fails; false: there were not so many. */
+static bool fail_one(long n, const GenSequence *want)
+{
+    size_t before = mem_in_use();
+    Job job[FEW];
+    Error e = {0};
+    few_jobs(job);
+    Formula *f = formula_new();
+    mem_fail_at(n);
+    Generator *g = generator_new(&f->lm, &e);
+    bool ok = g && run_few(g, job, &e), hit = mem_fail_hit();
+    mem_fail_at(0);
+    assert_true(ok || (hit && e.code == ERR_MEMORY));
+    if (ok)
+        check_few(job, want, hit);
+    generator_free(g);
+    formula_free(f);
+    assert_int_equal(mem_in_use(), before);
+    return hit;
+}
+
+/* Each allocation in turn fails: nothing leaks, one item fails at most or the join as a whole, and the
+ * others have what they get alone. */
+static void test_memory(void **state)
+{
+    Formula *f = formula_new();
+    GenSequence want[FEW * PLACES] = {{0}};
+    Job job[FEW];
+    long n = 1;
+    few_jobs(job);
+    for (int i = 0; i < FEW; i++)
+        run_alone(f, &job[i].text, &job[i].o, want + i * PLACES);
+    while (fail_one(n, want))
+        n++;
+    printf("%ld allocations\n", n - 1);
+    assert_true(n > 100);
+    sequences_free(want, FEW * PLACES);
+    formula_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_crowd),         cmocka_unit_test(test_crowd_bad_logits),
+        cmocka_unit_test(test_crowd_failing), cmocka_unit_test(test_free_running),
+        cmocka_unit_test(test_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
