@@ -1,13 +1,6 @@
 /* api/batch.c: items that join and leave a running batch, each under a ticket. */
 #include "api/api.h"
 
-typedef struct Ticket {
-    size_t number;
-    Teller teller;
-    EngineItem *item; /* NULL: it never came so far, for this reason */
-    Error error;
-} Ticket;
-
 struct blip2_batch {
     blip2_session *s;
     Ticket **ticket;
@@ -66,72 +59,19 @@ static bool add_tickets(blip2_batch *b, size_t count, Error *e)
     return true;
 }
 
-/* Those of the newest tickets that the engine is to run. */
-typedef struct Join {
-    EngineRequest *request;
-    EngineItem **item;
-    Ticket **ticket;
-    int n;
-} Join;
-
-static void add_request(blip2_batch *b, const blip2_item *items, size_t i, Ticket *t, Join *j)
-{
-    blip2_item item;
-    EngineRequest *r = &j->request[j->n];
-    if (!api_item(items, i, &item, &t->error) || !api_request(b->s, &item, true, r, &t->error))
-        return;
-    t->teller = api_teller(&item, t->number);
-    r->on_token = api_token(&t->teller);
-    r->user = &t->teller;
-    j->ticket[j->n++] = t;
-}
-
-static bool run_join(blip2_batch *b, const blip2_item *items, size_t count, Join *j, Error *e)
-{
-    if (!j->request || !j->item || !j->ticket)
-        return error_memory(e, "batch", count * sizeof *j->request);
-    for (size_t i = 0; i < count; i++)
-        add_request(b, items, i, b->ticket[b->n - count + i], j);
-    if (!engine_join(&b->s->engine, j->request, j->n, j->item, e))
-        return false;
-    for (int i = 0; i < j->n; i++)
-        j->ticket[i]->item = j->item[i];
-    return true;
-}
-
-static bool join(blip2_batch *b, const blip2_item *items, size_t count, Error *e)
-{
-    Join j = {.request = mem_calloc(count, sizeof *j.request),
-              .item = mem_calloc(count, sizeof(EngineItem *)),
-              .ticket = mem_calloc(count, sizeof(Ticket *))};
-    bool ok = run_join(b, items, count, &j, e);
-    mem_free(j.request);
-    mem_free(j.item);
-    mem_free(j.ticket);
-    return ok;
-}
-
-static bool check_join(const blip2_batch *b, const blip2_item *items, size_t count,
-                       const size_t *tickets, Error *e)
-{
-    if (!b || (count && (!items || !tickets)))
-        return api_missing(!b ? "batch" : !items ? "items" : "tickets", e);
-    if (count > (1u << 20))
-        return error_set(e, ERR_USAGE, "items: expected at most %u, got %zu", 1u << 20, count);
-    return !count || api_check_size(items, "item", e);
-}
-
 bool blip2_batch_join(blip2_batch *b, const blip2_item *items, size_t count, size_t *tickets,
                       blip2_error *err)
 {
     Error e = {0};
-    if (!check_join(b, items, count, tickets, &e))
-        return api_error(err, &e);
-    size_t before = b->n;
-    bool ok = !count || (add_tickets(b, count, &e) && join(b, items, count, &e));
+    size_t before = b ? b->n : 0;
+    bool ok = (b || api_missing("batch", &e)) && api_check_items(b->s, items, count, &e) &&
+              (tickets || !count || api_missing("tickets", &e));
+    if (ok && count)
+        ok = add_tickets(b, count, &e) &&
+             api_start(engine_join, b->s, items, count, b->ticket + before, &e);
     for (size_t i = 0; ok && i < count; i++)
         tickets[i] = b->ticket[before + i]->number;
-    while (!ok && b->n > before)
+    while (!ok && b && b->n > before)
         remove_ticket(b, b->n - 1);
     return ok || api_error(err, &e);
 }
@@ -165,16 +105,13 @@ blip2_result *blip2_batch_leave(blip2_batch *b, size_t ticket, blip2_error *err)
         api_missing("batch", &e);
     else if (i == b->n)
         error_set(&e, ERR_USAGE, "batch: expected the ticket of an item, got %zu", ticket);
-    else
+    else if (engine_idle(&b->s->engine, &e))
         r = result_new(1, &e);
     if (!r) {
         api_error(err, &e);
         return NULL;
     }
-    if (b->ticket[i]->item)
-        result_take(r, 0, b->ticket[i]->item, &b->ticket[i]->teller);
-    else
-        result_fail(r, 0, &b->ticket[i]->error);
+    result_take(r, 0, b->ticket[i]);
     remove_ticket(b, i);
     return r;
 }

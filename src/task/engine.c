@@ -301,7 +301,7 @@ static bool items_new(Engine *en, int n, EngineItem **item, Error *e)
     return true;
 }
 
-static bool not_in_callback(const Engine *en, Error *e)
+bool engine_idle(const Engine *en, Error *e)
 {
     return !en->stepping ||
            error_set(e, ERR_USAGE, "token callback: expected no call to the session it belongs to");
@@ -310,7 +310,7 @@ static bool not_in_callback(const Engine *en, Error *e)
 bool engine_join(Engine *en, const EngineRequest *r, int n, EngineItem **item, Error *e)
 {
     Joining j;
-    if (!not_in_callback(en, e))
+    if (!engine_idle(en, e))
         return false;
     if (!joining_alloc(&j, n)) {
         joining_free(&j);

@@ -54,6 +54,9 @@ void engine_free(Engine *en); /* all items leave; {0} is fine */
  * or invalid text), ERR_FAILED (a prompt that does not fit), ERR_BAD_MODEL (no tokenizer), ERR_MEMORY. */
 bool engine_check(Engine *en, const EngineRequest *r, Error *e);
 
+/* false, with ERR_USAGE, in an item's callback. */
+bool engine_idle(const Engine *en, Error *e);
+
 /* Encodes, makes the prompts, prefills. item[i] is the new item: running, or ended with its error
  * (engine_error): those of engine_check, those of the picture, ERR_MEMORY when there is no room for it
  * beside those that run. false: no memory for the items themselves; none has joined. */
