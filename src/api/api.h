@@ -47,8 +47,11 @@ blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tok
 bool api_describe(blip2_model *m, const char *path, Error *e); /* fills info */
 
 /* --- options.c ---------------------------------------------------------------------------------- */
+/* ERR_USAGE when a struct of the caller's says no size, or one that no struct has. */
+bool api_check_size(const void *theirs, const char *what, Error *e);
 /* A struct of the caller's, told by the size it begins with, into ours of `size` bytes: what the caller's
- * does not have is zero. ERR_USAGE when it says no size, or holds fields that this version lacks. */
+ * does not have stays as it was in ours. ERR_USAGE as api_check_size, and when it holds fields that this
+ * version lacks. */
 bool api_take_struct(void *ours, size_t size, const void *theirs, const char *what, Error *e);
 /* The caller's options (NULL: the defaults of task, LAVIS) as the generator takes them, without the
  * model's end ids. `banned` stays the caller's. */
@@ -56,27 +59,34 @@ bool api_gen_options(const blip2_model *m, blip2_task task, const blip2_options 
                      Error *e);
 
 /* --- request.c ---------------------------------------------------------------------------------- */
-/* A whole item of the caller's as the engine takes it, but for the callback. need_image: it must have
- * a picture. Nothing is copied that the item points to. */
-bool api_request(const blip2_session *s, const blip2_item *item, bool need_image, EngineRequest *r,
-                 Error *e);
-/* item i of an array whose elements have the caller's size; all of it, in our size. */
-bool api_item(const blip2_item *items, size_t i, blip2_item *out, Error *e);
-
-/* Carries an item's callback from the engine to the caller. */
-typedef struct Teller {
+/* An item of the caller's from its joining to its result. It must not move: callbacks point to it. */
+typedef struct Ticket {
+    size_t number; /* as the caller counts */
     blip2_token_fn on_token;
     void *user;
-    size_t item; /* as the caller counts */
     double decode_ms;
-} Teller;
-Teller api_teller(const blip2_item *item, size_t number);
-EngineToken *api_token(const Teller *t); /* NULL when nobody listens; user is the Teller */
+    EngineItem *item; /* NULL: it never came so far, for this reason */
+    Error error;
+} Ticket;
+
+/* What a call may not get wrong: session, items, count, their size. */
+bool api_check_items(const blip2_session *s, const blip2_item *items, size_t count, Error *e);
+/* Item i of an array whose elements have the caller's size, that of the first, as the engine takes it;
+ * but for its callback, which asked (may be NULL) receives. need_image: it must have a picture. Nothing
+ * is copied that the item points to. */
+bool api_request(const blip2_session *s, const blip2_item *items, size_t i, bool need_image,
+                 EngineRequest *r, Ticket *asked, Error *e);
+
+/* engine_join, or engine_run. */
+typedef bool EngineStart(Engine *en, const EngineRequest *r, int n, EngineItem **item, Error *e);
+/* All items to the engine, each under its ticket, whose number is there already. An item that is
+ * refused here has its error. false: none has joined. */
+bool api_start(EngineStart *start, blip2_session *s, const blip2_item *items, size_t count,
+               Ticket *const *ticket, Error *e);
 
 /* --- result.c ----------------------------------------------------------------------------------- */
 blip2_result *result_new(size_t count, Error *e);
-/* What an item that ended has, moved to place i. Errors, memory's included, become its error. */
-void result_take(blip2_result *r, size_t i, EngineItem *it, const Teller *t);
-void result_fail(blip2_result *r, size_t i, const Error *e);
+/* What has become of t's item, moved to place i. Errors, memory's included, become its error there. */
+void result_take(blip2_result *r, size_t i, const Ticket *t);
 
 #endif

@@ -1,12 +1,6 @@
 /* api/batch.c: items that join and leave a running batch, each under a ticket. */
 #include "api/api.h"
 
-typedef struct Ticket {
-    size_t number;
-    Teller teller;
-    EngineItem *item;
-} Ticket;
-
 struct blip2_batch {
     blip2_session *s;
     Ticket **ticket;
@@ -65,54 +59,19 @@ static bool add_tickets(blip2_batch *b, size_t count, Error *e)
     return true;
 }
 
-static bool fill_requests(blip2_batch *b, const blip2_item *items, size_t count, EngineRequest *r,
-                          Error *e)
-{
-    for (size_t i = 0; i < count; i++) {
-        Ticket *t = b->ticket[b->n - count + i];
-        blip2_item item;
-        if (!api_item(items, i, &item, e) || !api_request(b->s, &item, true, &r[i], e))
-            return false;
-        t->teller = api_teller(&item, t->number);
-        r[i].on_token = api_token(&t->teller);
-        r[i].user = &t->teller;
-    }
-    return true;
-}
-
-static bool join(blip2_batch *b, const blip2_item *items, size_t count, Error *e)
-{
-    EngineRequest *r = mem_calloc(count, sizeof *r);
-    EngineItem **item = mem_calloc(count, sizeof(EngineItem *));
-    bool ok = r && item;
-    if (!ok)
-        error_memory(e, "batch", count * sizeof *r);
-    ok = ok && fill_requests(b, items, count, r, e) &&
-         engine_join(&b->s->engine, r, (int)count, item, e);
-    for (size_t i = 0; ok && i < count; i++)
-        b->ticket[b->n - count + i]->item = item[i];
-    mem_free(r);
-    mem_free(item);
-    return ok;
-}
-
 bool blip2_batch_join(blip2_batch *b, const blip2_item *items, size_t count, size_t *tickets,
                       blip2_error *err)
 {
     Error e = {0};
-    if (!b || (count && (!items || !tickets))) {
-        api_missing(!b ? "batch" : !items ? "items" : "tickets", &e);
-        return api_error(err, &e);
-    }
-    if (count > (1u << 20)) {
-        error_set(&e, ERR_USAGE, "items: expected at most %u, got %zu", 1u << 20, count);
-        return api_error(err, &e);
-    }
-    size_t before = b->n;
-    bool ok = !count || (add_tickets(b, count, &e) && join(b, items, count, &e));
+    size_t before = b ? b->n : 0;
+    bool ok = (b || api_missing("batch", &e)) && api_check_items(b->s, items, count, &e) &&
+              (tickets || !count || api_missing("tickets", &e));
+    if (ok && count)
+        ok = add_tickets(b, count, &e) &&
+             api_start(engine_join, b->s, items, count, b->ticket + before, &e);
     for (size_t i = 0; ok && i < count; i++)
         tickets[i] = b->ticket[before + i]->number;
-    while (!ok && b->n > before)
+    while (!ok && b && b->n > before)
         remove_ticket(b, b->n - 1);
     return ok || api_error(err, &e);
 }
@@ -134,7 +93,7 @@ static size_t find(const blip2_batch *b, size_t ticket)
 bool blip2_batch_running(const blip2_batch *b, size_t ticket)
 {
     size_t i = b ? find(b, ticket) : 0;
-    return b && i < b->n && engine_running(b->ticket[i]->item);
+    return b && i < b->n && b->ticket[i]->item && engine_running(b->ticket[i]->item);
 }
 
 blip2_result *blip2_batch_leave(blip2_batch *b, size_t ticket, blip2_error *err)
@@ -146,13 +105,13 @@ blip2_result *blip2_batch_leave(blip2_batch *b, size_t ticket, blip2_error *err)
         api_missing("batch", &e);
     else if (i == b->n)
         error_set(&e, ERR_USAGE, "batch: expected the ticket of an item, got %zu", ticket);
-    else
+    else if (engine_idle(&b->s->engine, &e))
         r = result_new(1, &e);
     if (!r) {
         api_error(err, &e);
         return NULL;
     }
-    result_take(r, 0, b->ticket[i]->item, &b->ticket[i]->teller);
+    result_take(r, 0, b->ticket[i]);
     remove_ticket(b, i);
     return r;
 }

@@ -2,13 +2,6 @@
 #include "api/api.h"
 #include "models/facts.h"
 
-static const char *architecture(Arena *mem, const ModelConfig *k)
-{
-    LanguageConfig lm = config_language(k);
-    return arena_printf(mem, "ViT %dx%d, Q-Former %dx%d, %s %dx%d", k->vit.layers, k->vit.width,
-                        k->qformer.layers, k->qformer.width, lm.title, lm.layers, lm.width);
-}
-
 bool api_describe(blip2_model *m, const char *path, Error *e)
 {
     const ModelConfig *k = &m->net->config;
@@ -23,7 +16,7 @@ bool api_describe(blip2_model *m, const char *path, Error *e)
         info->weight_bytes += part[i].bytes;
     }
     info->path = arena_strdup(&m->mem, path);
-    info->architecture = architecture(&m->mem, k);
+    info->architecture = model_architecture(k, &m->mem);
     info->language_model = lm.name;
     if (m->tokenizer)
         info->tokenizer = arena_printf(&m->mem, "%s, %d tokens", tokenizer_kind(m->tokenizer),

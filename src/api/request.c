@@ -1,5 +1,6 @@
 /* api/request.c: an item of the caller's becomes a request to the engine. */
 #include <stddef.h>
+#include <string.h>
 
 #include "api/api.h"
 
@@ -22,49 +23,106 @@ static bool check_turns(const blip2_item *item, Error *e)
     return true;
 }
 
-bool api_item(const blip2_item *items, size_t i, blip2_item *out, Error *e)
+bool api_check_items(const blip2_session *s, const blip2_item *items, size_t count, Error *e)
 {
-    return api_take_struct(out, sizeof *out, (const char *)items + i * items->size, "item", e) &&
-           (out->size == items->size ||
-            error_set(e, ERR_USAGE, "item: size: expected that of the first, %zu, got %zu",
-                      items->size, out->size));
+    enum { MOST = 1 << 20 };
+    if (!s)
+        return api_missing("session", e);
+    if (count && !items)
+        return api_missing("items", e);
+    if (count > MOST)
+        return error_set(e, ERR_USAGE, "items: expected at most %d, got %zu", MOST, count);
+    return !count || api_check_size(items, "item", e);
 }
 
-bool api_request(const blip2_session *s, const blip2_item *item, bool need_image, EngineRequest *r,
-                 Error *e)
+static bool whole_item(const blip2_item *items, size_t i, blip2_item *out, Error *e)
 {
-    *r = (EngineRequest){.prompt = {.task = (Task)item->task,
-                                    .text = item->text,
-                                    .prompt = item->prompt,
-                                    .raw = item->raw_prompt,
-                                    .turns = (const Turn *)item->turns,
-                                    .n_turns = item->turn_count}};
-    if (!api_gen_options(s->model, item->task, item->options, &r->options, e) ||
-        !check_turns(item, e))
+    const char *theirs = (const char *)items + i * items->size;
+    size_t size;
+    memcpy(&size, theirs, sizeof size);
+    *out = (blip2_item){.size = sizeof *out};
+    if (size != items->size)
+        return error_set(e, ERR_USAGE, "item: size: expected that of the first, %zu, got %zu",
+                         items->size, size);
+    return api_take_struct(out, sizeof *out, theirs, "item", e);
+}
+
+static bool check_item(const blip2_session *s, const blip2_item *item, bool need_image, Error *e)
+{
+    if (!check_turns(item, e))
         return false;
     if (!s->model->tokenizer)
         return error_set(e, ERR_BAD_MODEL, "%s", s->model->no_tokenizer.message);
-    if (item->image)
-        r->image = (EncodeJob){.picture = &item->image->picture, .serial = item->image->serial};
     return item->image || !need_image ||
            error_set(e, ERR_FAILED, "picture: expected one, got NULL");
 }
 
+bool api_request(const blip2_session *s, const blip2_item *items, size_t i, bool need_image,
+                 EngineRequest *r, Ticket *asked, Error *e)
+{
+    blip2_item item;
+    if (!whole_item(items, i, &item, e))
+        return false;
+    *r = (EngineRequest){.prompt = {.task = (Task)item.task,
+                                    .text = item.text,
+                                    .prompt = item.prompt,
+                                    .raw = item.raw_prompt,
+                                    .turns = (const Turn *)item.turns,
+                                    .n_turns = item.turn_count}};
+    if (item.image)
+        r->image = (EncodeJob){.picture = &item.image->picture, .serial = item.image->serial};
+    if (asked) {
+        asked->on_token = item.on_token;
+        asked->user = item.user;
+        asked->decode_ms = blip2_image_decode_ms(item.image);
+    }
+    return api_gen_options(s->model, item.task, item.options, &r->options, e) &&
+           check_item(s, &item, need_image, e);
+}
+
+/* --- to the engine ------------------------------------------------------------------------------- */
+
 static bool tell(void *user, int id, const char *text)
 {
-    const Teller *t = user;
-    return t->on_token(t->user, t->item, id, text);
+    const Ticket *t = user;
+    return t->on_token(t->user, t->number, id, text);
 }
 
-Teller api_teller(const blip2_item *item, size_t number)
+/* What of a call goes to the engine: the items without an error of the form. */
+typedef struct Call {
+    EngineRequest *request;
+    EngineItem **item;
+    Ticket **ticket;
+    int n;
+} Call;
+
+static void add_request(Call *c, const blip2_session *s, const blip2_item *items, size_t i,
+                        Ticket *t)
 {
-    return (Teller){.on_token = item->on_token,
-                    .user = item->user,
-                    .item = number,
-                    .decode_ms = blip2_image_decode_ms(item->image)};
+    EngineRequest *r = &c->request[c->n];
+    if (!api_request(s, items, i, true, r, t, &t->error))
+        return;
+    r->on_token = t->on_token ? tell : NULL;
+    r->user = t;
+    c->ticket[c->n++] = t;
 }
 
-EngineToken *api_token(const Teller *t)
+bool api_start(EngineStart *start, blip2_session *s, const blip2_item *items, size_t count,
+               Ticket *const *ticket, Error *e)
 {
-    return t->on_token ? tell : NULL;
+    size_t room = count ? count : 1;
+    Call c = {.request = mem_calloc(room, sizeof *c.request),
+              .item = mem_calloc(room, sizeof(EngineItem *)),
+              .ticket = mem_calloc(room, sizeof(Ticket *))};
+    bool ok =
+        (c.request && c.item && c.ticket) || error_memory(e, "items", count * sizeof *c.request);
+    for (size_t i = 0; ok && i < count; i++)
+        add_request(&c, s, items, i, ticket[i]);
+    ok = ok && start(&s->engine, c.request, c.n, c.item, e);
+    for (int i = 0; ok && i < c.n; i++)
+        c.ticket[i]->item = c.item[i];
+    mem_free(c.request);
+    mem_free(c.item);
+    mem_free(c.ticket);
+    return ok;
 }

@@ -54,11 +54,6 @@ void blip2_result_free(blip2_result *r)
 
 /* --- filling ------------------------------------------------------------------------------------- */
 
-void result_fail(blip2_result *r, size_t i, const Error *e)
-{
-    api_error(&r->item[i].error, e);
-}
-
 static bool keep_candidate(const EngineItem *it, blip2_candidate *to, GenSequence *from)
 {
     StrBuf text = {0};
@@ -95,24 +90,31 @@ static blip2_timings timings_of(const EngineItem *it, double decode_ms)
                                     t.decode};
 }
 
-void result_take(blip2_result *r, size_t i, EngineItem *it, const Teller *teller)
+/* Why an item has no whole text; code ERR_NONE: it has one. */
+static const Error *error_of(const Ticket *t)
 {
     static const Error STOPPED = {ERR_STOPPED, "generation: stopped by the caller"};
+    if (!t->item)
+        return &t->error;
+    return engine_running(t->item) ? &STOPPED : engine_error(t->item);
+}
+
+void result_take(blip2_result *r, size_t i, const Ticket *t)
+{
     Outcome *o = &r->item[i];
-    int n;
-    GenSequence *seq = engine_sequences(it, &n);
-    o->timings = timings_of(it, teller->decode_ms);
-    snprintf(o->notice, sizeof o->notice, "%s", engine_notice(it));
-    if (engine_running(it))
-        result_fail(r, i, &STOPPED);
-    else if (engine_error(it)->code)
-        result_fail(r, i, engine_error(it));
-    if (seq && !keep_candidates(o, it, seq, n)) {
+    int n = 0;
+    GenSequence *seq = t->item ? engine_sequences(t->item, &n) : NULL;
+    api_error(&o->error, error_of(t));
+    if (!t->item)
+        return;
+    o->timings = timings_of(t->item, t->decode_ms);
+    snprintf(o->notice, sizeof o->notice, "%s", engine_notice(t->item));
+    if (seq && !keep_candidates(o, t->item, seq, n)) {
         Error e = {0};
         drop_candidates(o);
         o->error = (blip2_error){0};
         error_memory(&e, "texts", (size_t)n * sizeof *seq);
-        result_fail(r, i, &e);
+        api_error(&o->error, &e);
     }
 }
 

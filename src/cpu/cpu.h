@@ -4,18 +4,18 @@
 
 #include "tensor/backend.h"
 
-/* Opens the CPU: memory is the host's (base/mem.h), weights are read where they lie. Error: ERR_MEMORY.
- * Free with dev->close(dev).
+/* Opens the CPU: memory is the host's (base/mem.h), weights are read where they lie. NULL:
+ * ERR_MEMORY. Free with dev->close(dev).
  *
- * Its streams take StreamOptions.isa: portable, avx2, avx512, avx512bf16, neon; PREC_FAST may choose
- * by measurement, see cpu_probe. Errors: ERR_USAGE (unknown ISA, or one this CPU lacks, with the list
- * of those it has), ERR_MEMORY. */
+ * StreamOptions.isa: portable, avx2, avx512, avx512bf16, neon; PREC_FAST may choose by measurement,
+ * see cpu_probe. Errors of `stream`: ERR_USAGE (unknown ISA, or one this CPU lacks, with the list of
+ * those it has), ERR_MEMORY. */
 Device *cpu_device(Error *e);
 
 /* NULL-terminated list of the kernel sets that are built in and that this CPU can run, best last. */
 const char *const *cpu_isas(void);
 
-/* What the measurement at start chose and saw; for doctor and bench. It cannot fail: stored per CPU model in
+/* What the measurement at start chose and saw; for doctor and bench. Stored per CPU model in
  * $XDG_CACHE_HOME/blip2/cpu-MODEL.json (or ~/.cache), measured afresh when absent (a few ms). */
 typedef struct CpuProbe {
     char cpu[128];        /* model name from cpuid */

@@ -14,9 +14,10 @@
 
 /* One thread's memory. */
 typedef struct Work {
-    float *keys;                 /* per W keys: a panel of hd rows */
-    float *values;               /* per W columns of the head: a panel of nk rows */
-    float *query, *scores, *out; /* tiles */
+    float *keys;           /* per W keys: a panel of hd rows */
+    float *values;         /* per W columns of the head: a panel of nk rows */
+    float *query, *scores; /* tiles */
+    float *out;            /* MR rows of W */
 } Work;
 
 /* The sizes of one call. */
@@ -40,8 +41,8 @@ static Shape shape_of(const AttentionArgs *a, int threads)
     s.chunks = s.chunk_rows > 0 ? (s.nq + s.chunk_rows - 1) / s.chunk_rows : 0;
     s.keys = (size_t)panels(s.nk) * (size_t)s.hd * W;
     s.values = (size_t)panels(s.hd) * (size_t)s.nk * W;
-    s.query = (size_t)panels(s.hd) * TILE;
-    s.scores = (size_t)panels(s.nk) * TILE;
+    s.query = (size_t)tiles(s.hd) * TILE;
+    s.scores = (size_t)tiles(s.nk) * TILE;
     s.all = s.keys + s.values + s.query + s.scores + TILE;
     return s;
 }
@@ -62,11 +63,11 @@ static void pack_head(const Work *w, const Shape *s, const AttentionArgs *a, int
     const float *v = row_f32(a->v, group * s->nk) + head * s->hd;
     size_t ldk = (size_t)a->k->ld, ldv = (size_t)a->v->ld;
     for (int j = 0; j < s->nk; j += W)
-        panel_pack_t(w->keys + (size_t)j * (size_t)s->hd, k + (size_t)j * ldk, ldk,
-                     s->nk - j < W ? s->nk - j : W, s->hd);
+        panel_pack_t(F32, w->keys + (size_t)j * (size_t)s->hd, k + (size_t)j * ldk, ldk * sizeof *k,
+                     s->nk - j, (size_t)s->hd * sizeof *k);
     for (int j = 0; j < s->hd; j += W)
-        panel_pack(w->values + (size_t)j * (size_t)s->nk, v + j, ldv, s->nk,
-                   s->hd - j < W ? s->hd - j : W);
+        panel_pack(F32, w->values + (size_t)j * (size_t)s->nk, v + j, ldv * sizeof *v, s->nk,
+                   s->hd - j, NULL);
 }
 
 /* Number of keys that query `row` of a group sees. */
@@ -84,16 +85,16 @@ static void attend_block(const Work *w, const Shape *s, const AttentionArgs *a, 
     int least = keys_seen(s, a->causal, row), most = keys_seen(s, a->causal, row + mr - 1);
     tile_pack(w->query, q, (size_t)a->q->ld, mr, s->hd, a->scale);
     for (int j = 0; j < most; j += W)
-        tile_product(mr, most - j, w->query, 0, s->hd, w->keys + (size_t)j * (size_t)s->hd, W,
-                     w->scores + (j / W) * TILE, TILE_SET);
+        tile_product(mr, most - j, w->query, 0, s->hd, w->keys + (size_t)j * (size_t)s->hd,
+                     w->scores + tile_at(j), TILE_SET);
     float sum[MR];
     for (int i = 0; i < mr; i++)
-        sum[i] = softmax_exp(w->scores + i * W, keys_seen(s, a->causal, row + i), TILE).sum;
+        sum[i] = softmax_exp_tiles(w->scores + i * TILE_LD, keys_seen(s, a->causal, row + i)).sum;
     for (int c = 0; c < s->hd; c += W) {
         tile_product_to(mr, s->hd - c, w->scores, least, a->causal,
                         w->values + (size_t)c * (size_t)s->nk, w->out);
         for (int i = 0; i < mr; i++)
-            tile_row_set(out + (size_t)i * (size_t)a->out->ld + c, w->out + i * W,
+            tile_row_set(out + (size_t)i * (size_t)a->out->ld + c, w->out + i * TILE_LD,
                          s->hd - c < W ? s->hd - c : W, 1.0f / sum[i]);
     }
 }
@@ -240,7 +241,7 @@ static void attend_slots(const SlotAttentionArgs *a, int r, int head, float *sco
                  .n = n,
                  .hd = hd};
     slot_scores(&j, scores);
-    float sum = softmax_exp(scores, n, W).sum;
+    float sum = softmax_exp_plain(scores, n).sum;
     slot_values(&j, scores, row_f32(a->out, r) + head * hd, 1.0f / sum);
 }
 

@@ -10,9 +10,9 @@
 
 #include <omp.h>
 
-#define KC     256 /* terms of a sum that stay in registers: a panel of them fills 32 KB of L1 */
-#define GROUP  8   /* panels of B that one packed tile of A meets */
-#define COLUMN 64  /* floats of a row that one job takes where jobs are columns */
+#define KC     TILE_K /* terms of a sum that stay in registers */
+#define GROUP  8      /* panels of B that one packed tile of A meets */
+#define COLUMN 64     /* floats of a row that one job takes where jobs are columns */
 
 static int least_of(int a, int b)
 {
@@ -36,45 +36,11 @@ typedef struct Product {
     size_t ldc;
 } Product;
 
-/* Up to VL weights at p, as floats. */
-VEC_INLINE vf weights_at(const char *p, DType t, int n)
-{
-    if (t == F32)
-        return param_at(p, n, 0);
-    uint16_t raw[VL] = {0};
-    size_t bytes = (size_t)(n < VL ? n : VL) * (t == I8 ? 1 : 2);
-    if (n >= VL)
-        memcpy(raw, p, t == I8 ? VL : 2 * VL);
-    else
-        memcpy(raw, p, bytes);
-    return t == BF16  ? vf_from_bf16(raw)
-           : t == F16 ? vf_from_f16(raw)
-                      : vf_from_i8((const int8_t *)raw);
-}
-
-VEC_INLINE void pack_b_of(float *to, const Product *p, int k0, int kc, int col, int cols,
-                          const DType t)
-{
-    size_t size = dtype_size(t);
-    for (int k = k0; k < k0 + kc; k++, to += W) {
-        const char *from = (const char *)p->b + ((size_t)k * p->ldb + (size_t)col) * size;
-        vf scale = vf_set1(t == I8 ? p->b_scale[k] : 1.0f);
-        for (int h = 0; h < W; h += VL) {
-            vf x = h < cols ? weights_at(from + (size_t)h * size, t, cols - h) : vf_zero();
-            vf_storeu(to + h, t == I8 ? x * scale : x);
-        }
-    }
-}
-
 static void pack_b(float *to, const Product *p, int k0, int kc, int col)
 {
-    int cols = least_of(p->n - col, W);
-    switch (p->bt) {
-    case BF16: pack_b_of(to, p, k0, kc, col, cols, BF16); break;
-    case F16: pack_b_of(to, p, k0, kc, col, cols, F16); break;
-    case I8: pack_b_of(to, p, k0, kc, col, cols, I8); break;
-    default: pack_b_of(to, p, k0, kc, col, cols, F32); break;
-    }
+    size_t size = dtype_size(p->bt), at = ((size_t)k0 * p->ldb + (size_t)col) * size;
+    panel_pack(p->bt, to, (const char *)p->b + at, p->ldb * size, kc, p->n - col,
+               p->b_scale ? p->b_scale + k0 : NULL);
 }
 
 static void pack_a(float *to, const Product *p, int row, int mr, int k0, int kc)
@@ -85,10 +51,10 @@ static void pack_a(float *to, const Product *p, int row, int mr, int k0, int kc)
         tile_pack(to, p->a + (size_t)row * p->lda + k0, p->lda, mr, kc, 1.0f);
 }
 
-/* Panels first..first+n of C, terms k0..k0+kc. memory: n panels of KC rows, a run of tiles, a tile. */
+/* Panels first..first+n of C, terms k0..k0+kc. memory: n panels of KC rows, two tiles. */
 static void product_group(const Product *p, int first, int n, int k0, int kc, float *memory)
 {
-    float *b = memory, *a = b + (size_t)GROUP * KC * W, *c = a + panels(KC) * TILE;
+    float *b = memory, *a = b + (size_t)GROUP * KC * W, *c = a + TILE;
     for (int j = 0; j < n; j++)
         pack_b(b + (size_t)j * KC * W, p, k0, kc, (first + j) * W);
     for (int row = 0; row < p->m; row += MR) {
@@ -96,9 +62,9 @@ static void product_group(const Product *p, int first, int n, int k0, int kc, fl
         pack_a(a, p, row, mr, k0, kc);
         for (int j = 0; j < n; j++) {
             int col = (first + j) * W, cols = least_of(p->n - col, W);
-            tile_product(mr, cols, a, 0, kc, b + (size_t)j * KC * W, W, c, TILE_SET);
+            tile_product(mr, cols, a, 0, kc, b + (size_t)j * KC * W, c, TILE_SET);
             for (int i = 0; i < mr; i++)
-                tile_row_add(p->c + (size_t)(row + i) * p->ldc + col, c + i * W, cols, 1.0f);
+                tile_row_add(p->c + (size_t)(row + i) * p->ldc + col, c + i * TILE_LD, cols, 1.0f);
         }
     }
 }
@@ -107,7 +73,7 @@ static bool product_add(Stream *on, const Product *p)
 {
     int all = panels(p->n), threads = team_for(on, all, p->m, p->n, p->k);
     int group = least_of((all + threads - 1) / threads, GROUP);
-    size_t each = (size_t)GROUP * KC * W + (size_t)panels(KC) * TILE + TILE;
+    size_t each = (size_t)GROUP * KC * W + 2 * TILE;
     float *memory = cpu_scratch(on, SCRATCH_BACK, (size_t)threads * each * sizeof(float));
     if (!memory)
         return false;
@@ -244,12 +210,12 @@ static size_t head_memory(Head *h, float *memory)
 {
     size_t hd = (size_t)h->hd, nq = (size_t)h->nq, nk = (size_t)h->nk;
     size_t pq = (size_t)panels(h->nq) * W, pk = (size_t)panels(h->nk) * W;
-    size_t pd = (size_t)panels(h->hd) * W, longest = pq > pk ? pq : pk;
+    size_t pd = (size_t)panels(h->hd) * W;
+    size_t x = (size_t)tiles(h->hd) * TILE, p = (size_t)tiles(h->nq > h->nk ? h->nq : h->nk) * TILE;
     float **part[] = {&h->kt, &h->vt, &h->k,  &h->qt,  &h->dot, &h->q,       &h->dout, &h->x,
                       &h->dx, &h->p,  &h->dp, &h->out, &h->max, &h->inverse, &h->delta};
-    size_t size[] = {pk * hd,      pk * hd, pd * nk, pq * hd, pq * hd,
-                     pd * nq,      pd * nq, pd * MR, pd * MR, longest * MR,
-                     longest * MR, TILE,    pq,      pq,      pq};
+    size_t size[] = {pk * hd, pk * hd, pd * nk, pq * hd, pq * hd, pd * nq, pd * nq, x,
+                     x,       p,       p,       TILE,    pq,      pq,      pq};
     size_t used = 0;
     for (size_t i = 0; i < sizeof(size) / sizeof(size[0]); i++) {
         if (memory)
@@ -273,14 +239,15 @@ static float *head_grad(const Head *h, const Tensor *t, int n, int r)
 static void pack_columns(float *to, const float *from, int ld, int n, int hd)
 {
     for (int j = 0; j < n; j += W)
-        panel_pack_t(to + (size_t)j * (size_t)hd, from + (size_t)j * (size_t)ld, (size_t)ld,
-                     least_of(n - j, W), hd);
+        panel_pack_t(F32, to + (size_t)j * (size_t)hd, from + (size_t)j * (size_t)ld,
+                     (size_t)ld * sizeof *from, n - j, (size_t)hd * sizeof *from);
 }
 
 static void pack_rows(float *to, const float *from, int ld, int n, int hd)
 {
     for (int j = 0; j < hd; j += W)
-        panel_pack(to + (size_t)j * (size_t)n, from + j, (size_t)ld, n, least_of(hd - j, W));
+        panel_pack(F32, to + (size_t)j * (size_t)n, from + j, (size_t)ld * sizeof *from, n, hd - j,
+                   NULL);
 }
 
 static void pack_head(const Head *h)
@@ -298,32 +265,32 @@ static void pack_head(const Head *h)
     pack_rows(h->dout, head_grad(h, o, h->nq, 0), o->ld, h->nq, h->hd);
 }
 
-/* Tiles j0/W..: p = x * xt, dp = dx * dxt for columns up to n. */
+/* From the panel of column j0 on: p = x * xt, dp = dx * dxt for columns up to n. */
 static void score_block(const Head *h, int mr, const float *xt, const float *dxt, int j0, int n)
 {
     for (int j = j0 / W * W; j < n; j += W) {
         size_t panel = (size_t)j * (size_t)h->hd;
-        tile_product(mr, n - j, h->x, 0, h->hd, xt + panel, W, h->p + j * MR, TILE_SET);
-        tile_product(mr, n - j, h->dx, 0, h->hd, dxt + panel, W, h->dp + j * MR, TILE_SET);
+        tile_product(mr, n - j, h->x, 0, h->hd, xt + panel, h->p + tile_at(j), TILE_SET);
+        tile_product(mr, n - j, h->dx, 0, h->hd, dxt + panel, h->dp + tile_at(j), TILE_SET);
     }
 }
 
 /* Row i of a block of queries: scores to P, dP to dS; keeps what the second sweep needs. */
 static void query_row(const Head *h, int i, int query, int seen)
 {
-    float *p = h->p + i * W, *dp = h->dp + i * W;
-    SoftmaxRow s = softmax_exp(p, seen, TILE);
+    float *p = h->p + i * TILE_LD, *dp = h->dp + i * TILE_LD;
+    SoftmaxRow s = softmax_exp_tiles(p, seen);
     vf inverse = vf_set1(1.0f / s.sum), sum = vf_zero();
     for (int j = seen; j < panels(seen) * W; j++)
-        dp[j / W * TILE + j % W] = 0;
+        dp[tile_at(j)] = 0;
     for (int j = 0; j < seen; j += VL) {
-        int at = j / W * TILE + j % W;
+        int at = tile_at(j);
         vf_storeu(p + at, vf_loadu(p + at) * inverse);
         sum = vf_fma(vf_loadu(p + at), vf_loadu(dp + at), sum);
     }
     vf delta = vf_set1(vf_hsum(sum));
     for (int j = 0; j < seen; j += VL) {
-        int at = j / W * TILE + j % W;
+        int at = tile_at(j);
         vf_storeu(dp + at, vf_loadu(p + at) * (vf_loadu(dp + at) - delta));
     }
     h->max[query] = s.max;
@@ -344,7 +311,8 @@ static void query_block(const Head *h, int query, int mr)
         int cols = least_of(h->hd - c, W);
         tile_product_to(mr, cols, h->dp, least, step, h->k + (size_t)c * (size_t)h->nk, h->out);
         for (int i = 0; i < mr; i++)
-            tile_row_add(head_grad(h, a->q, h->nq, query + i) + c, h->out + i * W, cols, a->scale);
+            tile_row_add(head_grad(h, a->q, h->nq, query + i) + c, h->out + i * TILE_LD, cols,
+                         a->scale);
     }
 }
 
@@ -352,7 +320,7 @@ static void query_block(const Head *h, int query, int mr)
 static void key_row(const Head *h, int i, int first)
 {
     for (int j = first / W * W; j < h->nq; j += VL) {
-        float *p = h->p + j / W * TILE + i * W + j % W, *dp = h->dp + (p - h->p);
+        float *p = h->p + tile_at(j) + i * TILE_LD, *dp = h->dp + (p - h->p);
         vf e = vf_exp(vf_loadu(p) - vf_loadu(h->max + j)) * vf_loadu(h->inverse + j);
         vf_storeu(p, e);
         vf_storeu(dp, e * (vf_loadu(dp) - vf_loadu(h->delta + j)));
@@ -368,10 +336,11 @@ static void add_to_keys(const Head *h, const Tensor *t, int key, int mr, const f
         int cols = least_of(h->hd - c, W);
         const float *panel = rows + (size_t)c * (size_t)h->nq;
         for (int i = 0; i < mr; i++)
-            tile_product(1, cols, p + i * W, first[i], last, panel, W, h->out + i * W, TILE_SET);
-        tile_product(mr, cols, p, last, h->nq, panel, W, h->out, TILE_ADD);
+            tile_product(1, cols, p + i * TILE_LD, first[i], last, panel, h->out + i * TILE_LD,
+                         TILE_SET);
+        tile_product(mr, cols, p, last, h->nq, panel, h->out, TILE_RESUME);
         for (int i = 0; i < mr; i++)
-            tile_row_add(head_grad(h, t, h->nk, key + i) + c, h->out + i * W, cols, factor);
+            tile_row_add(head_grad(h, t, h->nk, key + i) + c, h->out + i * TILE_LD, cols, factor);
     }
 }
 

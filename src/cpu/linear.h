@@ -1,10 +1,10 @@
 /* cpu/linear.h: what the files of `linear` share.
  *
  *   k_linear.c       the entry: roles, weight types
- *   k_linear_wide.c  many rows: register-blocked product over weight panels packed on the fly
+ *   k_linear_wide.c  many rows: the product of tile.h over weight panels packed on the fly
  *   k_linear_thin.c  few rows: dot products at memory speed
  *
- * Weights are row-major [out, in] and may start at any byte.
+ * Weights are row-major [out, in] and may start at any byte (cpu/weights.h).
  *
  * LAYOUT_PANEL, refused so far (k_linear.c), is the form of packed files: panels of 32 outputs, the
  * last filled with zero rows, each panel [in][32] for F32 and F16, [in/2][32][2] for BF16 (pairs as
@@ -15,7 +15,7 @@
 
 #include "cpu/activation.h"
 #include "cpu/kernels.h"
-#include "cpu/vec.h"
+#include "cpu/weights.h"
 
 bool ISA_SYM(linear_wide)(Stream *on, const LinearArgs *a);
 bool ISA_SYM(linear_thin)(Stream *on, const LinearArgs *a);
@@ -27,30 +27,6 @@ static inline __attribute__((unused)) int linear_threads(const Stream *on, const
 {
     double work = (double)a->x->rows * a->w->rows * a->w->cols;
     return work < LINEAR_SERIAL || on->threads < 1 ? 1 : on->threads;
-}
-
-VEC_INLINE size_t weight_size(DType t)
-{
-    return t == F32 ? 4 : t == I8 ? 1 : 2;
-}
-
-/* VL weights at p, widened. I8 comes without its scale, which linear_finish applies to the sum. */
-VEC_INLINE vf weight_load(DType t, const void *p)
-{
-    switch (t) {
-    case BF16: return vf_from_bf16(p);
-    case F16: return vf_from_f16(p);
-    case I8: return vf_from_i8(p);
-    default: return vf_loadu(p);
-    }
-}
-
-/* The first n < VL weights at p, then zeros; reads no byte beyond them. */
-VEC_INLINE vf weight_load_n(DType t, const void *p, int n)
-{
-    char copy[4 * VL] = {0};
-    memcpy(copy, p, (size_t)n * weight_size(t));
-    return weight_load(t, copy);
 }
 
 VEC_INLINE vf linear_finish_vec(const LinearArgs *a, vf sum, const float *scale, const float *bias,

@@ -1,36 +1,37 @@
-/* cpu/tile.h: the one register-blocked product that attention and the backward functions share.
+/* cpu/tile.h: the one register-blocked product, of linear with many rows, of attention and of the
+ * backward functions.
  *
- *     C[mr, W] = A[mr, k] B[k, W]        (or C += ...)
+ *     C[mr, W] = A[mr, k] B[k, W]
  *
- * B is a panel: k rows of W = 2 VL neighbouring columns, `ldb` apart (W when packed). A and C are
- * tiles: MR rows of W floats, one after another, so that every address inside the kernel is one
- * pointer plus a constant. A longer A is a run of tiles, each with the next W columns.
+ * A is a run of tiles: up to MR rows of TILE_K columns, rows TILE_LD floats apart, so that every
+ * broadcast inside the kernel has one base register plus a constant. The next tile has the next
+ * TILE_K columns. B is a panel: k rows of W neighbouring columns, one after another. C lies in a
+ * tile as well, so that attention's scores become the A of its values; only where the sums of many
+ * tiles are kept (linear) its rows follow one another.
  *
  * Every element of C is the sum over k in ascending order, one vf_fma per term: its bits do not
- * depend on mr, nor on how a caller cuts the rows into blocks, nor on a cut of k (TILE_ADD goes on
- * where the last call stopped). */
+ * depend on mr, nor on how a caller cuts the rows into blocks, nor on a cut of k where TILE_RESUME
+ * goes on. */
 #ifndef CPU_TILE_H
 #define CPU_TILE_H
 
-#include "cpu/vec.h"
+#include "cpu/kernels.h"
+#include "cpu/weights.h"
 
 #if defined(VEC_AVX512)
 #define MR 14 /* 28 sums, 2 of B and the broadcast: 31 of 32 registers */
 #elif defined(__aarch64__)
-#define MR 12
+#define MR 8 /* gcc fetches all broadcasts of a column first: with 12 rows the sums spill */
 #else
 #define MR 6 /* 12 sums, 2 of B and the broadcast: 15 of 16 registers */
 #endif
-#define W    (2 * VL)
-#define TILE (MR * W) /* floats of a tile */
+#define W (2 * VL)
 
-typedef enum TileStart { TILE_SET, TILE_ADD } TileStart;
-
-/* Number of panels or tiles that n columns need. */
-VEC_INLINE int panels(int n)
-{
-    return (n + W - 1) / W;
-}
+enum {
+    TILE_K = 256,          /* a panel of so many rows is 32 KB at AVX-512, 16 KB at AVX2: in L1 */
+    TILE_LD = TILE_K + 16, /* not a multiple of the distance at which lines share a cache set */
+    TILE = MR * TILE_LD,   /* floats of a tile */
+};
 
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -38,161 +39,110 @@ VEC_INLINE int panels(int n)
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Columns k0..k1 of A times rows k0..k1 of B; mr and nv (vectors per row, 1 or 2) are constants
- * after inlining. b points to row 0 of the panel, a to the first tile. */
-VEC_INLINE void tile_body(const int mr, const int nv, const float *a, int k0, int k1,
-                          const float *b, size_t ldb, float *c, TileStart start)
+/* Number of panels that n columns need. */
+VEC_INLINE int panels(int n)
 {
-    vf sum[MR][2];
-    UNROLL for (int i = 0; i < mr; i++)
-    {
-        sum[i][0] = start == TILE_ADD ? vf_loadu(c + i * W) : vf_zero();
-        if (nv == 2)
-            sum[i][1] = start == TILE_ADD ? vf_loadu(c + i * W + VL) : vf_zero();
-    }
-    b += (size_t)k0 * ldb;
-    for (int k = k0; k < k1;) {
-        const float *at = a + (k / W) * TILE;
-        int end = (k / W + 1) * W;
-        end = end < k1 ? end : k1;
-        for (at += k % W; k < end; k++, at++, b += ldb) {
-            vf b0 = vf_loadu(b), b1 = nv == 2 ? vf_loadu(b + VL) : vf_zero();
-            UNROLL for (int i = 0; i < mr; i++)
-            {
-                vf x = vf_set1(at[i * W]);
-                sum[i][0] = vf_fma(x, b0, sum[i][0]);
-                if (nv == 2)
-                    sum[i][1] = vf_fma(x, b1, sum[i][1]);
-            }
-        }
-    }
-    UNROLL for (int i = 0; i < mr; i++)
-    {
-        vf_storeu(c + i * W, sum[i][0]);
-        if (nv == 2)
-            vf_storeu(c + i * W + VL, sum[i][1]);
-    }
+    return (n + W - 1) / W;
 }
 
-/* The same for 1 <= mr <= MR and `cols` columns of interest (1..W): with cols <= VL only the first
- * half of the panel is computed. */
-static void __attribute__((unused))
-tile_product(int mr, int cols, const float *a, int k0, int k1, const float *b, size_t ldb, float *c,
-             TileStart start)
+/* Number of tiles that n columns need. */
+VEC_INLINE int tiles(int n)
 {
-#define TILE_CASE(n)                                                 \
-    case 2 * n: tile_body(n, 1, a, k0, k1, b, ldb, c, start); break; \
-    case 2 * n + 1: tile_body(n, 2, a, k0, k1, b, ldb, c, start); break;
-    switch (2 * mr + (cols > VL)) {
-        TILE_CASE(1)
-        TILE_CASE(2)
-        TILE_CASE(3)
-        TILE_CASE(4)
-        TILE_CASE(5)
-        TILE_CASE(6)
-#if MR >= 12
-        TILE_CASE(7)
-        TILE_CASE(8)
-        TILE_CASE(9)
-        TILE_CASE(10)
-        TILE_CASE(11)
-        TILE_CASE(12)
-#endif
-#if MR >= 14
-        TILE_CASE(13)
-        TILE_CASE(14)
-#endif
-    default: break;
-    }
-#undef TILE_CASE
+    return (n + TILE_K - 1) / TILE_K;
+}
+
+/* Where column j of a run of tiles begins. */
+VEC_INLINE int tile_at(int j)
+{
+    return j / TILE_K * TILE + j % TILE_K;
+}
+
+/* --- product ----------------------------------------------------------------------------------- */
+
+typedef enum TileStart {
+    TILE_SET,    /* C = A B */
+    TILE_RESUME, /* C goes on where the last call stopped: more terms of the same sums */
+    TILE_ADD,    /* C += A B, where A B is summed up by itself */
+} TileStart;
+
+/* Memory to fetch while the kernel runs: one cache line for each column of A, `lines` of a row
+ * before the next row. */
+typedef struct Ahead {
+    const char *p;
+    size_t stride;   /* bytes of a row */
+    int mask, shift; /* lines - 1, log2(lines) */
+} Ahead;
+
+/* The kernel is one text; what its users differ in is constant in each of its forms. */
+typedef enum TileKind {
+    TILE_IN_PLACE,    /* C in a tile, nothing fetched: `ahead` is not looked at */
+    TILE_STREAM,      /* C in rows of W */
+    TILE_STREAM_PAIR, /* words of A and B are pairs of bf16: in avx512bf16 only */
+} TileKind;
+
+/* n <= TILE_K columns of a tile at a times n rows of a panel at b. */
+typedef void (*TileKernel)(int n, const float *a, const float *b, float *c, TileStart start,
+                           const Ahead *ahead);
+
+/* [kind][rows of A][both halves of the panel] */
+#define tile_kernels ISA_SYM(tile_kernels)
+extern const TileKernel tile_kernels[3][MR + 1][2];
+
+/* Columns k0..k1 of A times rows k0..k1 of B, for 1 <= mr <= MR and `cols` columns of interest
+ * (1..W): with cols <= VL only the first half of the panel is computed. b points to row 0 of the
+ * panel, a to the first tile. */
+VEC_INLINE void tile_product(int mr, int cols, const float *a, int k0, int k1, const float *b,
+                             float *c, TileStart start)
+{
+    const TileKernel kernel = tile_kernels[TILE_IN_PLACE][mr][cols > VL];
+    do {
+        int left = TILE_K - k0 % TILE_K, n = k1 - k0 < left ? k1 - k0 : left;
+        kernel(n, a + tile_at(k0), b + (size_t)k0 * W, c, start, NULL);
+        start = start == TILE_SET ? TILE_RESUME : start;
+        k0 += n;
+    } while (k0 < k1);
 }
 
 /* Columns 0..least + i of A for row i: what a causal mask leaves (step 1), or 0..least for all rows
  * (step 0). No row touches more of B than it may: 0 * NaN would be NaN. */
-static void __attribute__((unused))
-tile_product_to(int mr, int cols, const float *a, int least, int step, const float *b, float *c)
+VEC_INLINE void tile_product_to(int mr, int cols, const float *a, int least, int step,
+                                const float *b, float *c)
 {
-    tile_product(mr, cols, a, 0, least, b, W, c, TILE_SET);
+    tile_product(mr, cols, a, 0, least, b, c, TILE_SET);
     for (int i = 1; step && i < mr; i++)
-        tile_product(1, cols, a + i * W, least, least + i, b, W, c + i * W, TILE_ADD);
+        tile_product(1, cols, a + i * TILE_LD, least, least + i, b, c + i * TILE_LD, TILE_RESUME);
 }
 
-/* --- packing ----------------------------------------------------------------------------------- */
+/* --- packing A --------------------------------------------------------------------------------- */
 
-/* A tiles from mr rows of k floats, `ld` apart, times factor. */
-VEC_INLINE void tile_pack(float *to, const float *from, size_t ld, int mr, int k, float factor)
-{
-    vf f = vf_set1(factor);
-    for (int j = 0; j < k; j += VL) {
-        float *t = to + (j / W) * TILE + j % W;
-        for (int i = 0; i < mr; i++, t += W) {
-            const float *p = from + (size_t)i * ld + j;
-            vf_storeu(t, f * (k - j >= VL ? vf_loadu(p) : vf_load_n(p, k - j)));
-        }
-    }
-}
+/* A row of n floats, times factor, into tiles that are `step` floats apart. */
+#define tile_pack_row ISA_SYM(tile_pack_row)
+void tile_pack_row(float *to, size_t step, const float *from, int n, float factor);
 
-/* A tiles of the transpose: from is [k, mr] with rows `ld` apart. */
-VEC_INLINE void tile_pack_t(float *to, const float *from, size_t ld, int mr, int k)
-{
-    for (int j = 0; j < k; j++, from += ld) {
-        float *t = to + (j / W) * TILE + j % W;
-        for (int i = 0; i < mr; i++)
-            t[i * W] = from[i];
-    }
-}
+/* mr rows of k floats, `ld` apart, times factor. */
+#define tile_pack ISA_SYM(tile_pack)
+void tile_pack(float *to, const float *from, size_t ld, int mr, int k, float factor);
 
-/* A panel of B from k rows of cols <= W floats, `ld` apart; missing columns become zero. */
-VEC_INLINE void panel_pack(float *to, const float *from, size_t ld, int k, int cols)
-{
-    for (int j = 0; j < k; j++, from += ld, to += W) {
-        if (cols == W) {
-            vf_storeu(to, vf_loadu(from));
-            vf_storeu(to + VL, vf_loadu(from + VL));
-        } else {
-            int first = cols < VL ? cols : VL;
-            vf_storeu(to, vf_load_n(from, first));
-            vf_storeu(to + VL, vf_load_n(from + first, cols - first));
-        }
-    }
-}
+/* The transpose: from is [k, mr] with rows `ld` apart. */
+#define tile_pack_t ISA_SYM(tile_pack_t)
+void tile_pack_t(float *to, const float *from, size_t ld, int mr, int k);
 
-/* A panel of B from the transpose: from is [n, k], n <= W rows `ld` apart that become columns;
- * missing columns become zero. Squares of 4 x 4 keep the reads and the writes near each other. */
-VEC_INLINE void panel_pack_t(float *to, const float *from, size_t ld, int n, int k)
-{
-    typedef float f4 __attribute__((vector_size(16), aligned(4), may_alias));
-    if (n < W)
-        memset(to, 0, (size_t)k * W * sizeof(float));
-    int c = 0;
-    for (; c + 4 <= n; c += 4) {
-        const float *p = from + (size_t)c * ld;
-        int j = 0;
-        for (; j + 4 <= k; j += 4) {
-            f4 r0 = *(const f4 *)(p + j), r1 = *(const f4 *)(p + ld + j);
-            f4 r2 = *(const f4 *)(p + 2 * ld + j), r3 = *(const f4 *)(p + 3 * ld + j);
-            f4 a = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
-            f4 b = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
-            f4 e = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
-            f4 f = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
-            float *t = to + j * W + c;
-            *(f4 *)t = __builtin_shufflevector(a, b, 0, 1, 4, 5);
-            *(f4 *)(t + W) = __builtin_shufflevector(a, b, 2, 3, 6, 7);
-            *(f4 *)(t + 2 * W) = __builtin_shufflevector(e, f, 0, 1, 4, 5);
-            *(f4 *)(t + 3 * W) = __builtin_shufflevector(e, f, 2, 3, 6, 7);
-        }
-        for (; j < k; j++)
-            for (int i = 0; i < 4; i++)
-                to[j * W + c + i] = p[(size_t)i * ld + j];
-    }
-    for (; c < n; c++)
-        for (int j = 0; j < k; j++)
-            to[j * W + c] = from[(size_t)c * ld + j];
-}
+/* --- packing B: from rows of weights or other numbers of type t, `stride` bytes apart ----------- */
+
+/* Rows become rows: k of cols <= W numbers, row j times scale[j] unless scale is NULL; missing
+ * columns become zero. */
+#define panel_pack ISA_SYM(panel_pack)
+void panel_pack(DType t, float *to, const void *from, size_t stride, int k, int cols,
+                const float *scale);
+
+/* Rows become columns: n <= W rows of `bytes` bytes, which end with the row or hold TILE_K numbers;
+ * missing columns become zero. */
+#define panel_pack_t ISA_SYM(panel_pack_t)
+void panel_pack_t(DType t, float *to, const void *from, size_t stride, int n, size_t bytes);
 
 /* --- unpacking --------------------------------------------------------------------------------- */
 
-/* to += the first `cols` columns of tile row c, times factor */
+/* to += the first `cols` columns of row c of C, times factor */
 VEC_INLINE void tile_row_add(float *to, const float *c, int cols, float factor)
 {
     vf f = vf_set1(factor);
@@ -205,7 +155,7 @@ VEC_INLINE void tile_row_add(float *to, const float *c, int cols, float factor)
     }
 }
 
-/* to = the first `cols` columns of tile row c, times factor */
+/* to = the first `cols` columns of row c of C, times factor */
 VEC_INLINE void tile_row_set(float *to, const float *c, int cols, float factor)
 {
     vf f = vf_set1(factor);

@@ -63,3 +63,10 @@ uint64_t model_working_bytes(const ModelConfig *k)
     uint64_t prefill = (uint64_t)(k->qformer.queries + 32) * (uint64_t)(8 * lm.width + lm.mlp) * 4;
     return vit + cache + prefill + 10 * (uint64_t)lm.vocab * 4 + (8u << 20);
 }
+
+const char *model_architecture(const ModelConfig *k, Arena *mem)
+{
+    LanguageConfig lm = config_language(k);
+    return arena_printf(mem, "ViT %dx%d, Q-Former %dx%d, %s %dx%d", k->vit.layers, k->vit.width,
+                        k->qformer.layers, k->qformer.width, lm.title, lm.layers, lm.width);
+}

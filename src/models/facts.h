@@ -19,4 +19,7 @@ int model_facts(Blip2 *m, PartFacts part[MODEL_PARTS_MAX]);
  * ids, logits, scratch. */
 uint64_t model_working_bytes(const ModelConfig *k);
 
+/* "ViT 39x1408, Q-Former 12x768, OPT 32x2560", in the arena; NULL: out of memory. */
+const char *model_architecture(const ModelConfig *k, Arena *mem);
+
 #endif

@@ -29,7 +29,7 @@ void opt_visit(Visitor *visitor, Opt *m);
  * once and has one gradient, to which both of its uses add. */
 const Param *opt_head(const Opt *m);
 
-/* x [rows, D]: token embeddings or soft tokens; position[r] counts from 0 within its sequence.
+/* x [rows, D]: token or image embeddings; position[r] counts from 0 within its sequence.
  * Through a cache: `cache` has one entry per layer. Without (training): NULL, and the rows are
  * `groups` sequences of equal length. Returns the states after the last norm. */
 Tensor *opt_forward(Ctx *c, const Opt *m, Tensor *x, const int *position, const CacheRows *cache,

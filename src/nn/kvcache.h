@@ -36,7 +36,7 @@ bool kv_reserve(KvCache *c, long long capacity, Error *e);
 
 /* n fresh slots at the end. All or nothing: ERR_FAILED "out of slots", ERR_MEMORY. */
 bool kv_append(KvCache *c, KvSeq *s, int n, Error *e);
-/* to (empty before; its list's memory is used again) becomes a second sequence over the same slots. */
+/* `to`, empty before, becomes a second sequence over the same slots; its list's memory is used. */
 bool kv_fork(KvCache *c, const KvSeq *from, KvSeq *to, Error *e);
 /* Gives back what nobody else uses; s is empty afterwards and keeps its list's memory. */
 void kv_drop(KvCache *c, KvSeq *s);

@@ -1,6 +1,7 @@
 /* ops/ops.h: the operations that models are written in. Each computes at once; when the context
  * records and an input wants a gradient, it pushes a tape node. Shapes are checked; an error is
- * sticky in the context. Results live in the context's arenas. */
+ * sticky in the context. Results live in the context's arenas. A Param that the kernels cannot read
+ * (packed panels, a type, a missing scale) is ERR_BAD_MODEL and named. */
 #ifndef OPS_OPS_H
 #define OPS_OPS_H
 
@@ -31,8 +32,8 @@ typedef struct Attn {
 
 /* y = x W^T + b */
 Tensor *linear(Ctx *c, Tensor *x, const Linear *l);
-/* y = x W^T, W a bare table [out, in]: the output head. Outside of training always for ROLE_DECODE, so
- * that the logits of a row are the same in a prompt, in a step and in a dump. */
+/* y = x W^T, W a bare table [out, in]: the output head. Outside of training always for ROLE_DECODE,
+ * so that the logits of a row are the same in a prompt, in a step and in a dump. */
 Tensor *head(Ctx *c, Tensor *x, const Param *w);
 /* y = act(x W^T + b) */
 Tensor *linear_act(Ctx *c, Tensor *x, const Linear *l, Act act);
@@ -43,8 +44,8 @@ Tensor *layernorm(Ctx *c, Tensor *x, const Norm *n);
 Tensor *attention(Ctx *c, Tensor *q, Tensor *k, Tensor *v, Attn a);
 Tensor *add(Ctx *c, Tensor *a, Tensor *b);
 Tensor *activate(Ctx *c, Tensor *x, Act act);
-/* Rows of a table: y[i] = table[ids[i]], ids in host memory; an id out of range is an error that names
- * both. */
+/* Rows of a table: y[i] = table[ids[i]], ids in host memory; an id out of range is an error that
+ * names both. */
 Tensor *embed(Ctx *c, const Param *table, const int *ids, int n);
 /* Views: no copy. */
 Tensor *columns(Ctx *c, Tensor *x, int from, int n);
@@ -64,16 +65,17 @@ Tensor *softmax_loss(Ctx *c, Tensor *logits, const int *targets);
 bool tensor_copy(Ctx *c, Tensor *to, const Tensor *x);
 
 /* --- memory of a cache (no context) -------------------------------------------------------------- */
-/* Moves a block of rows of `width` to memory for `capacity` of them; its first `kept` rows stay. ERR_MEMORY,
- * or what the device says: b is then as it was. b->data may be NULL with kept = 0. */
+/* Moves a block of rows of `width` to memory for `capacity` of them; its first `kept` rows stay.
+ * b->data may be NULL where kept is 0. false: ERR_MEMORY, or what the device says; b is as it was. */
 bool slots_resize(Stream *on, SlotBlock *b, int width, int kept, int capacity, Error *e);
 void slots_free(Stream *on, SlotBlock *b);
 
 /* --- selection (no gradient) -------------------------------------------------------------------- */
 /* log(softmax(x)) per row; see Backend.log_softmax */
 Tensor *log_softmax(Ctx *c, Tensor *x);
-/* The best ids of every row, brought to host memory: row [logits->rows] and ids [n_ids] as in TopKArgs,
- * found [rows], out [rows][stride]. Changes logits or logprobs where a row has lists. false: c->err. */
+/* The best ids of every row, brought to host memory: row [logits->rows] and ids [n_ids] as in
+ * TopKArgs, found [rows], out [rows][stride]. Changes logits or logprobs where a row has lists.
+ * false: c->err. */
 bool top_k(Ctx *c, Tensor *logits, Tensor *logprobs, const TopKRow *row, const int *ids, int n_ids,
            int stride, TopEntry *out, int *found);
 

@@ -3,23 +3,12 @@
 
 #include <limits.h>
 
-static bool paths_grow(Paths *p, Error *e)
-{
-    if (p->cap > INT_MAX / 2)
-        return error_memory(e, "generated ids", (size_t)p->cap * 2 * sizeof(PathNode));
-    int cap = p->cap ? p->cap * 2 : 64;
-    PathNode *node = mem_realloc(p->node, (size_t)cap * sizeof *node);
-    if (!node)
-        return error_memory(e, "generated ids", (size_t)cap * sizeof *node);
-    p->node = node;
-    p->cap = cap;
-    return true;
-}
-
 int path_add(Paths *p, int parent, int id, Error *e)
 {
-    if (p->n == p->cap && !paths_grow(p, e))
+    if (p->n == INT_MAX || !MEM_GROW(p->node, &p->cap, (size_t)p->n + 1)) {
+        error_memory(e, "generated ids", (size_t)p->n * sizeof *p->node);
         return -1;
+    }
     p->node[p->n] = (PathNode){parent, id};
     return p->n++;
 }
@@ -43,15 +32,7 @@ bool emit(const GenItem *it, GenSequence *out, int node, int n, double score, Er
 
 bool ints_reserve(Ints *a, int n, Error *e)
 {
-    if (n <= a->cap)
-        return true;
-    int cap = n < INT_MAX / 2 ? n + n / 2 + 64 : n;
-    int *v = mem_realloc(a->v, (size_t)cap * sizeof *v);
-    if (!v)
-        return error_memory(e, "ids", (size_t)cap * sizeof *v);
-    a->v = v;
-    a->cap = cap;
-    return true;
+    return MEM_GROW(a->v, &a->cap, (size_t)n) || error_memory(e, "ids", (size_t)n * sizeof *a->v);
 }
 
 bool scratch_cand(Scratch *s, int n, Error *e)

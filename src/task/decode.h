@@ -14,12 +14,14 @@ typedef struct PathNode {
 
 typedef struct Paths {
     PathNode *node;
-    int n, cap;
+    int n;
+    size_t cap;
 } Paths;
 
 typedef struct Ints {
     int *v;
-    int n, cap;
+    int n;
+    size_t cap;
 } Ints;
 
 /* Working memory of whatever item is looked at. */

@@ -191,6 +191,8 @@ void engine_leave(Engine *en, EngineItem *it)
 typedef struct Joining {
     EngineItem **item;
     EncodeJob *image;
+    Tensor *
+        embeds; /* over what the encoder keeps; in no arena, which would grow with every question */
     GenRequest *gen;
     GenItem **made;
     int n;
@@ -200,6 +202,7 @@ static void joining_free(Joining *j)
 {
     mem_free(j->item);
     mem_free(j->image);
+    mem_free(j->embeds);
     mem_free(j->gen);
     mem_free(j->made);
 }
@@ -209,9 +212,10 @@ static bool joining_alloc(Joining *j, int n)
     size_t m = n > 0 ? (size_t)n : 1;
     *j = (Joining){.item = mem_calloc(m, sizeof *j->item),
                    .image = mem_calloc(m, sizeof *j->image),
+                   .embeds = mem_calloc(m, sizeof *j->embeds),
                    .gen = mem_calloc(m, sizeof *j->gen),
                    .made = mem_calloc(m, sizeof *j->made)};
-    return j->item && j->image && j->gen && j->made;
+    return j->item && j->image && j->embeds && j->gen && j->made;
 }
 
 static void prepare_all(Engine *en, Joining *j, const EngineRequest *r, int n, EngineItem **item)
@@ -235,9 +239,19 @@ static GenRequest gen_request(EngineItem *it, const Tensor *embeds)
                         .user = it};
 }
 
-static void encode_all(Engine *en, Joining *j)
+static Tensor embeds_of(const Engine *en, const Encoded *picture)
 {
     const ModelConfig *k = &en->net->config;
+    int width = config_language(k).width;
+    return (Tensor){.dtype = F32,
+                    .rows = k->qformer.queries,
+                    .cols = width,
+                    .ld = width,
+                    .data = picture->data};
+}
+
+static void encode_all(Engine *en, Joining *j)
+{
     int good = 0;
     encoder_encode(&en->encoder, j->image, j->n);
     for (int i = 0; i < j->n; i++) {
@@ -249,11 +263,11 @@ static void encode_all(Engine *en, Joining *j)
             it->error = j->image[i].error;
             continue;
         }
-        const Tensor *embeds = tensor_at(&en->encoder.c, j->image[i].encoded->data,
-                                         k->qformer.queries, config_language(k).width);
         j->item[good] = it;
         j->image[good] = j->image[i];
-        j->gen[good++] = gen_request(it, embeds);
+        j->embeds[good] = embeds_of(en, j->image[i].encoded);
+        j->gen[good] = gen_request(it, &j->embeds[good]);
+        good++;
     }
     j->n = good;
 }
@@ -287,9 +301,17 @@ static bool items_new(Engine *en, int n, EngineItem **item, Error *e)
     return true;
 }
 
+bool engine_idle(const Engine *en, Error *e)
+{
+    return !en->stepping ||
+           error_set(e, ERR_USAGE, "token callback: expected no call to the session it belongs to");
+}
+
 bool engine_join(Engine *en, const EngineRequest *r, int n, EngineItem **item, Error *e)
 {
     Joining j;
+    if (!engine_idle(en, e))
+        return false;
     if (!joining_alloc(&j, n)) {
         joining_free(&j);
         return error_memory(e, "items", (size_t)n * sizeof(GenRequest));
@@ -314,12 +336,16 @@ static bool ended_now(const EngineItem *it)
 int engine_step(Engine *en)
 {
     int shared = 0;
+    if (en->stepping)
+        return 0;
     for (EngineItem *it = en->items; it; it = it->next) {
         it->in_step = engine_running(it);
         shared += it->in_step;
     }
     double start = now_ms();
+    en->stepping = true;
     int running = generator_step(en->generator);
+    en->stepping = false;
     double took = now_ms() - start;
     for (EngineItem *it = en->items; it; it = it->next)
         if (it->in_step)

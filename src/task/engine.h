@@ -4,7 +4,7 @@
  * An engine is one model on one stream. Items join it, each with a picture, a prompt, settings and a
  * callback of its own; a step gives every running item one more id; items end by themselves and stay
  * until they leave. What an item gets does not depend on which others are there. Used by one thread
- * at a time. */
+ * at a time, and not from an item's callback: joining there is ERR_USAGE. */
 #ifndef TASK_ENGINE_H
 #define TASK_ENGINE_H
 
@@ -42,6 +42,7 @@ typedef struct Engine {
     Lm *lm;
     Generator *generator;
     EngineItem *items;
+    bool stepping; /* a callback is running: the engine is not to be called */
 } Engine;
 
 /* The stream, the model and the tokenizer stay the caller's. keep: pictures that are remembered beside
@@ -52,6 +53,9 @@ void engine_free(Engine *en); /* all items leave; {0} is fine */
 /* Whether a request makes sense for this model, whatever its picture: ERR_USAGE (settings, a missing
  * or invalid text), ERR_FAILED (a prompt that does not fit), ERR_BAD_MODEL (no tokenizer), ERR_MEMORY. */
 bool engine_check(Engine *en, const EngineRequest *r, Error *e);
+
+/* false, with ERR_USAGE, in an item's callback. */
+bool engine_idle(const Engine *en, Error *e);
 
 /* Encodes, makes the prompts, prefills. item[i] is the new item: running, or ended with its error
  * (engine_error): those of engine_check, those of the picture, ERR_MEMORY when there is no room for it

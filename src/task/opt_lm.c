@@ -14,6 +14,7 @@ typedef struct OptLm {
     int *free_rows;     /* handles that are free; the last one is taken next */
     const KvSeq **pass; /* [room] scratch: the sequences of a pass */
     int room, n_free;
+    size_t cap_seq, cap_free, cap_pass;
 } OptLm;
 
 /* Copies the context's error out. Always returns NULL. */
@@ -28,14 +29,9 @@ static Tensor *pass_error(const Ctx *c, Error *e)
 static bool grow_rows(OptLm *l, int room, Error *e)
 {
     size_t n = (size_t)room;
-    KvSeq *seq = mem_realloc(l->seq, n * sizeof *seq);
-    l->seq = seq ? seq : l->seq;
-    int *free_rows = mem_realloc(l->free_rows, n * sizeof *free_rows);
-    l->free_rows = free_rows ? free_rows : l->free_rows;
-    const KvSeq **pass = mem_realloc(l->pass, n * sizeof *pass);
-    l->pass = pass ? pass : l->pass;
-    if (!seq || !free_rows || !pass)
-        return error_memory(e, "sequences", n * sizeof *seq);
+    if (!MEM_GROW(l->seq, &l->cap_seq, n) || !MEM_GROW(l->free_rows, &l->cap_free, n) ||
+        !MEM_GROW(l->pass, &l->cap_pass, n))
+        return error_memory(e, "sequences", n * sizeof *l->seq);
     for (int i = room; i-- > l->room;) { /* the lowest is taken first */
         l->seq[i] = (KvSeq){0};
         l->free_rows[l->n_free++] = i;
@@ -46,7 +42,7 @@ static bool grow_rows(OptLm *l, int room, Error *e)
 
 static bool take_rows(OptLm *l, int n, int *row, Error *e)
 {
-    if (n > l->n_free && !grow_rows(l, l->room + n + l->room / 2, e))
+    if (n > l->n_free && !grow_rows(l, l->room + n, e))
         return false;
     for (int i = 0; i < n; i++)
         row[i] = l->free_rows[--l->n_free];

@@ -40,9 +40,9 @@ typedef enum Precision {
 } Precision;
 
 typedef struct LinearArgs {
-    const Tensor *x;        /* [M, in] */
-    const Param *w;         /* [out, in], LAYOUT_ROWS: F32, F16, BF16, or I8 with one scale per row */
-    const Param *b;         /* F32 vector [out] or NULL */
+    const Tensor *x; /* [M, in] */
+    const Param *w;  /* [out, in], LAYOUT_ROWS: F32, F16, BF16, or I8 with one scale per row */
+    const Param *b;  /* F32 vector [out] or NULL */
     const Tensor *residual; /* [M, out] or NULL; may be y itself */
     Tensor *y;              /* [M, out]; must not overlap x */
     Act act;                /* y = act(x W^T + b) + residual, rounded in this order */
@@ -169,8 +169,9 @@ typedef struct Backend {
 } Backend;
 
 typedef struct StreamOptions {
-    int threads;     /* CPU: 0: as many as this process may use */
-    const char *isa; /* CPU: the kernel set; NULL: $BLIP2_ISA, else the best that this machine has */
+    int threads; /* CPU: 0: as many as this process may use */
+    const char
+        *isa; /* CPU: the kernel set; NULL: $BLIP2_ISA, else the best that this machine has */
     Precision precision;
 } StreamOptions;
 
@@ -178,13 +179,14 @@ typedef struct StreamOptions {
 struct Device {
     const char *name;
     void *(*alloc)(Device *, size_t bytes); /* not zeroed, 64-byte aligned; NULL: out of memory */
-    void (*free)(Device *, void *p);        /* NULL is fine */
+    void (*free)(Device *, void *p);        /* waits for what streams do with it; NULL is fine */
     /* The weight that lies at `host`, where kernels can read it: `host` itself where they can, which
      * must then stay until the device is closed; else a copy that the device owns. NULL: out of
      * memory. */
     const void *(*place)(Device *, const void *host, size_t bytes);
     size_t (*available)(Device *); /* bytes that alloc may still give, as far as can be known */
-    Stream *(*stream)(Device *, const StreamOptions *, Error *e); /* before the device is closed, close */
+    Stream *(*stream)(Device *, const StreamOptions *,
+                      Error *e); /* before the device is closed, close */
     void (*close)(Device *);
 };
 

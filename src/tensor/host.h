@@ -1,6 +1,6 @@
-/* tensor/host.h: addresses within tensor data, for those who may compute with them: the CPU's kernels,
- * which also follow them, and ops/, which hands them to kernels and never follows them. Nothing above
- * ops/ includes this (tools/check_layers.sh). */
+/* tensor/host.h: addresses within tensor data, for those who may compute with them: the CPU's
+ * kernels, which also follow them, and ops/, which hands them to kernels and never follows them.
+ * Nothing above ops/ includes this (tools/check_layers.sh). */
 #ifndef TENSOR_HOST_H
 #define TENSOR_HOST_H
 

@@ -2,7 +2,8 @@
  *
  * A Tensor is a matrix of rows x cols; what the literature writes as [batch, tokens, width] is
  * batch*tokens rows of width columns, and ops that care are told how many groups there are. It may
- * be a view: `ld` is the distance of two rows in elements. Its memory lies in a Ctx's arena.
+ * be a view: `ld` is the distance of two rows in elements. Its memory lies in a Ctx's arena, what
+ * is in it is the device's (tensor/host.h).
  *
  * A Param is a weight: it lives as long as the model, has a storage type and a layout of its own,
  * and is used where it lies (mapped file, or owned memory). `linear` hides the pair
@@ -31,8 +32,8 @@ struct Tensor {
 };
 
 typedef enum Layout {
-    LAYOUT_ROWS,  /* row-major [out,in], as in a Hugging Face file */
-    LAYOUT_PANEL, /* panels of 32 outputs, the form for packed files; no kernel reads it yet */
+    LAYOUT_ROWS, /* row-major [out,in], as in a Hugging Face file */
+    LAYOUT_PANEL, /* panels of 32 outputs, as in a packed file; ops refuse it so far (cpu/linear.h) */
 } Layout;
 
 typedef struct Param {

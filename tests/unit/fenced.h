@@ -1,9 +1,10 @@
 /* fenced.h: a test-only device: the CPU's kernels over memory that the host cannot touch.
  *
- * Its memory lies on pages without any access, but while a kernel or a copy runs. So whoever reads or
- * writes tensor data on the host crashes, as on a machine with a GPU. And whatever reaches a kernel as
- * device memory must be of this device: a list or a weight in host memory aborts with the name of the
- * kernel. Fresh memory is NaN, or -1 as integers. Results have the bits of the CPU.
+ * Its memory lies on pages without any access, but while a kernel or a copy runs. So whoever reads
+ * or writes tensor data on the host crashes, as on a machine with a GPU. And whatever reaches a
+ * kernel as device memory must be of this device: a list or a weight in host memory aborts with the
+ * name of the kernel, so weights go through `place`. Fresh memory is NaN, or -1 as integers. Results
+ * have the bits of the CPU.
  *
  * It is used as any other Device; several threads may use it, but while one of them computes, the
  * fence is open for all. Linked to every unit test (cmake/tests.cmake). */

@@ -2,6 +2,7 @@
  * callback hears, prompts and dialogues, options and arguments that make no sense. */
 #include <math.h>
 
+#include "api/api.h"
 #include "test_api.h"
 #include "text/tokenizer.h"
 
@@ -10,7 +11,7 @@ static blip2_image *images[SAMPLES];
 static blip2_model *model;
 static blip2_session *session;
 
-static const blip2_request CAPTION = {.task = BLIP2_CAPTION};
+static const blip2_item CAPTION = {.size = sizeof(blip2_item), .task = BLIP2_CAPTION};
 
 static int setup(void **state)
 {
@@ -39,10 +40,10 @@ static blip2_options greedy(void)
 
 static void test_batch_is_alone(void **state)
 {
-    blip2_result *all = must_generate(session, images, SAMPLES, &CAPTION);
+    blip2_result *all = ask_all(session, images, SAMPLES, &CAPTION);
     blip2_session *fresh = open_session(model, 1, NULL); /* that has not encoded them yet */
     for (int i = 0; i < SAMPLES; i++) {
-        blip2_result *one = must_generate(fresh, &images[i], 1, &CAPTION);
+        blip2_result *one = ask_all(fresh, &images[i], 1, &CAPTION);
         assert_same(all, (size_t)i, one, 0);
         blip2_result_free(one);
     }
@@ -54,14 +55,14 @@ static void test_order_and_repeats(void **state)
 {
     blip2_image *list[] = {images[4], images[1], images[4], images[0]};
     blip2_session *fresh = open_session(model, 1, NULL);
-    blip2_result *r = must_generate(fresh, list, 4, &CAPTION);
-    blip2_result *plain = must_generate(session, images, 5, &CAPTION);
+    blip2_result *r = ask_all(fresh, list, 4, &CAPTION);
+    blip2_result *plain = ask_all(session, images, 5, &CAPTION);
     assert_same(r, 0, plain, 4);
     assert_same(r, 1, plain, 1);
     assert_same(r, 2, plain, 4);
     assert_same(r, 3, plain, 0);
-    assert_true(blip2_result_timings(r, 0).encode > 0);
-    assert_true(blip2_result_timings(r, 2).encode == 0); /* the same picture, encoded once */
+    assert_true(blip2_result_timings(r, 0)->encode > 0);
+    assert_true(blip2_result_timings(r, 2)->encode == 0); /* the same picture, encoded once */
     blip2_result_free(plain);
     blip2_result_free(r);
     blip2_session_free(fresh);
@@ -70,8 +71,8 @@ static void test_order_and_repeats(void **state)
 static void test_thread_counts(void **state)
 {
     blip2_session *two = open_session(model, 2, NULL);
-    blip2_result *a = must_generate(two, images, 6, &CAPTION);
-    blip2_result *b = must_generate(session, images, 6, &CAPTION);
+    blip2_result *a = ask_all(two, images, 6, &CAPTION);
+    blip2_result *b = ask_all(session, images, 6, &CAPTION);
     for (size_t i = 0; i < 6; i++)
         assert_same(a, i, b, i);
     blip2_result_free(a);
@@ -93,17 +94,17 @@ static void test_many_pictures(void **state)
     }
     blip2_options o = greedy();
     o.max_new_tokens = 4;
-    blip2_request r = {.task = BLIP2_CAPTION, .options = &o};
-    blip2_result *first = must_generate(session, many, MANY, &r);
-    blip2_result *again = must_generate(session, many, MANY, &r);
-    assert_true(blip2_result_timings(again, MANY - 1).encode >= 0);
+    blip2_item r = ITEM(.task = BLIP2_CAPTION, .options = &o);
+    blip2_result *first = ask_all(session, many, MANY, &r);
+    blip2_result *again = ask_all(session, many, MANY, &r);
+    assert_true(blip2_result_timings(again, MANY - 1)->encode >= 0);
     for (size_t i = 0; i < MANY; i++)
         assert_same(first, i, again, i);
     /* 8 is now the oldest that is remembered; the new ones beside it must not push it out */
     blip2_image *mixed[] = {many[8], many[0], many[1], many[2], many[3], many[4], many[5], many[6]};
-    blip2_result *kept = must_generate(session, mixed, 8, &r);
-    assert_true(blip2_result_timings(kept, 0).encode == 0);
-    assert_true(blip2_result_timings(kept, 1).encode > 0);
+    blip2_result *kept = ask_all(session, mixed, 8, &r);
+    assert_true(blip2_result_timings(kept, 0)->encode == 0);
+    assert_true(blip2_result_timings(kept, 1)->encode > 0);
     assert_same(kept, 0, first, 8);
     assert_same(kept, 7, first, 6);
     blip2_result_free(kept);
@@ -116,10 +117,10 @@ static void test_many_pictures(void **state)
 static void test_remembered_and_timings(void **state)
 {
     blip2_session *fresh = open_session(model, 1, NULL);
-    blip2_result *a = must_generate(fresh, images, 2, &CAPTION);
-    blip2_result *b = must_generate(fresh, images, 2, &CAPTION);
+    blip2_result *a = ask_all(fresh, images, 2, &CAPTION);
+    blip2_result *b = ask_all(fresh, images, 2, &CAPTION);
     for (size_t i = 0; i < 2; i++) {
-        blip2_timings t = blip2_result_timings(a, i), u = blip2_result_timings(b, i);
+        blip2_timings t = *blip2_result_timings(a, i), u = *blip2_result_timings(b, i);
         assert_true(t.decode_image > 0 && t.preprocess > 0 && t.encode > 0 && t.qformer > 0);
         assert_true(t.prefill > 0 && t.decode > 0);
         double sum = t.decode_image + t.preprocess + t.encode + t.qformer + t.prefill + t.decode;
@@ -130,6 +131,18 @@ static void test_remembered_and_timings(void **state)
     blip2_result_free(a);
     blip2_result_free(b);
     blip2_session_free(fresh);
+}
+
+/* Questions about a picture that is remembered leave nothing behind in the session. */
+static void test_many_questions(void **state)
+{
+    size_t used = session->engine.encoder.c.mem.used;
+    for (int i = 0; i < 3; i++) {
+        blip2_result_free(ask_all(session, images, 1, &CAPTION));
+        if (i == 0)
+            used = session->engine.encoder.c.mem.used;
+    }
+    assert_int_equal(session->engine.encoder.c.mem.used, used);
 }
 
 /* --- pictures ------------------------------------------------------------------------------------ */
@@ -144,7 +157,7 @@ static void test_from_memory(void **state)
     fclose(f);
     blip2_image *image = blip2_image_from_memory(bytes, n, &err);
     assert_non_null(image);
-    blip2_result *r = must_generate(session, &image, 1, &CAPTION);
+    blip2_result *r = ask_all(session, &image, 1, &CAPTION);
     assert_string_equal(blip2_result_text(r, 0), sample[2].caption);
     blip2_result_free(r);
     blip2_image_free(image);
@@ -176,12 +189,12 @@ static void test_from_pixels(void **state)
         assert_int_equal(blip2_image_width(image[i]), W);
         assert_int_equal(blip2_image_height(image[i]), H);
     }
-    blip2_result *r = must_generate(session, image, 4, &CAPTION);
+    blip2_result *r = ask_all(session, image, 4, &CAPTION);
     assert_same(r, 1, r, 0);
     assert_same(r, 2, r, 0);
     memset(rgb, 255, sizeof rgb);
     blip2_image *white = blip2_image_from_pixels(rgb, W, H, 3, &err);
-    blip2_result *w = must_generate(session, &white, 1, &CAPTION);
+    blip2_result *w = ask_all(session, &white, 1, &CAPTION);
     assert_same(r, 3, w, 0);
     blip2_result_free(w);
     blip2_result_free(r);
@@ -211,17 +224,19 @@ static void test_bad_pixels(void **state)
 static void test_missing_pictures(void **state)
 {
     blip2_image *list[] = {NULL, images[3], NULL};
-    blip2_result *r = must_generate(session, list, 3, &CAPTION);
+    blip2_result *r = ask_all(session, list, 3, &CAPTION);
     assert_int_equal(blip2_result_error(r, 0)->code, BLIP2_FAILED);
     assert_null(blip2_result_text(r, 0));
     assert_int_equal(blip2_result_count(r, 0), 0);
     assert_int_equal(blip2_result_error(r, 1)->code, BLIP2_OK);
     assert_string_equal(blip2_result_text(r, 1), sample[3].caption);
-    assert_non_null(strstr(blip2_result_error(r, 2)->message, "picture 2"));
+    assert_string_equal(blip2_result_error(r, 2)->message, "picture: expected one, got NULL");
     assert_null(blip2_result_text(r, 3)); /* beyond the end */
-    assert_null(blip2_result_candidate(r, 1, 1).text);
+    assert_int_equal(blip2_result_error(r, 3)->code, BLIP2_OK);
+    assert_true(blip2_result_timings(r, 3)->total == 0);
+    assert_null(blip2_result_candidate(r, 1, 1));
     blip2_result_free(r);
-    r = must_generate(session, NULL, 0, &CAPTION);
+    r = must_generate(session, NULL, 0);
     assert_null(blip2_result_text(r, 0));
     blip2_result_free(r);
 }
@@ -232,9 +247,8 @@ static void check_heard(const blip2_options *o, blip2_task task, const char *tex
 {
     static Heard h;
     h = (Heard){0};
-    blip2_request request = {
-        .task = task, .options = o, .text = text, .on_token = hear, .user = &h};
-    blip2_result *r = must_generate(session, images, n, &request);
+    blip2_item item = ITEM(.task = task, .options = o, .text = text, .on_token = hear, .user = &h);
+    blip2_result *r = ask_all(session, images, n, &item);
     for (size_t i = 0; i < n; i++)
         assert_heard(&h, r, i);
     blip2_result_free(r);
@@ -313,45 +327,65 @@ static void test_stop(void **state)
     for (int beams = 1; beams <= 3; beams += 2) {
         o.num_beams = beams;
         h = (Heard){.stop_at = 3};
-        blip2_request request = {
-            .task = BLIP2_CAPTION, .options = &o, .on_token = hear, .user = &h};
-        blip2_result *r = must_generate(session, images, 1, &request);
+        blip2_item item = ITEM(.task = BLIP2_CAPTION, .options = &o, .on_token = hear, .user = &h);
+        blip2_result *r = ask_all(session, images, 1, &item);
         assert_int_equal(h.calls, 3);
         assert_int_equal(blip2_result_error(r, 0)->code, BLIP2_STOPPED);
-        blip2_candidate best = blip2_result_candidate(r, 0, 0);
-        assert_memory_equal(h.of[0].id, best.ids, 3 * sizeof(int));
-        assert_memory_equal(h.of[0].text, best.text, strlen(h.of[0].text));
+        const blip2_candidate *best = blip2_result_candidate(r, 0, 0);
+        assert_memory_equal(h.of[0].id, best->ids, 3 * sizeof(int));
+        assert_memory_equal(h.of[0].text, best->text, strlen(h.of[0].text));
         if (beams == 1) { /* only what had come */
-            assert_int_equal(best.id_count, 3);
-            assert_memory_equal(best.text, sample[0].caption, strlen(best.text));
+            assert_int_equal(best->id_count, 3);
+            assert_memory_equal(best->text, sample[0].caption, strlen(best->text));
         } else { /* beams are told at the end: all is there */
-            assert_string_equal(best.text, sample[0].caption);
+            assert_string_equal(best->text, sample[0].caption);
         }
         blip2_result_free(r);
     }
 }
 
-/* Ten pictures, stopped late in the first batch: complete ones are good, the rest say STOPPED. */
+/* Items that are stopped after two ids, among others that go on. */
 static void test_stop_in_batch(void **state)
+{
+    enum { N = 10 };
+    static Heard stopped, heard;
+    blip2_options o = greedy();
+    stopped = (Heard){.stop_at = 2};
+    heard = (Heard){0};
+    blip2_item what = ITEM(.task = BLIP2_CAPTION, .options = &o, .on_token = hear, .user = &heard);
+    blip2_item *item = same_of(images, N, &what);
+    for (size_t i = 0; i < N; i += 3)
+        item[i].user = &stopped;
+    blip2_result *r = must_generate(session, item, N);
+    for (size_t i = 0; i < N; i++) {
+        assert_heard(i % 3 ? &heard : &stopped, r, i);
+        assert_int_equal(blip2_result_error(r, i)->code, i % 3 ? BLIP2_OK : BLIP2_STOPPED);
+        if (i % 3)
+            assert_string_equal(blip2_result_text(r, i), sample[i].caption);
+        else
+            assert_int_equal(blip2_result_candidate(r, i, 0)->id_count, 2);
+    }
+    blip2_result_free(r);
+    free(item);
+}
+
+/* A false that comes with the last id stops nothing. */
+static void test_stop_at_the_end(void **state)
 {
     static Heard h;
     blip2_options o = greedy();
-    h = (Heard){.stop_at = 60};
-    blip2_request request = {.task = BLIP2_CAPTION, .options = &o, .on_token = hear, .user = &h};
-    blip2_result *r = must_generate(session, images, 10, &request);
-    size_t good = 0, stopped = 0;
-    for (size_t i = 0; i < 10; i++) {
-        const blip2_error *e = blip2_result_error(r, i);
-        good += e->code == BLIP2_OK;
-        stopped += e->code == BLIP2_STOPPED;
-        if (e->code == BLIP2_OK)
-            assert_string_equal(blip2_result_text(r, i), sample[i].caption);
-        if (i >= 8)
-            assert_null(blip2_result_text(r, i));
+    for (o.max_new_tokens = 0; o.max_new_tokens <= 3; o.max_new_tokens += 3) {
+        blip2_item item = ITEM(.task = BLIP2_CAPTION, .options = &o);
+        blip2_result *r = ask_all(session, images, 1, &item);
+        h = (Heard){.stop_at = blip2_result_candidate(r, 0, 0)->id_count};
+        item.on_token = hear;
+        item.user = &h;
+        blip2_result *same = ask_all(session, images, 1, &item);
+        assert_int_equal(h.calls, h.stop_at);
+        assert_same(same, 0, r, 0);
+        blip2_result_free(same);
+        blip2_result_free(r);
     }
-    assert_true(good >= 1 && stopped >= 3 && good + stopped == 10);
-    assert_int_equal(h.calls, 60);
-    blip2_result_free(r);
 }
 
 /* --- several captions, sampling -------------------------------------------------------------------- */
@@ -360,20 +394,20 @@ static void test_captions(void **state)
 {
     blip2_options o = blip2_options_default(model, BLIP2_CAPTION, BLIP2_LAVIS);
     o.num_captions = 5;
-    blip2_request request = {.task = BLIP2_CAPTION, .options = &o};
-    blip2_result *r = must_generate(session, images, 2, &request);
+    blip2_item item = ITEM(.task = BLIP2_CAPTION, .options = &o);
+    blip2_result *r = ask_all(session, images, 2, &item);
     assert_int_equal(blip2_result_count(r, 1), 5);
     for (size_t i = 1; i < 5; i++)
-        assert_true(blip2_result_candidate(r, 1, i).score <=
-                    blip2_result_candidate(r, 1, i - 1).score);
+        assert_true(blip2_result_candidate(r, 1, i)->score <=
+                    blip2_result_candidate(r, 1, i - 1)->score);
     assert_string_equal(blip2_result_text(r, 1), sample[1].caption);
     blip2_result_free(r);
     o.sample = true;
     o.num_beams = 1;
     o.num_captions = 3;
     o.seed = 7;
-    r = must_generate(session, images, 9, &request);
-    blip2_result *alone = must_generate(session, images + 8, 1, &request);
+    r = ask_all(session, images, 9, &item);
+    blip2_result *alone = ask_all(session, images + 8, 1, &item);
     assert_same(r, 8, alone, 0);
     blip2_result_free(alone);
     blip2_result_free(r);
@@ -381,20 +415,18 @@ static void test_captions(void **state)
 
 /* --- prompts -------------------------------------------------------------------------------------- */
 
-static blip2_result *ask(blip2_request request, blip2_library library, blip2_error *err)
+static blip2_result *ask(blip2_item item, blip2_library library)
 {
-    blip2_options o = blip2_options_default(model, request.task, library);
-    request.options = &o;
-    *err = (blip2_error){0};
-    return blip2_generate(session, images, 1, &request, err);
+    blip2_options o = blip2_options_default(model, item.task, library);
+    item.options = &o;
+    return ask_all(session, images, 1, &item);
 }
 
-static void expect_notice(blip2_request request, blip2_library library, const char *part)
+static void expect_notice(blip2_item item, blip2_library library, const char *part)
 {
-    blip2_error err;
-    blip2_result *r = ask(request, library, &err);
-    assert_non_null(r);
+    blip2_result *r = ask(item, library);
     const char *notice = blip2_result_notice(r, 0);
+    assert_int_equal(blip2_result_error(r, 0)->code, BLIP2_OK);
     if (part && (!notice || !strstr(notice, part)))
         fail_msg("expected a notice with \"%s\", got \"%s\"", part, notice ? notice : "none");
     if (!part)
@@ -402,13 +434,34 @@ static void expect_notice(blip2_request request, blip2_library library, const ch
     blip2_result_free(r);
 }
 
-static void expect_error(blip2_request request, blip2_library library, blip2_error_code code,
+/* The item alone has this error, and blip2_check says the same without the picture. */
+static void expect_item_error(blip2_item item, blip2_error_code code, const char *part)
+{
+    blip2_item two[] = {item, CAPTION};
+    blip2_error checked = {0};
+    two[0].image = images[0];
+    two[1].image = images[1];
+    blip2_result *r = must_generate(session, two, 2);
+    const blip2_error *e = blip2_result_error(r, 0);
+    if (e->code != code || !strstr(e->message, part))
+        fail_msg("expected %d \"%s\", got %d \"%s\"", code, part, e->code, e->message);
+    assert_null(blip2_result_text(r, 0));
+    assert_int_equal(blip2_result_count(r, 0), 0);
+    assert_string_equal(blip2_result_text(r, 1), sample[1].caption);
+    item.image = NULL;
+    assert_false(blip2_check(session, &item, &checked));
+    assert_int_equal(checked.code, e->code);
+    assert_string_equal(checked.message, e->message);
+    assert_false(blip2_check(session, &item, NULL));
+    blip2_result_free(r);
+}
+
+static void expect_error(blip2_item item, blip2_library library, blip2_error_code code,
                          const char *part)
 {
-    blip2_error err;
-    assert_null(ask(request, library, &err));
-    if (err.code != code || !strstr(err.message, part))
-        fail_msg("expected %d \"%s\", got %d \"%s\"", code, part, err.code, err.message);
+    blip2_options o = blip2_options_default(model, item.task, library);
+    item.options = &o;
+    expect_item_error(item, code, part);
 }
 
 static const char LONG[] =
@@ -417,9 +470,9 @@ static const char LONG[] =
 
 static void test_cut(void **state)
 {
-    blip2_request question = {.task = BLIP2_ASK, .text = LONG};
-    blip2_request prompt = {.task = BLIP2_CAPTION, .prompt = LONG};
-    blip2_request chat = {.task = BLIP2_CHAT, .text = LONG};
+    blip2_item question = ITEM(.task = BLIP2_ASK, .text = LONG);
+    blip2_item prompt = ITEM(.task = BLIP2_CAPTION, .prompt = LONG);
+    blip2_item chat = ITEM(.task = BLIP2_CHAT, .text = LONG);
     expect_notice(question, BLIP2_LAVIS, "cut to 32 of");
     expect_notice(prompt, BLIP2_LAVIS, "cut to 32 of");
     expect_notice(chat, BLIP2_LAVIS, NULL);
@@ -435,17 +488,17 @@ static void test_huge_question(void **state)
     for (size_t i = 0; i < SIZE; i++)
         text[i] = "what is in it "[i % 14];
     text[SIZE] = 0;
-    expect_notice((blip2_request){.task = BLIP2_ASK, .text = text}, BLIP2_LAVIS, "cut to 32 of");
-    expect_error((blip2_request){.task = BLIP2_ASK, .text = text}, BLIP2_HF, BLIP2_FAILED,
+    expect_notice(ITEM(.task = BLIP2_ASK, .text = text), BLIP2_LAVIS, "cut to 32 of");
+    expect_error(ITEM(.task = BLIP2_ASK, .text = text), BLIP2_HF, BLIP2_FAILED,
                  "expected at most 240 tokens beside the image");
-    expect_error((blip2_request){.task = BLIP2_CHAT, .text = text}, BLIP2_LAVIS, BLIP2_FAILED,
+    expect_error(ITEM(.task = BLIP2_CHAT, .text = text), BLIP2_LAVIS, BLIP2_FAILED,
                  "tokens beside the image");
     char *holes = malloc(2 * 1000 + 1); /* a hundred megabytes, if it were filled in */
     for (size_t i = 0; i < 2000; i++)
         holes[i] = "{}"[i % 2];
     holes[2000] = 0;
-    expect_error((blip2_request){.task = BLIP2_ASK, .text = text, .prompt = holes}, BLIP2_LAVIS,
-                 BLIP2_FAILED, "bytes");
+    expect_error(ITEM(.task = BLIP2_ASK, .text = text, .prompt = holes), BLIP2_LAVIS, BLIP2_FAILED,
+                 "bytes");
     free(holes);
     free(text);
 }
@@ -454,14 +507,12 @@ static void test_huge_question(void **state)
 static void test_raw_prompt(void **state)
 {
     char text[256];
-    blip2_error err;
     const char *q = sample[1].question[0];
     snprintf(text, sizeof text, "Question: %s Answer:", q);
-    blip2_result *plain = ask((blip2_request){.task = BLIP2_ASK, .text = q}, BLIP2_LAVIS, &err);
-    blip2_result *raw = ask((blip2_request){.task = BLIP2_ASK, .prompt = text, .raw_prompt = true},
-                            BLIP2_LAVIS, &err);
-    assert_non_null(plain);
-    assert_non_null(raw);
+    blip2_result *plain = ask(ITEM(.task = BLIP2_ASK, .text = q), BLIP2_LAVIS);
+    blip2_result *raw =
+        ask(ITEM(.task = BLIP2_ASK, .prompt = text, .raw_prompt = true), BLIP2_LAVIS);
+    assert_non_null(blip2_result_text(plain, 0));
     assert_same(plain, 0, raw, 0);
     blip2_result_free(plain);
     blip2_result_free(raw);
@@ -469,19 +520,17 @@ static void test_raw_prompt(void **state)
 
 static void test_bad_texts(void **state)
 {
-    expect_error((blip2_request){.task = BLIP2_ASK, .text = "what \xff is it?"}, BLIP2_LAVIS,
-                 BLIP2_USAGE, "UTF-8");
-    expect_error((blip2_request){.task = BLIP2_ASK}, BLIP2_LAVIS, BLIP2_USAGE, "question");
-    expect_error((blip2_request){.task = BLIP2_CHAT}, BLIP2_HF, BLIP2_USAGE, "question");
-    expect_error((blip2_request){.task = BLIP2_ASK, .text = "q", .prompt = "no hole"}, BLIP2_LAVIS,
+    expect_error(ITEM(.task = BLIP2_ASK, .text = "what \xff is it?"), BLIP2_LAVIS, BLIP2_USAGE,
+                 "UTF-8");
+    expect_error(ITEM(.task = BLIP2_ASK), BLIP2_LAVIS, BLIP2_USAGE, "question");
+    expect_error(ITEM(.task = BLIP2_CHAT), BLIP2_HF, BLIP2_USAGE, "question");
+    expect_error(ITEM(.task = BLIP2_ASK, .text = "q", .prompt = "no hole"), BLIP2_LAVIS,
                  BLIP2_USAGE, "{}");
-    expect_error((blip2_request){.task = (blip2_task)7}, BLIP2_LAVIS, BLIP2_USAGE, "task");
-    expect_error((blip2_request){.task = BLIP2_CHAT, .text = "q", .turn_count = 1}, BLIP2_LAVIS,
-                 BLIP2_USAGE, "dialogue");
-    expect_error((blip2_request){.task = BLIP2_CHAT,
-                                 .text = "q",
-                                 .turns = &(blip2_turn){"what is it?", NULL},
-                                 .turn_count = 1},
+    expect_error(ITEM(.task = (blip2_task)7), BLIP2_LAVIS, BLIP2_USAGE, "task");
+    expect_error(ITEM(.task = BLIP2_CHAT, .text = "q", .turn_count = 1), BLIP2_LAVIS, BLIP2_USAGE,
+                 "dialogue");
+    expect_error(ITEM(.task = BLIP2_CHAT, .text = "q", .turns = &(blip2_turn){"what is it?", NULL},
+                      .turn_count = 1),
                  BLIP2_LAVIS, BLIP2_USAGE, "round 0");
 }
 
@@ -492,13 +541,11 @@ static void test_dialogue(void **state)
     enum { ROUNDS = 3000 };
     blip2_turn *turns = calloc(ROUNDS, sizeof *turns);
     size_t dropped, all;
-    blip2_error err;
     for (size_t i = 0; i < ROUNDS; i++)
         turns[i] = (blip2_turn){i % 2 ? "what is it?" : "is there a dog in the picture?", "no"};
-    blip2_request chat = {
-        .task = BLIP2_CHAT, .text = sample[1].question[0], .turns = turns, .turn_count = ROUNDS};
-    blip2_result *r = ask(chat, BLIP2_LAVIS, &err);
-    assert_non_null(r);
+    blip2_item chat = ITEM(.task = BLIP2_CHAT, .text = sample[1].question[0], .turns = turns,
+                           .turn_count = ROUNDS);
+    blip2_result *r = ask(chat, BLIP2_LAVIS);
     assert_non_null(blip2_result_notice(r, 0));
     assert_int_equal(
         sscanf(blip2_result_notice(r, 0), "dialogue: the oldest %zu of %zu rounds", &dropped, &all),
@@ -507,10 +554,13 @@ static void test_dialogue(void **state)
     assert_in_range(dropped, ROUNDS - 30, ROUNDS - 1);
     chat.turns = turns + dropped;
     chat.turn_count = ROUNDS - dropped;
-    blip2_result *same = ask(chat, BLIP2_LAVIS, &err);
-    assert_non_null(same);
+    blip2_result *same = ask(chat, BLIP2_LAVIS);
     assert_null(blip2_result_notice(same, 0));
-    assert_same(r, 0, same, 0);
+    const blip2_candidate *x = blip2_result_candidate(r, 0, 0);
+    const blip2_candidate *y = blip2_result_candidate(same, 0, 0);
+    assert_int_equal(x->id_count, y->id_count);
+    assert_memory_equal(x->ids, y->ids, x->id_count * sizeof *x->ids);
+    assert_memory_equal(&x->score, &y->score, sizeof x->score);
     chat.turns--;
     chat.turn_count++;
     expect_notice(chat, BLIP2_LAVIS, "the oldest 1 of");
@@ -523,11 +573,7 @@ static void test_dialogue(void **state)
 
 static void refuse(blip2_options o, const char *part)
 {
-    blip2_error err = {0};
-    blip2_request request = {.task = BLIP2_CAPTION, .options = &o};
-    assert_null(blip2_generate(session, images, 2, &request, &err));
-    if (err.code != BLIP2_USAGE || !strstr(err.message, part))
-        fail_msg("expected a usage error with \"%s\", got %d \"%s\"", part, err.code, err.message);
+    expect_item_error(ITEM(.task = BLIP2_CAPTION, .options = &o), BLIP2_USAGE, part);
 }
 
 #define REFUSE(part, ...)                                                           \
@@ -573,21 +619,21 @@ static void test_extreme_options(void **state)
     blip2_options o = greedy();
     o.max_new_tokens = INT32_MAX;
     o.min_new_tokens = INT32_MAX; /* the end id stays forbidden: only positions end it */
-    blip2_request request = {.task = BLIP2_CAPTION, .options = &o};
-    blip2_result *r = must_generate(session, images, 1, &request);
-    assert_int_equal(blip2_result_candidate(r, 0, 0).id_count, 256 - 16 - 1 + 1);
+    blip2_item item = ITEM(.task = BLIP2_CAPTION, .options = &o);
+    blip2_result *r = ask_all(session, images, 1, &item);
+    assert_int_equal(blip2_result_candidate(r, 0, 0)->id_count, 256 - 16 - 1 + 1);
     blip2_result_free(r);
     o = blip2_options_default(model, BLIP2_CAPTION, BLIP2_LAVIS);
     o.max_length = o.max_new_tokens = INT32_MAX;
     o.num_beams = 2;
-    r = must_generate(session, images, 1, &request);
+    r = ask_all(session, images, 1, &item);
     assert_string_equal(blip2_result_text(r, 0), sample[0].caption);
     blip2_result_free(r);
     const int banned[] = {-5, INT32_MAX, 300};
     o = greedy();
     o.banned = banned;
     o.banned_count = 3;
-    r = must_generate(session, images, 1, &request);
+    r = ask_all(session, images, 1, &item);
     assert_int_equal(blip2_result_error(r, 0)->code, BLIP2_OK);
     blip2_result_free(r);
 }
@@ -595,12 +641,8 @@ static void test_extreme_options(void **state)
 static void test_length_behind_prompt(void **state)
 {
     blip2_options o = greedy();
-    blip2_error err = {0};
     o.max_length = 10; /* transformers counts the 16 picture tokens and the prompt */
-    blip2_request request = {.task = BLIP2_CAPTION, .options = &o};
-    assert_null(blip2_generate(session, images, 1, &request, &err));
-    assert_int_equal(err.code, BLIP2_FAILED);
-    assert_non_null(strstr(err.message, "max length"));
+    expect_item_error(ITEM(.task = BLIP2_CAPTION, .options = &o), BLIP2_FAILED, "max length");
 }
 
 /* --- NULL ------------------------------------------------------------------------------------------ */
@@ -612,7 +654,8 @@ static void test_chain(void **state)
     blip2_model *m = blip2_model_load("/nowhere/at/all", NULL, &err);
     blip2_session *s = blip2_session_new(m, NULL, &err);
     blip2_image *image = blip2_image_from_file("/nowhere.jpg", &err);
-    blip2_result *r = blip2_generate(s, &image, 1, &CAPTION, &err);
+    blip2_item item = ITEM(.image = image);
+    blip2_result *r = blip2_generate(s, &item, 1, &err);
     assert_null(blip2_result_text(r, 0));
     assert_int_equal(err.code, BLIP2_NO_MODEL);
     assert_non_null(strstr(err.message, "/nowhere/at/all"));
@@ -630,11 +673,13 @@ static void test_chain(void **state)
 static void test_null(void **state)
 {
     blip2_error err = {0};
+    blip2_item item = ITEM(.image = images[0]);
     assert_null(blip2_session_new(NULL, NULL, &err));
     assert_int_equal(err.code, BLIP2_USAGE);
-    assert_null(blip2_generate(NULL, images, 1, &CAPTION, NULL));
-    assert_null(blip2_generate(session, images, 1, NULL, NULL));
-    assert_null(blip2_generate(session, NULL, 1, &CAPTION, NULL));
+    assert_null(blip2_generate(NULL, &item, 1, NULL));
+    assert_null(blip2_generate(session, NULL, 1, NULL));
+    assert_false(blip2_check(NULL, &item, NULL));
+    assert_false(blip2_check(session, NULL, NULL));
     assert_null(blip2_image_from_file(NULL, NULL));
     assert_null(blip2_image_from_memory(NULL, 5, NULL));
     assert_null(blip2_image_from_pixels(NULL, 1, 1, 3, NULL));
@@ -642,18 +687,43 @@ static void test_null(void **state)
     assert_int_equal(blip2_options_default(NULL, BLIP2_ASK, BLIP2_HF).num_beams, 1);
 }
 
-static void test_bad_sessions(void **state)
+/* What is asked of an object that is not there: an empty answer. */
+static void test_empty_answers(void **state)
+{
+    assert_null(blip2_result_text(NULL, 0));
+    assert_null(blip2_result_notice(NULL, 0));
+    assert_int_equal(blip2_result_error(NULL, 0)->code, BLIP2_OK);
+    assert_int_equal(blip2_result_count(NULL, 0), 0);
+    assert_null(blip2_result_candidate(NULL, 0, 0));
+    assert_true(blip2_result_timings(NULL, 0)->total == 0);
+    assert_int_equal(blip2_image_width(NULL) + blip2_image_height(NULL), 0);
+    assert_true(blip2_image_decode_ms(NULL) == 0);
+    assert_null(blip2_model_info(NULL));
+    assert_true(strlen(blip2_version()) > 0);
+    blip2_result_free(NULL);
+    blip2_session_free(NULL);
+    blip2_image_free(NULL);
+    blip2_model_free(NULL);
+}
+
+static void refuse_session(blip2_session_options o, const char *part)
 {
     blip2_error err = {0};
-    assert_null(blip2_session_new(model, &(blip2_session_options){.threads = -1}, &err));
+    assert_null(blip2_session_new(model, &o, &err));
     assert_int_equal(err.code, BLIP2_USAGE);
-    err = (blip2_error){0};
-    assert_null(blip2_session_new(model, &(blip2_session_options){.threads = 1 << 30}, &err));
-    assert_int_equal(err.code, BLIP2_USAGE);
-    err = (blip2_error){0};
-    assert_null(blip2_session_new(model, &(blip2_session_options){.isa = "abacus"}, &err));
-    assert_int_equal(err.code, BLIP2_USAGE);
-    assert_non_null(strstr(err.message, "portable"));
+    if (!strstr(err.message, part))
+        fail_msg("expected \"%s\", got \"%s\"", part, err.message);
+}
+
+static void test_bad_sessions(void **state)
+{
+    const size_t size = sizeof(blip2_session_options);
+    refuse_session((blip2_session_options){size, .threads = -1}, "threads");
+    refuse_session((blip2_session_options){size, .threads = 1 << 30}, "threads");
+    refuse_session((blip2_session_options){size, .isa = "abacus"}, "portable");
+    refuse_session((blip2_session_options){size, .pictures = -2}, "pictures");
+    refuse_session((blip2_session_options){size, .pictures = INT32_MAX}, "pictures");
+    refuse_session((blip2_session_options){0, .threads = 1}, "size");
 }
 
 int main(void)
@@ -664,6 +734,7 @@ int main(void)
         cmocka_unit_test(test_thread_counts),
         cmocka_unit_test(test_many_pictures),
         cmocka_unit_test(test_remembered_and_timings),
+        cmocka_unit_test(test_many_questions),
         cmocka_unit_test(test_from_memory),
         cmocka_unit_test(test_from_pixels),
         cmocka_unit_test(test_bad_pixels),
@@ -673,6 +744,7 @@ int main(void)
         cmocka_unit_test(test_settled_text),
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_stop_in_batch),
+        cmocka_unit_test(test_stop_at_the_end),
         cmocka_unit_test(test_captions),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_huge_question),
@@ -684,6 +756,7 @@ int main(void)
         cmocka_unit_test(test_length_behind_prompt),
         cmocka_unit_test(test_chain),
         cmocka_unit_test(test_null),
+        cmocka_unit_test(test_empty_answers),
         cmocka_unit_test(test_bad_sessions),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -16,7 +16,7 @@ static void run_program(long n, blip2_error *err, bool *hit)
 {
     static const blip2_session_options ONE = {.threads = 1};
     blip2_options o = {0};
-    blip2_request request = {.task = BLIP2_CAPTION, .options = &o};
+    blip2_item request = ITEM(.task = BLIP2_CAPTION, .options = &o);
     blip2_debug_fail_alloc(n);
     blip2_model *m = blip2_model_load(SCENES, NULL, err);
     blip2_session *s = blip2_session_new(m, &ONE, err);
@@ -64,7 +64,7 @@ static void run_batch(blip2_model *m, blip2_image *const *images, const blip2_op
     blip2_error err = {0};
     blip2_session *s = open_session(m, 1, NULL);
     h = (Heard){0};
-    blip2_request request = {.task = BLIP2_CAPTION, .options = o, .on_token = hear, .user = &h};
+    blip2_item request = ITEM(.task = BLIP2_CAPTION, .options = o, .on_token = hear, .user = &h);
     blip2_debug_fail_alloc(n);
     blip2_result *r = blip2_generate(s, images, 3, &request, &err);
     *hit = mem_fail_hit();

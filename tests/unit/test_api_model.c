@@ -83,8 +83,13 @@ static void test_no_tokenizer(void **state)
     assert_null(blip2_model_info(m)->tokenizer);
     assert_string_equal(blip2_model_info(m)->missing, "tokenizer");
     blip2_session *s = open_session(m, 1, NULL);
-    assert_null(blip2_generate(s, NULL, 0, &(blip2_request){.task = BLIP2_CAPTION}, &err));
-    assert_int_equal(err.code, BLIP2_BAD_MODEL);
+    blip2_item item = blip2_item_default();
+    blip2_result *r = must_generate(s, &item, 1);
+    assert_int_equal(blip2_result_error(r, 0)->code, BLIP2_BAD_MODEL);
+    assert_non_null(strstr(blip2_result_error(r, 0)->message, "no tokenizer.json"));
+    assert_false(blip2_check(s, &item, &err));
+    assert_string_equal(err.message, blip2_result_error(r, 0)->message);
+    blip2_result_free(r);
     blip2_session_free(s);
     blip2_model_free(m);
 }
@@ -117,7 +122,9 @@ static void test_dtypes(void **state)
     const blip2_dtype bad[] = {BLIP2_INT4, (blip2_dtype)99, (blip2_dtype)-1};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         blip2_error err = {0};
-        assert_null(blip2_model_load(dir, &(blip2_load_options){bad[i]}, &err));
+        blip2_load_options o = blip2_load_options_default();
+        o.dtype = bad[i];
+        assert_null(blip2_model_load(dir, &o, &err));
         assert_int_equal(err.code, BLIP2_USAGE);
         assert_null(blip2_synthetic("opt-2.7b", bad[i], NULL));
     }

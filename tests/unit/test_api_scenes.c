@@ -23,8 +23,7 @@ static void check_captions(blip2_session *s, blip2_model *m, blip2_library libra
     blip2_options o = blip2_options_default(m, BLIP2_CAPTION, library);
     for (int i = 0; i < SAMPLES; i++)
         images[i] = sample[i].image;
-    blip2_result *r =
-        must_generate(s, images, SAMPLES, &(blip2_request){.task = BLIP2_CAPTION, .options = &o});
+    blip2_result *r = ask_all(s, images, SAMPLES, &ITEM(.task = BLIP2_CAPTION, .options = &o));
     for (int i = 0; i < SAMPLES; i++)
         assert_string_equal(blip2_result_text(r, (size_t)i), sample[i].caption);
     blip2_result_free(r);
@@ -33,8 +32,8 @@ static void check_captions(blip2_session *s, blip2_model *m, blip2_library libra
 static void check_answers(blip2_session *s, const Sample *p)
 {
     for (size_t q = 0; q < p->questions; q++) {
-        blip2_request ask = {.task = BLIP2_ASK, .text = p->question[q]};
-        blip2_result *r = must_generate(s, &p->image, 1, &ask);
+        blip2_item ask = ITEM(.task = BLIP2_ASK, .text = p->question[q]);
+        blip2_result *r = ask_all(s, &p->image, 1, &ask);
         if (strcmp(blip2_result_text(r, 0), p->answer[q]) != 0)
             fail_msg("\"%s\" about \"%s\": expected \"%s\", got \"%s\"", p->question[q], p->caption,
                      p->answer[q], blip2_result_text(r, 0));

@@ -10,7 +10,7 @@ static Sample sample[SAMPLES];
 static blip2_model *model;
 static blip2_result *alone[SAMPLES];
 
-static const blip2_request CAPTION = {.task = BLIP2_CAPTION};
+static const blip2_item CAPTION = {.size = sizeof(blip2_item), .task = BLIP2_CAPTION};
 
 static int setup(void **state)
 {
@@ -18,7 +18,7 @@ static int setup(void **state)
     model = open_model(SCENES, BLIP2_AUTO);
     blip2_session *s = open_session(model, 1, NULL);
     for (int i = 0; i < SAMPLES; i++)
-        alone[i] = must_generate(s, &sample[i].image, 1, &CAPTION);
+        alone[i] = ask_all(s, &sample[i].image, 1, &CAPTION);
     blip2_session_free(s);
     return 0;
 }
@@ -48,9 +48,14 @@ static int picture_of(const Worker *w, int i)
 static void *work(void *user)
 {
     Worker *w = user;
-    blip2_session *s = blip2_session_new(model, &(blip2_session_options){.threads = 1}, &w->err);
-    for (int i = 0; s && i < CAPTIONS; i++)
-        w->result[i] = blip2_generate(s, &sample[picture_of(w, i)].image, 1, &CAPTION, &w->err);
+    blip2_session_options o = blip2_session_options_default();
+    o.threads = 1;
+    blip2_session *s = blip2_session_new(model, &o, &w->err);
+    for (int i = 0; s && i < CAPTIONS; i++) {
+        blip2_item item = CAPTION;
+        item.image = sample[picture_of(w, i)].image;
+        w->result[i] = blip2_generate(s, &item, 1, &w->err);
+    }
     blip2_session_free(s);
     return NULL;
 }

@@ -1,0 +1,207 @@
+/* cpu/k_tile.c: the microkernels of the register-blocked product, and its packing. See cpu/tile.h. */
+#include "cpu/tile.h"
+#include "cpu/transpose.h"
+
+/* --- kernels ----------------------------------------------------------------------------------- */
+
+/* x is a float or a pair of bf16, w a vector of the same. */
+VEC_INLINE vf multiply_add(const bool pair, const float *x, vf w, vf sum)
+{
+#ifdef ISA_avx512bf16
+    if (pair) {
+        int bits;
+        memcpy(&bits, x, sizeof bits);
+        return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(bits), (__m512bh)w);
+    }
+#endif
+    (void)pair;
+    return vf_fma(vf_set1(*x), w, sum);
+}
+
+VEC_INLINE void prefetch_line(const Ahead *ahead, int k)
+{
+    size_t row = (size_t)(k >> ahead->shift), line = (size_t)(k & ahead->mask);
+    __builtin_prefetch(ahead->p + row * ahead->stride + line * 64, 0, 2);
+}
+
+/* kind, mr and nv (vectors per row, 1 or 2) are constants where this is called. */
+VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, const float *a,
+                       const float *b, float *c, TileStart start, const Ahead *wanted)
+{
+    const bool pair = kind == TILE_STREAM_PAIR, stream = kind != TILE_IN_PLACE;
+    const int ldc = stream ? W : TILE_LD;
+    const Ahead ahead = stream ? *wanted : (Ahead){0};
+    vf lo[MR], hi[MR];
+    UNROLL for (int i = 0; i < mr; i++)
+    {
+        lo[i] = start == TILE_RESUME ? vf_loadu(c + i * ldc) : vf_zero();
+        hi[i] = nv == 2 && start == TILE_RESUME ? vf_loadu(c + i * ldc + VL) : vf_zero();
+    }
+    for (int k = 0; k < n; k++) {
+        vf b0 = vf_loadu(b + k * W), b1 = nv == 2 ? vf_loadu(b + k * W + VL) : vf_zero();
+        if (stream)
+            prefetch_line(&ahead, k);
+        UNROLL for (int i = 0; i < mr; i++)
+        {
+            lo[i] = multiply_add(pair, a + i * TILE_LD + k, b0, lo[i]);
+            if (nv == 2)
+                hi[i] = multiply_add(pair, a + i * TILE_LD + k, b1, hi[i]);
+        }
+    }
+    UNROLL for (int i = 0; i < mr; i++)
+    {
+        float *to = c + i * ldc;
+        vf_storeu(to, start == TILE_ADD ? vf_loadu(to) + lo[i] : lo[i]);
+        if (nv == 2)
+            vf_storeu(to + VL, start == TILE_ADD ? vf_loadu(to + VL) + hi[i] : hi[i]);
+    }
+}
+
+#define DEFINE_KERNEL(kind, mr, nv)                                                 \
+    static void kind##_##mr##_##nv(int n, const float *a, const float *b, float *c, \
+                                   TileStart start, const Ahead *ahead)             \
+    {                                                                               \
+        kernel(kind, mr, nv, n, a, b, c, start, ahead);                             \
+    }
+#define DEFINE_IN_PLACE(mr) DEFINE_KERNEL(TILE_IN_PLACE, mr, 1) DEFINE_KERNEL(TILE_IN_PLACE, mr, 2)
+#define DEFINE_STREAM(mr)   DEFINE_KERNEL(TILE_STREAM, mr, 1) DEFINE_KERNEL(TILE_STREAM, mr, 2)
+#define DEFINE_PAIR(mr) \
+    DEFINE_KERNEL(TILE_STREAM_PAIR, mr, 1) DEFINE_KERNEL(TILE_STREAM_PAIR, mr, 2)
+#define IN_PLACE(mr) {TILE_IN_PLACE_##mr##_1, TILE_IN_PLACE_##mr##_2},
+#define STREAM(mr)   {TILE_STREAM_##mr##_1, TILE_STREAM_##mr##_2},
+#define PAIR(mr)     {TILE_STREAM_PAIR_##mr##_1, TILE_STREAM_PAIR_##mr##_2},
+
+#if MR == 14
+#define EACH_MR(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#elif MR == 8
+#define EACH_MR(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#else
+#define EACH_MR(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#endif
+
+EACH_MR(DEFINE_IN_PLACE)
+EACH_MR(DEFINE_STREAM)
+#ifdef ISA_avx512bf16
+EACH_MR(DEFINE_PAIR)
+#endif
+
+const TileKernel tile_kernels[3][MR + 1][2] = {
+    [TILE_IN_PLACE] = {{NULL}, EACH_MR(IN_PLACE)},
+    [TILE_STREAM] = {{NULL}, EACH_MR(STREAM)},
+#ifdef ISA_avx512bf16
+    [TILE_STREAM_PAIR] = {{NULL}, EACH_MR(PAIR)},
+#endif
+};
+
+/* --- tiles ------------------------------------------------------------------------------------- */
+
+VEC_INLINE void pack_row(float *to, size_t step, const float *from, int n, float factor)
+{
+    const vf f = vf_set1(factor);
+    for (; n > 0; n -= TILE_K, from += TILE_K, to += step) {
+        const int here = n < TILE_K ? n : TILE_K;
+        int j = 0;
+        for (; j + VL <= here; j += VL)
+            vf_storeu(to + j, f * vf_loadu(from + j));
+        if (j < here)
+            vf_storeu(to + j, f * vf_load_n(from + j, here - j));
+    }
+}
+
+void tile_pack_row(float *to, size_t step, const float *from, int n, float factor)
+{
+    pack_row(to, step, from, n, factor);
+}
+
+void tile_pack(float *to, const float *from, size_t ld, int mr, int k, float factor)
+{
+    for (int i = 0; i < mr; i++)
+        pack_row(to + i * TILE_LD, TILE, from + (size_t)i * ld, k, factor);
+}
+
+void tile_pack_t(float *to, const float *from, size_t ld, int mr, int k)
+{
+    for (int j = 0; j < k; j++, from += ld) {
+        float *t = to + tile_at(j);
+        for (int i = 0; i < mr; i++)
+            t[i * TILE_LD] = from[i];
+    }
+}
+
+/* --- panels ------------------------------------------------------------------------------------ */
+
+VEC_INLINE void pack_rows(const DType t, float *to, const char *from, size_t stride, int k,
+                          int cols, const float *scale)
+{
+    for (int j = 0; j < k; j++, from += stride, to += W)
+        for (int h = 0; h < W; h += VL) {
+            const char *p = from + (size_t)h * weight_size(t);
+            vf x = cols - h >= VL ? weight_load(t, p)
+                   : cols - h > 0 ? weight_load_n(t, p, cols - h)
+                                  : vf_zero();
+            vf_storeu(to + h, scale ? x * vf_set1(scale[j]) : x);
+        }
+}
+
+void panel_pack(DType t, float *to, const void *from, size_t stride, int k, int cols,
+                const float *scale)
+{
+    switch (t) {
+    case BF16: pack_rows(BF16, to, from, stride, k, cols, scale); break;
+    case F16: pack_rows(F16, to, from, stride, k, cols, scale); break;
+    case I8: pack_rows(I8, to, from, stride, k, cols, scale); break;
+    default: pack_rows(F32, to, from, stride, k, cols, scale); break;
+    }
+}
+
+/* VL numbers of VL rows. */
+VEC_INLINE void pack_square(const DType t, float *to, const char *from, size_t stride)
+{
+    vi r[VL];
+    UNROLL for (int i = 0; i < VL; i++) r[i] = (vi)weight_load(t, from + (size_t)i * stride);
+    vi_transpose(r);
+    UNROLL for (int i = 0; i < VL; i++) vf_storeu(to + i * W, (vf)r[i]);
+}
+
+/* At the edges: `bytes` of each of `rows` rows are there, the rest is zero; k rows are written. */
+static void pack_edge(const DType t, float *to, const char *from, size_t stride, int rows,
+                      size_t bytes, int k)
+{
+    vi r[VL] = {{0}};
+    for (int i = 0; i < rows; i++, from += stride)
+        r[i] = (vi)(bytes == VL * weight_size(t) ? weight_load(t, from)
+                                                 : weight_load_bytes(t, from, bytes));
+    vi_transpose(r);
+    for (int j = 0; j < k; j++)
+        vf_storeu(to + j * W, (vf)r[j]);
+}
+
+VEC_INLINE void pack_columns(const DType t, float *to, const char *from, size_t stride, int n,
+                             size_t bytes)
+{
+    const size_t size = weight_size(t), most = VL * size;
+    const int depth = (int)((bytes + size - 1) / size); /* half a pair of bf16 is a whole word */
+    for (int half = 0; half < W; half += VL) {
+        int left = n - half, rows = left < 0 ? 0 : left < VL ? left : VL;
+        const char *row = from + (size_t)(rows ? half : 0) * stride;
+        for (int k = 0; k < depth; k += VL) {
+            size_t at = (size_t)k * size, there = bytes - at;
+            float *square = to + k * W + half;
+            if (rows == VL && there >= most)
+                pack_square(t, square, row + at, stride);
+            else
+                pack_edge(t, square, row + at, stride, rows, there < most ? there : most,
+                          depth - k < VL ? depth - k : VL);
+        }
+    }
+}
+
+void panel_pack_t(DType t, float *to, const void *from, size_t stride, int n, size_t bytes)
+{
+    switch (t) {
+    case BF16: pack_columns(BF16, to, from, stride, n, bytes); break;
+    case F16: pack_columns(F16, to, from, stride, n, bytes); break;
+    case I8: pack_columns(I8, to, from, stride, n, bytes); break;
+    default: pack_columns(F32, to, from, stride, n, bytes); break;
+    }
+}

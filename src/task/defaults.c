@@ -1,0 +1,32 @@
+#include "task/defaults.h"
+
+/* Blip2OPT.generate: num_beams 5, max_length 30, min_length 1, length_penalty 1; top_p 0.9 and
+ * the library's top_k 50 count when sampling. */
+static GenOptions lavis_generate(void)
+{
+    GenOptions o = GEN_NEUTRAL;
+    o.library = LIB_LAVIS;
+    o.num_beams = 5;
+    o.max_length = 30;
+    o.min_length = 1;
+    o.top_p = 0.9;
+    return o;
+}
+
+/* Blip2OPT.predict_answers: 5 beams, max_new_tokens 10, min_length 1, length_penalty 0. */
+static GenOptions lavis_answer(void)
+{
+    GenOptions o = lavis_generate();
+    o.max_length = 0;
+    o.max_new_tokens = 10;
+    o.length_penalty = 0;
+    o.top_p = 1;
+    return o;
+}
+
+GenOptions task_defaults(const ModelConfig *k, Task task, Library library)
+{
+    if (library == LIB_HF)
+        return k ? k->gen : GEN_NEUTRAL;
+    return task == TASK_ASK ? lavis_answer() : lavis_generate();
+}
