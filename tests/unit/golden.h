@@ -69,12 +69,12 @@ typedef struct Tiny {
 } Tiny;
 
 /* dev: NULL is a failure. isa: NULL is the best. */
-static inline Tiny tiny_open(Device *dev, const char *isa)
+static inline Tiny tiny_open(Device *dev, const char *isa, int threads)
 {
     Error e = {0};
     Tiny t = {.dev = dev};
     if (dev)
-        t.on = dev->stream(dev, &(StreamOptions){.threads = 2, .isa = isa}, &e);
+        t.on = dev->stream(dev, &(StreamOptions){.threads = threads, .isa = isa}, &e);
     if (t.on)
         t.m = model_open(dev, GOLDEN, false, &e);
     if (!t.m)

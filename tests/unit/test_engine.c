@@ -47,7 +47,7 @@ typedef struct Side {
 static void side_open(Side *s, Device *dev, int keep)
 {
     Error e = {0};
-    s->t = tiny_open(dev, NULL);
+    s->t = tiny_open(dev, NULL, 1); /* the model is too small to share its work */
     if (!engine_init(&s->en, s->t.m, NULL, s->t.on, keep, &e))
         fail_msg("%s", e.message);
 }

@@ -114,7 +114,7 @@ static void check_interpolated(Ctx *c, const Blip2 *m, const char *isa)
 static void check_isa(const char *isa)
 {
     Error e = {0};
-    Tiny t = tiny_open(cpu_device(&e), isa);
+    Tiny t = tiny_open(cpu_device(&e), isa, 2);
     Encoder en;
     Ctx c;
     encoder_init(&en, t.on, t.m, 0);
@@ -330,7 +330,7 @@ static Rows *rows_open(int rows, int steps)
 {
     Rows *s = calloc(1, sizeof *s);
     Error e = {0};
-    s->t = tiny_open(cpu_device(&e), NULL);
+    s->t = tiny_open(cpu_device(&e), NULL, 2);
     encoder_init(&s->en, s->t.on, s->t.m, BATCH);
     ctx_init(&s->c, s->t.on);
     s->lm = opt_lm_new(&s->c, s->t.m, &e);
