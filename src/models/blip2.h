@@ -39,9 +39,6 @@ void model_close(Blip2 *m);
  * head where it is tied, opt_head) are named, too: their data is NULL. */
 void model_visit(Visitor *v, Blip2 *m);
 
-/* Pictures [batch, 3*h*w] -> the queries' output [batch*N, D_q]. */
-Tensor *model_encode(Ctx *c, const Blip2 *m, Tensor *px, int h, int w);
-
 /* Queries' output -> image embeddings [batch*N, D_llm]. */
 Tensor *model_project(Ctx *c, const Blip2 *m, Tensor *queries);
 

@@ -92,7 +92,12 @@ static bool fill_history(const Engine *en, EngineItem *it)
 
 static bool check_length(const Engine *en, EngineItem *it, Error *e)
 {
-    it->room = generate_room(&it->o, (int)it->history.n, en->lm->room(en->lm, (int)it->prompt.n));
+    int feed = en->lm->room(en->lm, (int)it->prompt.n);
+    if (feed < 0)
+        return error_set(e, ERR_FAILED,
+                         "prompt: expected at most %d tokens beside the image, got %zu",
+                         en->lm->room(en->lm, 0), it->prompt.n);
+    it->room = generate_room(&it->o, (int)it->history.n, feed);
     if (it->room >= 1)
         return true;
     return error_set(e, ERR_FAILED,

@@ -37,7 +37,6 @@ enum { OUT_MAX = 1 << 20, PARAMS_MAX = 512 };
 
 typedef struct Walk {
     Visitor base;
-    Side *side;
     Param *all[PARAMS_MAX];
     size_t n;
 } Walk;
@@ -45,18 +44,6 @@ typedef struct Walk {
 static size_t count_of(const Param *p)
 {
     return (size_t)p->rows * (size_t)p->cols;
-}
-
-static bool place(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
-{
-    Walk *w = (Walk *)v;
-    Device *dev = w->side->dev;
-    (void)name;
-    (void)spec;
-    p->data = dev->place(dev, p->data, count_of(p) * dtype_size(p->dtype));
-    if (p->scale)
-        p->scale = dev->place(dev, p->scale, (size_t)p->rows * sizeof(float));
-    return p->data != NULL;
 }
 
 static bool list(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
@@ -73,13 +60,10 @@ static Side open_side(Device *dev)
 {
     Error e = {0};
     Side s = {.dev = dev, .out = malloc(OUT_MAX * sizeof(float))};
-    Walk w = {.base.param = place, .side = &s};
     s.on = dev ? dev->stream(dev, &(StreamOptions){.threads = 2}, &e) : NULL;
-    s.m = s.on ? model_open(GOLDEN, false, &e) : NULL;
+    s.m = s.on ? model_open(dev, GOLDEN, false, &e) : NULL;
     if (!s.m)
         fail_msg("%s", e.message);
-    model_visit(&w.base, s.m);
-    assert_false(w.base.stopped);
     ctx_init(&s.c, s.on);
     return s;
 }
@@ -133,6 +117,12 @@ static void tap_note(void *user, const char *name, const Tensor *t)
     note(user, t);
 }
 
+static Tensor *embeds(Side *s, Tensor *px, int n, int h, int w)
+{
+    Tensor *image = vit_forward(&s->c, &s->m->vit, px, h, w);
+    return model_project(&s->c, s->m, qformer_forward(&s->c, &s->m->qformer, image, n));
+}
+
 /* Every activation of two pictures; then another size, whose positions are resized. */
 static void encode(Side *s)
 {
@@ -140,8 +130,7 @@ static void encode(Side *s)
     s->c.tap = tap_note;
     s->c.tap_user = s;
     ctx_begin(&s->c, ROLE_ENCODE);
-    note(s, model_soft(&s->c, s->m,
-                       model_encode(&s->c, s->m, pictures(s, 2, size, size), size, size)));
+    note(s, embeds(s, pictures(s, 2, size, size), 2, size, size));
     ctx_begin(&s->c, ROLE_ENCODE);
     note(s, vit_forward(&s->c, &s->m->vit, pictures(s, 2, size + p, size - p), size + p, size - p));
 }
@@ -165,8 +154,7 @@ static void decode(Side *s)
     int n, size = m->config.pixels;
     kv_init(&cache, s->on, m->config.opt.layers, m->config.opt.width);
     ctx_begin(&s->c, ROLE_ENCODE);
-    Tensor *x =
-        model_soft(&s->c, m, model_encode(&s->c, m, pictures(s, 2, size, size), size, size));
+    Tensor *x = embeds(s, pictures(s, 2, size, size), 2, size, size);
     assert_true(kv_reserve(&cache, 2 * Q, &e) && kv_append(&cache, &seq[0], Q, &e) &&
                 kv_append(&cache, &seq[1], Q, &e));
     const CacheRows *rows = kv_rows(&s->c, &cache, all, 2, (int[]){Q, Q}, &n);
@@ -223,7 +211,7 @@ static void train_with(Side *s, bool recompute)
     s->c.record = true;
     s->c.recompute = recompute;
     Tensor *px = pictures(s, 1, size + p, size); /* positions resized */
-    Tensor *x = model_soft(&s->c, m, model_encode(&s->c, m, px, size + p, size));
+    Tensor *x = embeds(s, px, 1, size + p, size);
     x = opt_logits(&s->c, &m->opt, opt_forward(&s->c, &m->opt, x, AT, NULL, 1));
     Tensor *loss = softmax_loss(&s->c, x, WANT);
     note(s, loss);

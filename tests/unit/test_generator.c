@@ -2,69 +2,24 @@
 #include "test_generate.h"
 
 #include <stdio.h>
+#include "dice.h"
 
-enum { TOTAL = 1000, RUNNING = 40, PLACES = 6, IDS = 8 };
+enum { TOTAL = 1000, RUNNING = 40, IDS = 8 };
 
 /* --- random items ----------------------------------------------------------------------------------- */
-
-/* A source of choices. */
-typedef struct Dice {
-    uint64_t seed, n;
-} Dice;
-
-static int below(Dice *d, int n)
-{
-    return (int)(rng_unit(d->seed, d->n++) * n);
-}
-
-static bool chance(Dice *d, double p)
-{
-    return rng_unit(d->seed, d->n++) < p;
-}
 
 typedef struct Job {
     FormulaText text;
     GenOptions o;
-    int history[IDS], banned[IDS];
+    int history[IDS], banned[BANNED];
     GenItem *item; /* NULL: not there */
 } Job;
 
-static void choose_lengths(Dice *d, GenOptions *o, int history)
-{
-    o->max_new_tokens = chance(d, 0.8) ? 1 + below(d, 20) : 0;
-    o->max_length = chance(d, 0.3) ? below(d, 24) : 0;
-    o->min_length = chance(d, 0.3) ? below(d, history + 12) : 0;
-    o->min_new_tokens = chance(d, 0.3) ? below(d, 10) : 0;
-}
-
-static void choose_search(Dice *d, GenOptions *o)
-{
-    o->sample = chance(d, 0.4);
-    o->num_beams = chance(d, 0.5) ? 1 : 2 + below(d, PLACES - 1);
-    if (o->num_beams > 1)
-        o->num_captions = 1 + below(d, o->num_beams);
-    else
-        o->num_captions = o->sample ? 1 + below(d, PLACES) : 1;
-    o->early_stopping = (EarlyStopping)below(d, 3);
-    o->length_penalty = below(d, 5) - 2;
-    o->top_k = chance(d, 0.5) ? 0 : 1 + below(d, 12);
-    o->top_p = chance(d, 0.5) ? 1 : 0.3 + 0.1 * below(d, 7);
-    o->temperature = chance(d, 0.5) ? 1 : 0.25 * (1 + below(d, 8));
-    o->seed = (uint64_t)below(d, 1000);
-}
-
-static void choose_processors(Dice *d, Job *j)
+static void choose_ends(Dice *d, GenOptions *o)
 {
     static const int ENDS[] = {5, 9, 13};
-    GenOptions *o = &j->o;
-    o->repetition_penalty = chance(d, 0.5) ? 1 : 0.8 + 0.1 * below(d, 9);
-    o->no_repeat_ngram = chance(d, 0.7) ? 0 : 1 + below(d, 3);
     o->n_eos = below(d, 4);
     memcpy(o->eos, ENDS, sizeof ENDS);
-    o->banned = j->banned;
-    o->n_banned = chance(d, 0.5) ? 0 : below(d, IDS);
-    for (int i = 0; i < o->n_banned; i++)
-        j->banned[i] = below(d, FORMULA_VOCAB + 2) - 1;
 }
 
 static void choose_text(Dice *d, Job *j, double bad)
@@ -86,9 +41,8 @@ static void choose_job(Dice *d, Job *j, double bad)
 {
     *j = (Job){.o = neutral_options((Library)below(d, 2))};
     choose_text(d, j, bad);
-    choose_search(d, &j->o);
-    choose_lengths(d, &j->o, j->text.n_history);
-    choose_processors(d, j);
+    choose_options(d, &j->o, j->text.n_history, FORMULA_VOCAB, j->banned);
+    choose_ends(d, &j->o);
 }
 
 /* --- together and alone ----------------------------------------------------------------------------- */

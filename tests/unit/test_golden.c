@@ -1,63 +1,19 @@
 /* The whole network against the reference (transformers) on the tiny OPT goldens: every activation
  * of every kernel set, and every generation case of both libraries. Prints the worst error. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
+#include <stdlib.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "blip2_debug.h"
-#include "ckpt/ckpt.h"
-#include "cpu/cpu.h"
-#include "models/blip2.h"
-#include "task/lm.h"
-
-#define GOLDEN SOURCE_DIR "/tests/golden/opt"
-enum { NQ = 6, BATCH = 2 };
-
-static Checkpoint *gold;
-
-static const CkptTensor *want(const char *name)
-{
-    CkptTensor *t = ckpt_find(gold, name);
-    if (!t)
-        fail_msg("goldens have no %s", name);
-    return t;
-}
-
-static const float *want_f32(const char *name, size_t picture, size_t *n)
-{
-    const CkptTensor *t = want(name);
-    assert_int_equal(t->dtype, F32);
-    assert_int_equal((uintptr_t)t->data % 4, 0);
-    *n = t->bytes / 4 / (size_t)t->shape[0];
-    return (const float *)t->data + picture * *n;
-}
-
-static int64_t want_int(const char *name, size_t picture, size_t i)
-{
-    const CkptTensor *t = want(name);
-    int64_t v;
-    memcpy(&v, (const char *)t->data + 8 * (picture * (size_t)t->shape[1] + i), 8);
-    return v;
-}
-
-/* The prompt ids of a picture without image placeholders and padding. */
-static int prompt_of(size_t picture, int *ids)
-{
-    int n = 0, total = (int)want("input_ids")->shape[1];
-    for (int i = NQ; i < total; i++)
-        if (want_int("attention_mask", picture, (size_t)i))
-            ids[n++] = (int)want_int("input_ids", picture, (size_t)i);
-    return n;
-}
+#include "golden.h"
+#include "task/engine.h"
 
 /* --- activations ---------------------------------------------------------------------------------- */
 
 typedef struct Check {
+    Ctx *c; /* of the pass */
     size_t picture;
     int pads; /* left padding rows of the goldens, between the picture and the text */
     double worst;
@@ -78,11 +34,14 @@ static void compare(void *user, const char *name, const Tensor *t)
     size_t n;
     const float *g = want_f32(name, k->picture, &n);
     double top = 0, err = 0;
+    static float got[1 << 16];
+    assert_true((size_t)t->rows * (size_t)t->cols <= 1 << 16);
+    assert_true(tensor_download(k->c, got, t));
     for (size_t i = 0; i < n; i++)
         top = fmax(top, fabs((double)g[i]));
     for (int r = 0; r < t->rows; r++)
         for (int i = 0; i < t->cols; i++)
-            err = fmax(err, fabs((double)row_f32(t, r)[i] -
+            err = fmax(err, fabs((double)got[r * t->cols + i] -
                                  (double)g[golden_row(k, name, r) * (size_t)t->cols + (size_t)i]));
     double limit = strcmp(name, "logits") == 0 ? 1e-4 : 5e-5 * top;
     if (!(err <= limit))
@@ -95,39 +54,59 @@ static void compare(void *user, const char *name, const Tensor *t)
     k->seen++;
 }
 
-static void check_picture(Ctx *c, Blip2 *m, OptLm *lm, Check *k)
+static void tap_to(Ctx *c, Check *k)
 {
-    int ids[64];
-    size_t n;
-    Error e = {0};
-    float soft[NQ * 64];
-    int size = m->config.pixels, n_ids = prompt_of(k->picture, ids);
-    const float *px = want_f32("pixel_values", k->picture, &n);
-    k->pads = (int)want("input_ids")->shape[1] - NQ - n_ids;
-    ctx_reset(c);
-    Tensor *t = model_soft(c, m, model_encode(c, m, px, 1, size, size));
-    if (!t)
-        fail_msg("%s", c->err.message);
-    memcpy(soft, t->data, 4 * (size_t)t->rows * (size_t)t->cols);
-    LmItem item = {soft, ids, n_ids};
-    if (!opt_lm_read(lm, &item, &e))
-        fail_msg("%s", e.message);
+    c->tap = compare;
+    c->tap_user = k;
+    k->c = c;
 }
 
-static void check_interpolated(Ctx *c, Blip2 *m, const char *isa)
+static EncodeJob pixels_job(size_t picture)
+{
+    return (EncodeJob){.pixels = golden_pixels(picture), .height = PIXELS, .width = PIXELS};
+}
+
+/* The embeddings that a job has led to. */
+static const Tensor *embeds_of(Encoder *en, const EncodeJob *job)
+{
+    if (!job->encoded)
+        fail_msg("%s", job->error.message);
+    return tensor_at(&en->c, job->encoded->data, NQ, en->net->config.opt.width);
+}
+
+static void check_picture(Encoder *en, Lm *lm, Check *k)
+{
+    int ids[64], n_ids = prompt_of(k->picture, ids);
+    EncodeJob job = pixels_job(k->picture);
+    Error e = {0};
+    k->pads = (int)want("input_ids")->shape[1] - NQ - n_ids;
+    tap_to(&en->c, k);
+    encoder_encode(en, &job, 1);
+    LmPrompt p = {.image_embeds = embeds_of(en, &job), .ids = ids, .n = n_ids};
+    tap_to(lm->c, k);
+    if (!lm->read(lm, &p, &e))
+        fail_msg("%s", e.message);
+    encoder_release(en, job.encoded);
+}
+
+static void check_interpolated(Ctx *c, const Blip2 *m, const char *isa)
 {
     size_t n;
-    const float *px = want_f32("pixel_values_84", 0, &n), *g = want_f32("vision.out_84", 0, &n);
+    const float *px = want_f32("pixel_values_84", 0, &n);
     c->tap = NULL;
-    ctx_reset(c);
-    Tensor *t = vit_forward(c, &m->vit, px, 1, 84, 84);
-    if (!t)
+    ctx_begin(c, ROLE_ENCODE);
+    Tensor *t = vit_forward(c, &m->vit, tensor_upload(c, px, 1, (int)n), 84, 84);
+    const float *g = want_f32("vision.out_84", 0, &n);
+    float *got = malloc(n * sizeof *got);
+    if (!tensor_download(c, got, t))
         fail_msg("%s", c->err.message);
+    assert_int_equal(n, t->rows * t->cols);
     double err = 0, top = 0;
     for (size_t i = 0; i < n; i++) {
-        err = fmax(err, fabs((double)f32(t)[i] - (double)g[i]));
+        err = fmax(err, fabs((double)got[i] - (double)g[i]));
         top = fmax(top, fabs((double)g[i]));
     }
+    free(got);
     printf("%s: interpolated positions, relative error %.2e\n", isa, err / top);
     assert_true(err <= 5e-5 * top);
 }
@@ -135,27 +114,24 @@ static void check_interpolated(Ctx *c, Blip2 *m, const char *isa)
 static void check_isa(const char *isa)
 {
     Error e = {0};
-    Stream *dev = cpu_open(&(CpuOptions){.threads = 2, .isa = isa, .precision = PREC_F32}, &e);
-    Blip2 *m = dev ? model_open(GOLDEN, false, &e) : NULL;
-    if (!m)
-        fail_msg("%s", e.message);
+    Tiny t = tiny_open(cpu_device(&e), isa, 2);
+    Encoder en;
     Ctx c;
-    OptLm lm;
-    ctx_init(&c, dev);
-    opt_lm_init(&lm, &c, m);
+    encoder_init(&en, t.on, t.m, 0);
+    ctx_init(&c, t.on);
+    Lm *lm = opt_lm_new(&c, t.m, &e);
     Check k = {0};
-    c.tap = compare;
-    c.tap_user = &k;
+    assert_non_null(lm);
     for (k.picture = 0; k.picture < BATCH; k.picture++)
-        check_picture(&c, m, &lm, &k);
+        check_picture(&en, lm, &k);
     assert_int_equal(k.seen, BATCH * (1 + 3 + 1 + 4 + 1 + 1 + 3 + 1));
     printf("%s: worst relative error %.2e at %s over %d activations\n", isa, k.worst, k.where,
            k.seen);
-    check_interpolated(&c, m, isa);
-    opt_lm_free(&lm);
+    check_interpolated(&c, t.m, isa);
+    lm->free(lm);
     ctx_free(&c);
-    model_close(m);
-    dev->close(dev);
+    encoder_free(&en);
+    tiny_close(&t);
 }
 
 static void test_activations(void **state)
@@ -176,8 +152,11 @@ static Session open_session(const char *isa)
 {
     blip2_error e = {0};
     Session r = {.model = blip2_debug_load(GOLDEN, BLIP2_F32, &e)};
+    blip2_session_options o = blip2_session_options_default();
+    o.threads = 2;
+    o.isa = isa;
     if (r.model)
-        r.s = blip2_session_new(r.model, &(blip2_session_options){.threads = 2, .isa = isa}, &e);
+        r.s = blip2_session_new(r.model, &o, &e);
     if (!r.s)
         fail_msg("%s", e.message);
     return r;
@@ -332,64 +311,132 @@ static void test_generation(void **state)
 
 /* --- several rows over shared slots ---------------------------------------------------------------- */
 
-/* One step of five beams each for two pictures, from shared slots, equals each beam on its own. */
+/* A language model with the prompts of both pictures. */
+typedef struct Rows {
+    Tiny t;
+    Encoder en;
+    Ctx c;
+    Lm *lm;
+    int ids[BATCH][64];
+    LmPrompt prompt[BATCH];
+} Rows;
+
+enum { BEAMS = 5, ROWS = BATCH * BEAMS, V = GOLDEN_VOCAB };
+
+static const int STEP[ROWS] = {6, 45, 133, 54, 115, 68, 185, 46, 204, 217};
+
+/* rows and steps: of each prompt. */
+static Rows *rows_open(int rows, int steps)
+{
+    Rows *s = calloc(1, sizeof *s);
+    Error e = {0};
+    s->t = tiny_open(cpu_device(&e), NULL, 2);
+    encoder_init(&s->en, s->t.on, s->t.m, BATCH);
+    ctx_init(&s->c, s->t.on);
+    s->lm = opt_lm_new(&s->c, s->t.m, &e);
+    assert_non_null(s->lm);
+    EncodeJob job[BATCH];
+    for (size_t p = 0; p < BATCH; p++)
+        job[p] = pixels_job(p);
+    encoder_encode(&s->en, job, BATCH);
+    for (size_t p = 0; p < BATCH; p++)
+        s->prompt[p] = (LmPrompt){.image_embeds = embeds_of(&s->en, &job[p]),
+                                  .ids = s->ids[p],
+                                  .n = prompt_of(p, s->ids[p]),
+                                  .rows = rows,
+                                  .steps = steps};
+    return s;
+}
+
+static void rows_close(Rows *s)
+{
+    s->lm->free(s->lm);
+    ctx_free(&s->c);
+    encoder_free(&s->en);
+    tiny_close(&s->t);
+    free(s);
+}
+
+static void take(Rows *s, float *to, const Tensor *logits, const Error *e)
+{
+    if (!logits)
+        fail_msg("%s", e->message);
+    assert_true(tensor_download(&s->c, to, logits));
+}
+
+static void start(Rows *s, const LmPrompt *p, int n, int *row, float *logits)
+{
+    Error e = {0};
+    take(s, logits, s->lm->start(s->lm, p, n, row, &e), &e);
+}
+
+static void advance(Rows *s, int n, const int *parent, const int *ids, int *row, float *logits)
+{
+    Error e = {0};
+    take(s, logits, s->lm->advance(s->lm, n, parent, ids, row, &e), &e);
+}
+
+/* One step of five beams each for two pictures, from shared slots, equals each beam on its own. It
+ * needs one slot a row and no more. */
 static void test_shared_slots(void **state)
 {
     (void)state;
-    enum { BEAMS = 5, ROWS = BATCH * BEAMS, V = 256 };
-    static float together[ROWS * V], first[BATCH * V], alone[V], soft[BATCH][NQ * 64];
-    static const int IDS[ROWS] = {6, 45, 133, 54, 115, 68, 185, 46, 204, 217};
-    int words[BATCH][64], parent[ROWS];
+    static float together[ROWS * V], first[BATCH * V], alone[V];
+    int parent[ROWS], row[ROWS], prompt_row[BATCH];
+    Rows *s = rows_open(BEAMS, 1);
     Error e = {0};
-    Stream *dev = cpu_open(&(CpuOptions){.threads = 2, .precision = PREC_F32}, &e);
-    Blip2 *m = model_open(GOLDEN, false, &e);
-    Ctx c;
-    OptLm lm;
-    assert_non_null(m);
-    ctx_init(&c, dev);
-    opt_lm_init(&lm, &c, m);
-    LmItem item[BATCH];
-    for (size_t p = 0; p < BATCH; p++) {
-        size_t n;
-        ctx_reset(&c);
-        Tensor *t =
-            model_soft(&c, m, model_encode(&c, m, want_f32("pixel_values", p, &n), 1, 56, 56));
-        memcpy(soft[p], t->data, 4 * (size_t)t->rows * (size_t)t->cols);
-        item[p] = (LmItem){soft[p], words[p], prompt_of(p, words[p])};
-    }
-    assert_true(opt_lm_start(&lm, item, BATCH, ROWS, 4, first, &e));
-    int used = lm.cache.capacity - lm.cache.n_free;
+    start(s, s->prompt, BATCH, prompt_row, first);
     for (int i = 0; i < ROWS; i++)
-        parent[i] = i / BEAMS;
-    assert_true(lm.lm.advance(&lm, ROWS, parent, IDS, together, &e));
-    assert_int_equal(lm.cache.capacity - lm.cache.n_free, used + ROWS); /* one new slot a row */
+        parent[i] = prompt_row[i / BEAMS];
+    advance(s, ROWS, parent, STEP, row, together);
+    assert_null(s->lm->advance(s->lm, 1, parent, STEP, row + 1, &e)); /* all is used */
+    assert_non_null(strstr(e.message, "out of slots"));
+    s->lm->drop(s->lm, &row[3], 1);
+    advance(s, 1, &parent[3], &STEP[3], &row[3], alone); /* what one gave back another takes */
+    assert_memory_equal(alone, together + 3 * V, sizeof alone);
     for (int i = 0; i < ROWS; i++) {
-        assert_true(opt_lm_start(&lm, &item[i / BEAMS], 1, 1, 4, alone, &e));
+        LmPrompt one = s->prompt[i / BEAMS];
+        int first_row, next_row;
+        one.rows = 1;
+        start(s, &one, 1, &first_row, alone);
         assert_memory_equal(alone, first + i / BEAMS * V, sizeof alone);
-        assert_true(lm.lm.advance(&lm, 1, (int[]){0}, &IDS[i], alone, &e));
+        advance(s, 1, &first_row, &STEP[i], &next_row, alone);
         assert_memory_equal(alone, together + i * V, sizeof alone);
+        s->lm->drop(s->lm, &first_row, 1);
+        s->lm->drop(s->lm, &next_row, 1);
+        s->lm->release(s->lm, &one);
     }
-    opt_lm_free(&lm);
-    ctx_free(&c);
-    model_close(m);
-    dev->close(dev);
+    rows_close(s);
 }
 
-static int setup(void **state)
+/* Two steps of the first picture's beams; with `grow`, prompts for which the cache has to grow begin in
+ * between, again and again. */
+static void two_steps(bool grow, float *out)
 {
-    (void)state;
-    Error e = {0};
-    gold = ckpt_open_file(GOLDEN "/goldens.safetensors", &e);
-    if (!gold)
-        print_error("%s\n", e.message);
-    return gold ? 0 : 1;
+    Rows *s = rows_open(BEAMS, 2);
+    int row[BEAMS], next[BEAMS], other[16], parent[BEAMS] = {0};
+    float unused[V];
+    start(s, &s->prompt[0], 1, &parent[0], out);
+    for (int i = 1; i < BEAMS; i++)
+        parent[i] = parent[0];
+    for (int i = 0; grow && i < 8; i++)
+        start(s, &s->prompt[1], 1, &other[i], unused);
+    advance(s, BEAMS, parent, STEP, row, out + V);
+    s->lm->drop(s->lm, parent, 1);
+    for (int i = 8; grow && i < 16; i++)
+        start(s, &s->prompt[1], 1, &other[i], unused);
+    advance(s, BEAMS, row, STEP + BEAMS, next, out + V + BEAMS * V);
+    rows_close(s);
 }
 
-static int teardown(void **state)
+static void test_cache_grows(void **state)
 {
     (void)state;
-    ckpt_close(gold);
-    return 0;
+    enum { ALL = (1 + 2 * BEAMS) * V };
+    static float still[ALL], grown[ALL];
+    two_steps(false, still);
+    two_steps(true, grown);
+    assert_memory_equal(still, grown, sizeof still);
 }
 
 int main(void)
@@ -398,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_generation),
         cmocka_unit_test(test_shared_slots),
+        cmocka_unit_test(test_cache_grows),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, golden_setup, golden_teardown);
 }

@@ -169,23 +169,27 @@ static void write_variant(const Variant *v)
 
 /* --- running them ----------------------------------------------------------------------------- */
 
-static Stream *dev;
+static Device *dev;
+static Stream *on;
 
 static void soft_of(bool quantise, float *out)
 {
     static float px[3 * SIZE * SIZE];
     Error e = {0};
-    Blip2 *m = model_open(scratch, quantise, &e);
+    Blip2 *m = model_open(dev, scratch, quantise, &e);
     if (!m)
         fail_msg("%s", e.message);
     for (int i = 0; i < 3 * SIZE * SIZE; i++)
         px[i] = (float)(i % 101 - 50) * 0.03f;
     Ctx c;
-    ctx_init(&c, dev);
-    Tensor *t = model_soft(&c, m, model_encode(&c, m, px, 1, SIZE, SIZE));
-    if (!t)
+    ctx_init(&c, on);
+    ctx_begin(&c, ROLE_ENCODE);
+    Tensor *x = tensor_upload(&c, px, 1, 3 * SIZE * SIZE);
+    Tensor *image = vit_forward(&c, &m->vit, x, SIZE, SIZE);
+    Tensor *t = model_project(&c, m, qformer_forward(&c, &m->qformer, image, 1));
+    if (!tensor_download(&c, out, t))
         fail_msg("%s", c.err.message);
-    memcpy(out, t->data, 4 * NQ * WIDTH);
+    assert_int_equal(t->rows * t->cols, NQ * WIDTH);
     ctx_free(&c);
     model_close(m);
 }
@@ -255,7 +259,7 @@ static void refuse(const Variant *v, const char *object, const char *what)
     Error e = {0};
     size_t before = mem_in_use();
     write_variant(v);
-    Blip2 *m = model_open(scratch, false, &e);
+    Blip2 *m = model_open(dev, scratch, false, &e);
     assert_null(m);
     check_error(&e, ERR_BAD_MODEL, scratch, object, what, NULL);
     assert_int_equal(mem_in_use(), before);
@@ -325,7 +329,7 @@ static void keep_param(Kept *k, const Variant *v, const char *name, bool quantis
     k->base.param = keep;
     k->name = name;
     write_variant(v);
-    Blip2 *m = model_open(scratch, quantise, &e);
+    Blip2 *m = model_open(dev, scratch, quantise, &e);
     if (!m)
         fail_msg("%s", e.message);
     model_visit(&k->base, m);
@@ -401,7 +405,7 @@ static Blip2 *open_variant(const Variant *v)
 {
     Error e = {0};
     write_variant(v);
-    Blip2 *m = model_open(scratch, false, &e);
+    Blip2 *m = model_open(dev, scratch, false, &e);
     if (!m)
         fail_msg("%s", e.message);
     return m;
@@ -465,7 +469,7 @@ static void test_random(void **state)
                    .want = {[PARAM_MATRIX] = ASKED[i],
                             [PARAM_TABLE] = ASKED[i] == I8 ? BF16 : ASKED[i],
                             [PARAM_VECTOR] = F32}};
-        Blip2 *m = model_random(&k, ASKED[i], 1, &e);
+        Blip2 *m = model_random(dev, &k, ASKED[i], 1, &e);
         assert_non_null(m);
         model_visit(&t.base, m);
         assert_true(t.seen > 100);
@@ -484,7 +488,7 @@ static void test_no_memory(void **state)
     for (long n = 1;; n++) {
         Error e = {0};
         mem_fail_at(n);
-        Blip2 *m = model_open(scratch, true, &e);
+        Blip2 *m = model_open(dev, scratch, true, &e);
         bool hit = mem_fail_hit();
         mem_fail_at(0);
         if (!hit) {
@@ -502,8 +506,9 @@ static void test_no_memory(void **state)
 static int setup(void **state)
 {
     Error e = {0};
-    dev = cpu_open(&(CpuOptions){.threads = 1, .precision = PREC_F32}, &e);
-    if (!dev || scratch_make(state) != 0)
+    dev = cpu_device(&e);
+    on = dev ? dev->stream(dev, &(StreamOptions){.threads = 1, .precision = PREC_F32}, &e) : NULL;
+    if (!on || scratch_make(state) != 0)
         return -1;
     copy_config();
     return 0;
@@ -511,6 +516,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+    on->close(on);
     dev->close(dev);
     return scratch_remove(state);
 }
