@@ -11,12 +11,16 @@ _Static_assert((int)LIB_LAVIS == BLIP2_LAVIS && (int)LIB_HF == BLIP2_HF &&
                "the enums of both sides are one");
 
 /* Every setting that both sides have under one name. */
-#define SHARED_FIELDS(X)                                                                      \
-    X(num_beams)                                                                              \
-    X(num_captions)                                                                           \
-    X(max_length)                                                                             \
-    X(min_length) X(max_new_tokens) X(min_new_tokens) X(length_penalty) X(repetition_penalty) \
-        X(no_repeat_ngram) X(sample) X(top_k) X(top_p) X(temperature) X(seed) X(banned)
+#define SHARED_FIELDS(X)  \
+    X(num_beams)          \
+    X(num_captions)       \
+    X(max_length)         \
+    X(min_length)         \
+    X(max_new_tokens)     \
+    X(min_new_tokens)     \
+    X(length_penalty)     \
+    X(repetition_penalty) \
+    X(no_repeat_ngram) X(sample) X(top_k) X(top_p) X(temperature) X(seed) X(banned)
 
 static size_t size_of(const void *theirs)
 {
