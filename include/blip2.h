@@ -277,8 +277,8 @@ BLIP2_API const blip2_timings *blip2_result_timings(const blip2_result *result, 
  */
 typedef struct blip2_batch blip2_batch;
 
-/* The session must outlive the batch, and has one batch at a time (USAGE) ; blip2_generate is not called
- * from the token callback. */
+/* The session must outlive the batch, and has one batch at a time (USAGE). blip2_generate may be called
+ * meanwhile and steps the batch's items as well. A token callback calls nothing of its session. */
 BLIP2_API blip2_batch *blip2_batch_new(blip2_session *session, blip2_error *err);
 /* All items leave. */
 BLIP2_API void blip2_batch_free(blip2_batch *batch);

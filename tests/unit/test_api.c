@@ -565,6 +565,23 @@ static void test_dialogue(void **state)
     free(turns);
 }
 
+/* Ids that do not fit are named as such. */
+static void test_too_many_ids(void **state)
+{
+    enum { IDS = 241 };
+    static int ids[IDS];
+    blip2_error err = {0};
+    blip2_options o = blip2_debug_options(BLIP2_HF);
+    blip2_debug_run run = {
+        .image = images[0], .ids = ids, .id_count = IDS, .generate = true, .options = &o};
+    blip2_debug_output out;
+    assert_false(blip2_debug_forward(session, &run, &out, &err));
+    assert_int_equal(err.code, BLIP2_FAILED);
+    assert_string_equal(err.message,
+                        "prompt: expected at most 240 tokens beside the image, got 241");
+    blip2_debug_output_free(&out);
+}
+
 /* --- options -------------------------------------------------------------------------------------- */
 
 static void refuse(blip2_options o, const char *part)
@@ -747,6 +764,7 @@ int main(void)
         cmocka_unit_test(test_raw_prompt),
         cmocka_unit_test(test_bad_texts),
         cmocka_unit_test(test_dialogue),
+        cmocka_unit_test(test_too_many_ids),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_extreme_options),
         cmocka_unit_test(test_length_behind_prompt),
