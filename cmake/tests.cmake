@@ -26,6 +26,17 @@ add_test(NAME example_caption COMMAND example_caption
 set_tests_properties(example_caption PROPERTIES
   PASS_REGULAR_EXPRESSION "scene002.png: a rabbit on a blue background")
 
+# The header in C++, likewise. The library itself needs no C++ compiler.
+enable_language(CXX)
+add_executable(test_header tests/unit/test_header.cpp)
+set_target_properties(test_header PROPERTIES CXX_STANDARD 11 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF)
+# No default flags of the directory: some are for C alone.
+set_property(TARGET test_header PROPERTY COMPILE_OPTIONS -Wall -Wextra -pedantic -Werror)
+target_include_directories(test_header PRIVATE include)
+target_link_libraries(test_header PRIVATE blip2_shared)
+add_test(NAME test_header COMMAND test_header
+         ${CMAKE_SOURCE_DIR}/models/scenes/samples/scene002.png)
+
 # Nothing but blip2_* may be visible in either library.
 add_test(NAME visible_symbols COMMAND sh ${CMAKE_SOURCE_DIR}/tools/check_symbols.sh
          $<TARGET_FILE:blip2_shared> $<TARGET_FILE:blip2_static>)

@@ -141,24 +141,23 @@ static Tensor *loss_of(Ctx *c, const Opt *m)
     return softmax_loss(c, opt_logits(c, m, x), TARGETS);
 }
 
-static double loss_value(Stream *dev, const Opt *m)
+static double loss_value(Stream *on, const Opt *m)
 {
     Ctx c;
-    ctx_init(&c, dev);
-    Tensor *l = loss_of(&c, m);
-    assert_non_null(l);
-    double v = (double)f32(l)[0];
+    ctx_init(&c, on);
+    float v;
+    assert_true(tensor_download(&c, &v, loss_of(&c, m)));
     ctx_free(&c);
-    return v;
+    return (double)v;
 }
 
-static double difference(Stream *dev, const Opt *m, float *w)
+static double difference(Stream *on, const Opt *m, float *w)
 {
     const float h = 4e-3f, old = *w;
     *w = old + h;
-    double up = loss_value(dev, m);
+    double up = loss_value(on, m);
     *w = old - h;
-    double down = loss_value(dev, m);
+    double down = loss_value(on, m);
     *w = old;
     return (up - down) / (2 * (double)h);
 }
@@ -167,25 +166,27 @@ static double difference(Stream *dev, const Opt *m, float *w)
 static void tied_head_has_one_gradient(void **state)
 {
     Error e = {0};
-    Stream *dev = cpu_open(&(CpuOptions){.threads = 1, .precision = PREC_F32}, &e);
+    Device *dev = cpu_device(&e);
+    Stream *on = dev->stream(dev, &(StreamOptions){.threads = 1, .precision = PREC_F32}, &e);
     Arena mem = {0};
     Opt m;
     Ctx c;
-    assert_non_null(dev);
+    assert_non_null(on);
     make_opt(&m, &mem);
     opt_visit(&(Giver){.base.param = give, .mem = &mem, .trained = "embed_tokens"}.base, &m);
     assert_ptr_equal(opt_head(&m), &m.tokens);
-    ctx_init(&c, dev);
+    ctx_init(&c, on);
     c.record = true;
     assert_true(backward(&c, loss_of(&c, &m)));
     ctx_free(&c);
     for (int i = 0; i < VOCAB * WIDTH; i++) {
-        double want = difference(dev, &m, (float *)(uintptr_t)m.tokens.data + i);
+        double want = difference(on, &m, (float *)(uintptr_t)m.tokens.data + i);
         if (fabs(want - (double)m.tokens.grad[i]) > 1e-2 * (0.05 + fabs(want)))
             fail_msg("weight %d: expected the gradient %g, got %g", i, want,
                      (double)m.tokens.grad[i]);
     }
     arena_free(&mem);
+    on->close(on);
     dev->close(dev);
 }
 
