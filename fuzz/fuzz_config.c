@@ -14,7 +14,7 @@ static void check(const ModelConfig *c)
               c->qformer.image_width == c->vit.width && c->std[0] > 0 && c->std[2] > 0;
     if (c->kind == MODEL_OPT)
         ok = ok && c->opt.width % c->opt.heads == 0 && c->image_token < c->opt.vocab &&
-             c->gen.bos < c->opt.vocab && c->gen.pad < c->opt.vocab && c->gen.eos[0] < c->opt.vocab;
+             c->bos < c->opt.vocab && c->pad < c->opt.vocab && c->gen.eos[0] < c->opt.vocab;
     if (!ok)
         BUG("accepted what config.h rules out");
 }

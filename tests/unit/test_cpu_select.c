@@ -182,13 +182,13 @@ static int list_ids(Search *s, bool distinct)
 
 static void make_search(Search *s, int rows, int n)
 {
-    static const float ADD[] = {0, -3.25f, -1e9f, 1e-3f}, PENALTY[] = {1, 1.5f, 0.75f};
+    static const float ADD[] = {0, -3.25f, -1e9f, 1e-3f, 4.5f}, PENALTY[] = {1, 1.5f, 0.75f};
     *s = (Search){.rows = rows, .n = n, .logits = random_rows(rows, n)};
     for (int r = 0; r < rows; r++) {
         const int k[] = {0, 1, 2, 5, n < 70 ? n : 70, n < 70 ? n + 3 : 10};
         TopKRow *w = &s->row[r];
         *w = (TopKRow){.k = k[draw_below(6)],
-                       .add = ADD[draw_below(4)],
+                       .add = ADD[draw_below(5)],
                        .penalty = PENALTY[draw_below(3)],
                        .first = s->n_ids,
                        .logits = draw_below(2)};
