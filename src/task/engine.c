@@ -100,10 +100,6 @@ static bool check_length(const Engine *en, EngineItem *it, Error *e)
     it->room = generate_room(&it->o, (int)it->history.n, feed);
     if (it->room >= 1)
         return true;
-    if (feed < 0) /* given as ids; words were measured when they became ids */
-        return error_set(e, ERR_FAILED,
-                         "prompt: expected at most %d tokens beside the image, got %zu",
-                         en->lm->room(en->lm, 0), it->prompt.n);
     return error_set(e, ERR_FAILED,
                      "prompt: max length: expected more than the %zu ids that are there, got %d",
                      it->history.n, it->o.max_length);
