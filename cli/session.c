@@ -153,12 +153,10 @@ int make_request(const Args *args, const blip2_model *model, blip2_task task,
         return EXIT_USAGE;
     *generation = blip2_options_default(model, task, chosen_library(args, OPT_GENERATION));
     apply_generation(args, generation);
-    *request = (blip2_item){
-        .size = sizeof *request,
-        .task = task,
-        .options = generation,
-        .prompt = args_text(args, OPT_RAW_PROMPT, args_text(args, OPT_PROMPT, NULL)),
-        .raw_prompt = args->has[OPT_RAW_PROMPT],
-    };
+    *request = blip2_item_default();
+    request->task = task;
+    request->options = generation;
+    request->prompt = args_text(args, OPT_RAW_PROMPT, args_text(args, OPT_PROMPT, NULL));
+    request->raw_prompt = args->has[OPT_RAW_PROMPT];
     return 0;
 }

@@ -22,9 +22,12 @@
  *
  * Structs that the caller makes begin with their own size: start from what the _default function of
  * the struct gives, set what is to differ, and a program compiled against this header goes on
- * working with later libraries, whose structs may have more fields at the end. Structs without a
- * size (blip2_error, blip2_turn, blip2_part) never change. Structs that the library hands out as
- * pointers may grow at the end.
+ * working with later libraries, whose structs may have more fields at the end. They have no padding
+ * there (hence `reserved`, which must be 0): a later field never lies on bytes that nobody has set.
+ * Of the structs without a size, blip2_error and blip2_turn, which the caller makes, never change, nor
+ * does blip2_part, of which blip2_info holds an array. blip2_candidate, blip2_timings and blip2_info
+ * are handed out as pointers and may grow at the end. Enums may get more values, the _MAX_ENUM ones
+ * only make room for them: an enum holds any int from 0 on.
  *
  * Threads: a model is immutable and may be shared by any number of sessions in any threads. A
  * session is used by one thread at a time. An image may be shared. On machines that do other work
@@ -57,6 +60,7 @@ typedef enum blip2_error_code {
     BLIP2_BAD_MODEL = 5, /* damaged or incomplete model file */
     BLIP2_MEMORY = 6,    /* out of memory */
     BLIP2_STOPPED = 7,   /* the token callback returned false */
+    BLIP2_ERROR_MAX_ENUM = 0x7fffffff,
 } blip2_error_code;
 
 typedef struct blip2_error {
@@ -77,11 +81,13 @@ typedef enum blip2_dtype {
     BLIP2_F16,      /* f16 products allowed; likewise */
     BLIP2_INT8,     /* weights quantised per row while loading */
     BLIP2_INT4,     /* not available yet: loading fails with BLIP2_USAGE */
+    BLIP2_DTYPE_MAX_ENUM = 0x7fffffff,
 } blip2_dtype;
 
 typedef struct blip2_load_options {
     size_t size; /* of this struct */
     blip2_dtype dtype;
+    int reserved; /* 0 */
 } blip2_load_options;
 
 static inline blip2_load_options blip2_load_options_default(void)
@@ -95,7 +101,8 @@ static inline blip2_load_options blip2_load_options_default(void)
 /* path_or_name: a Hugging Face directory, or a name ("scenes"); NULL: the embedded model. Weights
  * are mapped, not copied: the files must stay as they are while the model lives. options may be
  * NULL. Errors: NO_MODEL, BAD_MODEL (missing, unexpected or misshapen tensors are named; no
- * tokenizer, or one with more ids than the vocabulary), USAGE (no such dtype), MEMORY. */
+ * tokenizer, or one with more ids than the vocabulary), USAGE (no such dtype, reserved not 0),
+ * MEMORY. */
 BLIP2_API blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options *options,
                                         blip2_error *err);
 BLIP2_API void blip2_model_free(blip2_model *model);
@@ -125,6 +132,7 @@ typedef struct blip2_session_options {
     int threads;     /* 0: all processors this process may use */
     const char *isa; /* kernel set; NULL: $BLIP2_ISA, else the best this machine has */
     int pictures;    /* how many encoded pictures to remember; 0: 32, -1: none */
+    int reserved;    /* 0 */
 } blip2_session_options;
 
 static inline blip2_session_options blip2_session_options_default(void)
@@ -136,8 +144,8 @@ static inline blip2_session_options blip2_session_options_default(void)
 }
 
 /* The model must outlive the session. options may be NULL. Errors: USAGE (more than 1024 threads, an
- * instruction set that this machine does not have), MEMORY. A session remembers the pictures that it
- * used last: asking again about the same blip2_image does not encode it again. */
+ * instruction set that this machine does not have, reserved not 0), MEMORY. A session remembers the
+ * pictures that it used last: asking again about the same blip2_image does not encode it again. */
 BLIP2_API blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options *options,
                                            blip2_error *err);
 BLIP2_API void blip2_session_free(blip2_session *session);
@@ -148,10 +156,21 @@ typedef enum blip2_task {
     BLIP2_CAPTION, /* describe the picture; LAVIS' Blip2OPT.generate */
     BLIP2_ASK,     /* short answer to a question; LAVIS' predict_answers */
     BLIP2_CHAT,    /* answer within a dialogue; as generate, the prompt is never cut on the right */
+    BLIP2_TASK_MAX_ENUM = 0x7fffffff,
 } blip2_task;
 
-typedef enum blip2_library { BLIP2_LAVIS, BLIP2_HF } blip2_library;
-typedef enum blip2_early { BLIP2_EARLY_FALSE, BLIP2_EARLY_TRUE, BLIP2_EARLY_NEVER } blip2_early;
+typedef enum blip2_library {
+    BLIP2_LAVIS,
+    BLIP2_HF,
+    BLIP2_LIBRARY_MAX_ENUM = 0x7fffffff,
+} blip2_library;
+
+typedef enum blip2_early {
+    BLIP2_EARLY_FALSE,
+    BLIP2_EARLY_TRUE,
+    BLIP2_EARLY_NEVER,
+    BLIP2_EARLY_MAX_ENUM = 0x7fffffff,
+} blip2_early;
 
 /* Names follow transformers. Start from blip2_options_default. */
 typedef struct blip2_options {
@@ -166,14 +185,15 @@ typedef struct blip2_options {
     bool sample;
     int top_k;
     double top_p, temperature;
-    uint64_t seed;
+    uint64_t seed;     /* of what is drawn: equal items with equal seeds draw the same ids */
     const int *banned; /* ids that must not be generated */
     size_t banned_count;
 } blip2_options;
 
 /* Fills options, whose size says how much of it there is. LAVIS: caption and chat as generate (5 beams,
  * max_length 30), ask as predict_answers (5 beams, 10 new tokens, length penalty 0). HF: greedy, 20 new
- * tokens, and the model's generation_config (model NULL: the library's own defaults). */
+ * tokens, and the model's generation_config (model NULL: the library's own defaults). Does nothing when
+ * options is NULL or its size is none of a struct (below that of size_t, above 4096). */
 BLIP2_API void blip2_options_init(blip2_options *options, const blip2_model *model, blip2_task task,
                                   blip2_library library);
 
@@ -228,8 +248,9 @@ typedef struct blip2_result blip2_result;
  * alone (blip2_result_error): FAILED (no picture, a prompt that does not fit the model), USAGE (options
  * that make no sense, a missing or invalid text), MEMORY, STOPPED. What an item gets does not depend on
  * the others, their number or their order. Where memory does not suffice for all at once they are done
- * in parts, and their notice says so. NULL only without a session, with items of no size, or when there
- * is no memory for the result itself. count may be 0. */
+ * in parts, and their notice says so. NULL only for USAGE (no session, no items, a first item of no size,
+ * more than 2^20 items, a call from a token callback of the session) and MEMORY (for the list of the
+ * items or the result itself). count may be 0. */
 BLIP2_API blip2_result *blip2_generate(blip2_session *session, const blip2_item *items,
                                        size_t count, blip2_error *err);
 /* Whether an item makes sense for the session's model, before any picture is read (item->image may be
@@ -277,8 +298,9 @@ BLIP2_API const blip2_timings *blip2_result_timings(const blip2_result *result, 
  */
 typedef struct blip2_batch blip2_batch;
 
-/* The session must outlive the batch, and has one batch at a time (USAGE). blip2_generate may be called
- * meanwhile and steps the batch's items as well. A token callback calls nothing of its session. */
+/* The session must outlive the batch. blip2_generate may be called meanwhile and steps the batch's items
+ * as well. A token callback calls nothing of its session. NULL: USAGE (no session, or it has a batch
+ * already), MEMORY. */
 BLIP2_API blip2_batch *blip2_batch_new(blip2_session *session, blip2_error *err);
 /* All items leave. */
 BLIP2_API void blip2_batch_free(blip2_batch *batch);

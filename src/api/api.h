@@ -53,6 +53,8 @@ bool api_check_size(const void *theirs, const char *what, Error *e);
  * does not have stays as it was in ours. ERR_USAGE as api_check_size, and when it holds fields that this
  * version lacks. */
 bool api_take_struct(void *ours, size_t size, const void *theirs, const char *what, Error *e);
+/* ERR_USAGE when a field that has no meaning yet is used. */
+bool api_check_reserved(int reserved, const char *what, Error *e);
 /* The caller's options (NULL: the defaults of task, LAVIS) as the generator takes them, without the
  * model's end ids. `banned` stays the caller's. */
 bool api_gen_options(const blip2_model *m, blip2_task task, const blip2_options *o, GenOptions *out,

@@ -84,7 +84,8 @@ blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options
 {
     Error e = {0};
     blip2_load_options o = {.size = sizeof o};
-    bool ok = !options || api_take_struct(&o, sizeof o, options, "load options", &e);
+    bool ok = (!options || api_take_struct(&o, sizeof o, options, "load options", &e)) &&
+              api_check_reserved(o.reserved, "load options", &e);
     blip2_model *m = ok ? api_load(path_or_name, o.dtype, true, &e) : NULL;
     if (!m)
         api_error(err, &e);

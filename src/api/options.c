@@ -1,6 +1,7 @@
 /* api/options.c: the structs of the caller, told by their size; generation settings on their way in
  * and out. */
 #include <limits.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -10,6 +11,14 @@ _Static_assert((int)LIB_LAVIS == BLIP2_LAVIS && (int)LIB_HF == BLIP2_HF &&
                    (int)EARLY_FALSE == BLIP2_EARLY_FALSE && (int)EARLY_TRUE == BLIP2_EARLY_TRUE &&
                    (int)EARLY_NEVER == BLIP2_EARLY_NEVER,
                "the enums of both sides are one");
+
+/* A field that a later version puts at the end must lie beyond the size that today's callers give. In
+ * padding at the end it would lie within, on bytes that they need not have set. */
+#define ENDS_WITH(type, last) (sizeof(type) == offsetof(type, last) + sizeof(((type *)NULL)->last))
+_Static_assert(ENDS_WITH(blip2_load_options, reserved) &&
+                   ENDS_WITH(blip2_session_options, reserved) &&
+                   ENDS_WITH(blip2_options, banned_count) && ENDS_WITH(blip2_item, user),
+               "no struct with a size ends in padding");
 
 /* Every setting that both sides have under one name. */
 /* clang-format off */
@@ -26,13 +35,17 @@ static size_t size_of(const void *theirs)
     return size;
 }
 
-bool api_check_size(const void *theirs, const char *what, Error *e)
+static bool is_size(size_t size)
 {
     enum { LARGEST = 4096 };
+    return size >= sizeof size && size <= LARGEST;
+}
+
+bool api_check_size(const void *theirs, const char *what, Error *e)
+{
     size_t size = size_of(theirs);
-    if (size >= sizeof size && size <= LARGEST)
-        return true;
-    return error_set(e, ERR_USAGE, "%s: size: expected that of the struct, got %zu", what, size);
+    return is_size(size) ||
+           error_set(e, ERR_USAGE, "%s: size: expected that of the struct, got %zu", what, size);
 }
 
 bool api_take_struct(void *ours, size_t size, const void *theirs, const char *what, Error *e)
@@ -49,11 +62,18 @@ bool api_take_struct(void *ours, size_t size, const void *theirs, const char *wh
     return true;
 }
 
+bool api_check_reserved(int reserved, const char *what, Error *e)
+{
+    return !reserved || error_set(e, ERR_USAGE, "%s: reserved: expected 0, got %d", what, reserved);
+}
+
 /* --- defaults ------------------------------------------------------------------------------------ */
 
 void blip2_options_init(blip2_options *options, const blip2_model *model, blip2_task task,
                         blip2_library library)
 {
+    if (!options || !is_size(options->size))
+        return;
     const ModelConfig *k = model ? &model->net->config : NULL;
     GenOptions g = task_defaults(k, (Task)task, (Library)library);
     size_t room = options->size < sizeof *options ? options->size : sizeof *options;
@@ -83,10 +103,11 @@ static bool check_options(const blip2_options *o, Error *e)
     if (!check_choice("options: library", (int)o->library, BLIP2_HF, e) ||
         !check_choice("options: early_stopping", (int)o->early_stopping, BLIP2_EARLY_NEVER, e))
         return false;
-    if (o->banned_count > INT_MAX || (o->banned_count && !o->banned))
-        return error_set(e, ERR_USAGE, "options: banned: expected %zu ids, got none",
+    if (o->banned_count > INT_MAX)
+        return error_set(e, ERR_USAGE, "options: banned: expected at most %d ids, got %zu", INT_MAX,
                          o->banned_count);
-    return true;
+    return !o->banned_count || o->banned ||
+           error_set(e, ERR_USAGE, "options: banned: expected %zu ids, got NULL", o->banned_count);
 }
 
 /* The caller's, over the defaults of their library for what they lack. */

@@ -23,7 +23,7 @@ static bool check_options(const blip2_session_options *o, Error *e)
     if (o->pictures < -1 || o->pictures > PICTURES_MAX)
         return error_set(e, ERR_USAGE, "pictures: expected -1 to %d, got %d", PICTURES_MAX,
                          o->pictures);
-    return true;
+    return api_check_reserved(o->reserved, "session options", e);
 }
 
 blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options *options,

@@ -623,7 +623,8 @@ static void test_bad_options(void **state)
     REFUSE("temperature", o.sample = true, o.temperature = -INFINITY);
     REFUSE("library", o.library = (blip2_library)9);
     REFUSE("early_stopping", o.early_stopping = (blip2_early)-1);
-    REFUSE("banned", o.banned_count = 3);
+    REFUSE("banned: expected 3 ids, got NULL", o.banned_count = 3);
+    REFUSE("banned: expected at most", o.banned_count = (size_t)INT32_MAX + 1);
 }
 
 /* Odd but meaningful: the model's positions are the limit. */

@@ -223,6 +223,34 @@ static void test_bad_options(void **state)
     free(newer);
 }
 
+/* Nobody knows how much there is to fill: nothing is. */
+static void test_init_of_no_size(void **state)
+{
+    blip2_options_init(NULL, model, BLIP2_CAPTION, BLIP2_LAVIS);
+    for (int i = 0; i < NO_SIZES; i++) {
+        blip2_options o, before;
+        memset(&o, 0x55, sizeof o);
+        o.size = NO_SIZE[i];
+        memcpy(&before, &o, sizeof o);
+        blip2_options_init(&o, model, BLIP2_CAPTION, BLIP2_LAVIS);
+        assert_memory_equal(&o, &before, sizeof o);
+    }
+}
+
+static void test_max_enums(void **state)
+{
+    blip2_options o = blip2_options_default(model, BLIP2_CAPTION, BLIP2_LAVIS);
+    o.library = BLIP2_LIBRARY_MAX_ENUM;
+    expect_bad_options(&o, "library");
+    o = blip2_options_default(model, BLIP2_CAPTION, BLIP2_LAVIS);
+    o.early_stopping = BLIP2_EARLY_MAX_ENUM;
+    expect_bad_options(&o, "early_stopping");
+    blip2_item item = ITEM(.image = sample[0].image, .task = BLIP2_TASK_MAX_ENUM);
+    blip2_error err = {0};
+    assert_false(blip2_check(session, &item, &err));
+    expect_usage(&err, "task");
+}
+
 /* --- loading and sessions ------------------------------------------------------------------------ */
 
 static void try_load(const void *options, const char *part)
@@ -270,6 +298,10 @@ static void test_load_options(void **state)
     blip2_load_options o = blip2_load_options_default();
     assert_int_equal(o.dtype, BLIP2_AUTO);
     try_sizes(&o, sizeof o, try_load);
+    o.dtype = BLIP2_DTYPE_MAX_ENUM;
+    try_load(&o, "dtype");
+    o = (blip2_load_options){.size = sizeof o, .reserved = -1};
+    try_load(&o, "load options: reserved: expected 0, got -1");
 }
 
 static void test_session_options(void **state)
@@ -278,6 +310,8 @@ static void test_session_options(void **state)
     assert_true(o.threads == 0 && o.isa == NULL && o.pictures == 0);
     o.threads = 1;
     try_sizes(&o, sizeof o, try_session);
+    o.reserved = 1;
+    try_session(&o, "session options: reserved: expected 0, got 1");
 }
 
 int main(void)
@@ -287,7 +321,8 @@ int main(void)
         cmocka_unit_test(test_newer_items),      cmocka_unit_test(test_mixed_items),
         cmocka_unit_test(test_items_of_no_size), cmocka_unit_test(test_other_options),
         cmocka_unit_test(test_bad_options),      cmocka_unit_test(test_load_options),
-        cmocka_unit_test(test_session_options),
+        cmocka_unit_test(test_session_options),  cmocka_unit_test(test_init_of_no_size),
+        cmocka_unit_test(test_max_enums),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
