@@ -87,11 +87,7 @@ static Kernel16 choose_bf16(const Stream *on)
 
 static void fill_table(Backend *b, const Isa *isa)
 {
-    *b = (Backend){.name = "cpu",
-                   .upload = cpu_copy,
-                   .download = cpu_copy,
-                   .sync = cpu_sync,
-                   .zero = cpu_zero};
+    *b = (Backend){.upload = cpu_copy, .download = cpu_copy, .sync = cpu_sync, .zero = cpu_zero};
     for (size_t i = 0; i < sizeof isa->install / sizeof *isa->install; i++)
         isa->install[i](b);
 }

@@ -111,14 +111,6 @@ static void store_slots(Stream *on, SlotBlock dst, const Tensor *x, const int *s
 
 /* --- loss -------------------------------------------------------------------------------------- */
 
-static float row_max(const float *x, int n)
-{
-    vf m = vf_set1(-INFINITY);
-    for (int i = 0; i < n; i += VL)
-        m = vf_max(m, fill_from(load_at(x, n, i), n, i, -INFINITY));
-    return vf_hmax(m);
-}
-
 /* p = e^(x - max); returns the sum */
 static float row_exp(float *p, const float *x, int n, float max)
 {

@@ -13,14 +13,6 @@ typedef struct RowNorm {
     float max;
 } RowNorm;
 
-static float highest(const float *x, int n)
-{
-    vf m = vf_set1(-INFINITY);
-    for (int i = 0; i < n; i += VL)
-        m = vf_max(m, fill_from(load_at(x, n, i), n, i, -INFINITY));
-    return vf_hmax(m);
-}
-
 /* The first lane also takes the columns behind the last whole group. */
 static double lane_sum(const float *x, int n, int lane, float max)
 {
@@ -47,7 +39,7 @@ static bool log_softmax(Stream *on, Tensor *y, const Tensor *x)
     RowNorm *norm = cpu_scratch(on, SCRATCH_SELECT, (size_t)x->rows * sizeof *norm);
     if (!norm)
         return false;
-    FOR_ROWS(on, x, r, norm[r].max = highest(row_f32(x, r), x->cols))
+    FOR_ROWS(on, x, r, norm[r].max = row_max(row_f32(x, r), x->cols))
     FOR_TEAM(team_of(on, x), i, LANES * x->rows, 1, RowNorm *to = &norm[i / LANES];
              to->sum[i % LANES] = lane_sum(row_f32(x, i / LANES), x->cols, i % LANES, to->max))
     FOR_ROWS(on, x, r, subtract_norm(row_f32(y, r), row_f32(x, r), x->cols, &norm[r]))
@@ -69,7 +61,7 @@ static float span_max(const float *v, int n, int i)
 {
     vf m = vf_set1(-INFINITY);
     if (n - i < SPAN)
-        return highest(v + i, n - i);
+        return row_max(v + i, n - i);
     for (int j = 0; j < SPAN; j += VL)
         m = vf_max(m, vf_loadu(v + i + j));
     return vf_hmax(m);
@@ -107,7 +99,7 @@ static int top_row(const TopKArgs *a, int r, Cand *cand)
     find_best(&top, v, a->logits->cols, want->add);
     TopEntry *out = a->out + (size_t)r * (size_t)a->stride;
     for (int i = 0; i < top.n; i++)
-        out[i] = (TopEntry){cand[i].score, logprob[cand[i].index], cand[i].index};
+        out[i] = (TopEntry){logprob[cand[i].index], cand[i].index};
     return top.n;
 }
 

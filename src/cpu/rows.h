@@ -1,5 +1,5 @@
 /* cpu/rows.h: what the row kernels and their backward functions share: vectors with a tail, work over
- * rows on threads, the mean and variance of a row. */
+ * rows on threads, the highest number, mean and variance of a row. */
 #ifndef CPU_ROWS_H
 #define CPU_ROWS_H
 
@@ -85,6 +85,14 @@ VEC_INLINE vf fill_from(vf x, int n, int i, float fill)
     for (int j = lanes(n, i); j < VL; j++)
         t[j] = fill;
     return vf_loadu(t);
+}
+
+static __attribute__((unused)) float row_max(const float *x, int n)
+{
+    vf m = vf_set1(-INFINITY);
+    for (int i = 0; i < n; i += VL)
+        m = vf_max(m, fill_from(load_at(x, n, i), n, i, -INFINITY));
+    return vf_hmax(m);
 }
 
 /* --- moments ----------------------------------------------------------------------------------- */

@@ -63,7 +63,7 @@ typedef struct Search {
     void (*end)(GenItem *it);              /* frees what begin made */
 } Search;
 
-extern const Search search_streams, search_beams;
+extern const Search search_drafts, search_beams;
 
 struct GenItem {
     GenItem *next_item; /* in the generator's list */

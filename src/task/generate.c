@@ -115,7 +115,7 @@ static bool item_prepare(Generator *g, GenItem *it, const GenRequest *r, Error *
                             .n = r->n_prompt,
                             .rows = it->max_rows,
                             .steps = it->room};
-    it->search = r->options->num_beams > 1 ? &search_beams : &search_streams;
+    it->search = r->options->num_beams > 1 ? &search_beams : &search_drafts;
     if (item_lists(it, r) && item_alloc(it, lm->vocab))
         return reserve_lists(g, e) && it->search->begin(it, e);
     return error_memory(e, "item", (unsigned long long)it->max_rows * (unsigned)lm->vocab * 4);

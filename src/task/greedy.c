@@ -12,7 +12,7 @@ typedef struct Draft {
     bool ended;
 } Draft;
 
-static bool streams_begin(GenItem *it, Error *e)
+static bool drafts_begin(GenItem *it, Error *e)
 {
     size_t n = (size_t)it->o.num_captions;
     Draft *d = mem_calloc(n, sizeof *d);
@@ -22,20 +22,20 @@ static bool streams_begin(GenItem *it, Error *e)
     return d || error_memory(e, "sequences", n * sizeof *d);
 }
 
-static void streams_end(GenItem *it)
+static void drafts_end(GenItem *it)
 {
     mem_free(it->state);
     it->state = NULL;
 }
 
-static void streams_want(const GenItem *it, int r, TopKRow *w)
+static void drafts_want(const GenItem *it, int r, TopKRow *w)
 {
     w->logits = true;
     w->k = it->o.sample ? 0 : 1;
 }
 
 /* The first one that is at row r; before the first step all are at row 0. */
-static void streams_past(const GenItem *it, int r, int *node, int *n)
+static void drafts_past(const GenItem *it, int r, int *node, int *n)
 {
     const Draft *d = it->state;
     while (d->ended || d->row != r)
@@ -55,7 +55,7 @@ static bool draw_one(const GenItem *it, const Draft *d, int sequence, Scratch *s
     memcpy(s->row, from->logits, (size_t)s->vocab * sizeof(float));
     int n = warp_row(&it->o, s->row, s->vocab, 1, s->cand);
     if (draw(s->cand, n, 1, draw_stream(&it->o, sequence, d->n), &c))
-        *choice = (TopEntry){c.score, from->logprobs[c.index], c.index};
+        *choice = (TopEntry){from->logprobs[c.index], c.index};
     else
         *choice = (TopEntry){.id = -1};
     return true;
@@ -93,7 +93,7 @@ static bool extend(GenItem *it, int sequence, Scratch *s, Error *e)
     return true;
 }
 
-static bool streams_choose(GenItem *it, Scratch *s, Error *e)
+static bool drafts_choose(GenItem *it, Scratch *s, Error *e)
 {
     Draft *d = it->state;
     for (int i = 0; i < it->o.num_captions; i++)
@@ -108,7 +108,7 @@ static bool streams_choose(GenItem *it, Scratch *s, Error *e)
     return true;
 }
 
-static bool streams_finish(GenItem *it, Error *e)
+static bool drafts_finish(GenItem *it, Error *e)
 {
     const Draft *d = it->state;
     for (int i = 0; i < it->o.num_captions; i++)
@@ -117,5 +117,5 @@ static bool streams_finish(GenItem *it, Error *e)
     return true;
 }
 
-const Search search_streams = {streams_begin,  streams_want,   streams_past,
-                               streams_choose, streams_finish, streams_end};
+const Search search_drafts = {drafts_begin,  drafts_want,   drafts_past,
+                              drafts_choose, drafts_finish, drafts_end};

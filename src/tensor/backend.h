@@ -86,7 +86,6 @@ typedef struct TopKRow {
 } TopKRow;
 
 typedef struct TopEntry {
-    float score;   /* value + add */
     float logprob; /* the id's log-probability; after the change where the values are those */
     int id;
 } TopEntry;
@@ -104,8 +103,6 @@ typedef struct Device Device;
 typedef struct Stream Stream;
 
 typedef struct Backend {
-    const char *name;
-
     /* --- memory ------------------------------------------------------------------------------- */
     /* to: device memory, from: host memory. The host's may be changed at once afterwards. */
     bool (*upload)(Stream *, void *to, const void *from, size_t bytes);

@@ -318,7 +318,6 @@ static void softmax_loss_back(Stream *on, const Tensor *loss, const Tensor *logi
 }
 
 static const Backend TABLE = {
-    .name = "fenced",
     .upload = upload,
     .download = download,
     .sync = sync,
