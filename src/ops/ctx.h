@@ -27,7 +27,8 @@ struct Ctx {
     bool recompute; /* gradient checkpointing: block() keeps only its input */
     int depth;      /* of block scopes now open; see Tensor.depth */
     Node *tape;
-    int n_tape, cap_tape;
+    int n_tape;
+    size_t cap_tape;
     TapFn *tap;
     void *tap_user;
     Error err;

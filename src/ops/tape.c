@@ -23,17 +23,6 @@ bool tensor_grad(Ctx *c, Tensor *t)
     return true;
 }
 
-static bool tape_grow(Ctx *c)
-{
-    int cap = c->cap_tape * 2 + 64;
-    Node *more = mem_realloc(c->tape, sizeof *more * (size_t)cap);
-    if (!more)
-        return error_memory(&c->err, "tape", sizeof *more * (size_t)cap);
-    c->tape = more;
-    c->cap_tape = cap;
-    return true;
-}
-
 static void keep(Tensor *t)
 {
     if (t)
@@ -42,8 +31,11 @@ static void keep(Tensor *t)
 
 Tensor *record(Ctx *c, Node n)
 {
-    if (c->n_tape == c->cap_tape && !tape_grow(c))
+    size_t need = (size_t)c->n_tape + 1;
+    if (!MEM_GROW(c->tape, &c->cap_tape, need)) {
+        error_memory(&c->err, "tape", sizeof *c->tape * need);
         return NULL;
+    }
     for (int i = 0; i < 3; i++)
         keep(n.in[i]);
     for (int i = 0; i < n.n_part; i++)

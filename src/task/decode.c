@@ -37,10 +37,6 @@ bool ints_reserve(Ints *a, int n, Error *e)
 
 bool scratch_cand(Scratch *s, int n, Error *e)
 {
-    if (n <= s->cap_cand)
-        return true;
-    mem_free(s->cand);
-    s->cand = mem_alloc((size_t)n * sizeof *s->cand);
-    s->cap_cand = s->cand ? n : 0;
-    return s->cand || error_memory(e, "candidates", (size_t)n * sizeof *s->cand);
+    return MEM_GROW(s->cand, &s->cap_cand, (size_t)n) ||
+           error_memory(e, "candidates", (size_t)n * sizeof *s->cand);
 }

@@ -31,7 +31,7 @@ typedef struct Scratch {
     unsigned char *seen; /* [vocab] all zero between uses */
     Ints history, ids;   /* a whole sequence; ids that processors change */
     Cand *cand;          /* continuations to choose from */
-    int cap_cand;
+    size_t cap_cand;
     TopEntry *top; /* what the best-ids kernel found for all rows of a pass */
     size_t cap_top;
 } Scratch;
@@ -97,13 +97,15 @@ struct GenItem {
 int path_add(Paths *p, int parent, int id, Error *e);
 /* The n ids that end in node, oldest first. */
 void path_ids(const Paths *p, int node, int n, int *ids);
-/* The end ids are forbidden while history and new ids together are fewer than this. */
-int item_min_length(const GenItem *it);
 /* Writes one result: the n ids that end in node. */
 bool emit(const GenItem *it, GenSequence *out, int node, int n, double score, Error *e);
 bool ints_reserve(Ints *a, int n, Error *e);
-/* Room for n candidates; what was there is lost. */
+/* Room for n candidates. */
 bool scratch_cand(Scratch *s, int n, Error *e);
+
+/* --- check.c ---------------------------------------------------------------------------------- */
+/* The end ids are forbidden while history and new ids together are fewer than this. */
+int item_min_length(const GenItem *it);
 
 /* --- process.c -------------------------------------------------------------------------------- */
 /* What the processors change behind the n ids that end in node: appends to s->ids the ids that the
