@@ -62,13 +62,20 @@ int vit_tokens(const Vit *v, int h, int w)
 
 /* --- forward ------------------------------------------------------------------------------------ */
 
-static int *counting(Ctx *c, int n, int period, int first)
+static int *ints_new(Ctx *c, int n)
 {
-    int *ids = arena_alloc(&c->mem, sizeof *ids * (size_t)n);
+    int *v = arena_alloc(&c->mem, sizeof *v * (size_t)n);
+    if (!v)
+        error_memory(&c->err, "ids", sizeof *v * (size_t)n);
+    return v;
+}
+
+/* 0 to period - 1, again and again: n of them. */
+static int *counting(Ctx *c, int n, int period)
+{
+    int *ids = ints_new(c, n);
     for (int i = 0; ids && i < n; i++)
-        ids[i] = first + i % period;
-    if (!ids)
-        error_memory(&c->err, "ids", sizeof *ids * (size_t)n);
+        ids[i] = i % period;
     return ids;
 }
 
@@ -77,12 +84,13 @@ static int *counting(Ctx *c, int n, int period, int first)
 static Tensor *positions(Ctx *c, const Vit *v, int batch, int gh, int gw)
 {
     int grid = v->config.image / v->config.patch, n = 1 + gh * gw;
-    int *ids = counting(c, batch * n, n, 0), *all = counting(c, v->pos.rows, v->pos.rows, 0);
-    if (!ids || !all)
+    int *ids = counting(c, batch * n, n);
+    if (!ids)
         return NULL;
     if (gh == grid && gw == grid)
         return embed(c, &v->pos, ids, batch * n);
-    Tensor *table = embed(c, &v->pos, all, v->pos.rows);
+    int *all = counting(c, v->pos.rows, v->pos.rows);
+    Tensor *table = all ? embed(c, &v->pos, all, v->pos.rows) : NULL;
     return gather_rows(c, resize_grid(c, table, grid, gh, gw), NULL, ids, batch * n);
 }
 
@@ -104,10 +112,12 @@ static Tensor *vit_block(Ctx *c, const Block *base, Tensor *x, void *aux)
 /* Patches, the class token in front of each picture's, positions added. */
 static Tensor *vit_embed(Ctx *c, const Vit *v, const Tensor *px, int h, int w)
 {
-    int p = v->config.patch, n = vit_tokens(v, h, w), batch = px->rows;
-    int *from = counting(c, batch * n, n, 0);
-    Tensor *patches = linear(c, unfold(c, px, h, w, p), &v->patch);
-    if (!from || !patches)
+    int p = v->config.patch, batch = px->rows;
+    Tensor *patches = linear(c, unfold(c, px, h, w, p), &v->patch); /* checks h and w */
+    if (!patches)
+        return NULL;
+    int n = vit_tokens(v, h, w), *from = counting(c, batch * n, n);
+    if (!from)
         return NULL;
     for (int i = 0; i < batch * n; i++) /* row 0 is the class token, then all patches */
         from[i] = from[i] ? (i / n) * (n - 1) + from[i] : 0;
@@ -118,8 +128,11 @@ static Tensor *vit_embed(Ctx *c, const Vit *v, const Tensor *px, int h, int w)
 
 Tensor *vit_forward(Ctx *c, const Vit *v, Tensor *px, int h, int w)
 {
-    int *batch = px ? counting(c, 1, 1, px->rows) : NULL; /* outlives the tape */
-    Tensor *x = batch ? vit_embed(c, v, px, h, w) : NULL;
+    int *batch = px ? ints_new(c, 1) : NULL; /* in the arena: recomputation reads it */
+    if (!batch)
+        return NULL;
+    *batch = px->rows;
+    Tensor *x = vit_embed(c, v, px, h, w);
     tap(c, x, "vision.embeddings");
     for (int i = 0; i < v->config.layers; i++) {
         x = block(c, vit_block, &v->block[i].base, x, NULL, batch);
