@@ -1,4 +1,5 @@
-#include "ops/ctx.h"
+/* ops/ctx.c: the context of a pass: its memory, its first error, the ways in and out of the device. */
+#include "ops/tape.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -74,7 +75,7 @@ Tensor *tensor_at(Ctx *c, void *data, int rows, int cols)
     return t;
 }
 
-static void *device_take(Ctx *c, const char *what, size_t bytes)
+void *device_take(Ctx *c, const char *what, size_t bytes)
 {
     void *p = arena_alloc(&c->data, bytes);
     if (!p)
@@ -96,15 +97,20 @@ static bool copy_failed(Ctx *c, const char *what)
     return false;
 }
 
-static bool upload(Ctx *c, void *to, const void *from, size_t bytes)
+bool device_upload(Ctx *c, void *to, const void *from, size_t bytes)
 {
     return !bytes || c->on->k->upload(c->on, to, from, bytes) || copy_failed(c, "upload");
+}
+
+bool device_download(Ctx *c, void *to, const void *from, size_t bytes)
+{
+    return c->on->k->download(c->on, to, from, bytes) || copy_failed(c, "download");
 }
 
 Tensor *tensor_upload(Ctx *c, const float *from, int rows, int cols)
 {
     Tensor *t = tensor_new(c, rows, cols);
-    bool ok = t && upload(c, t->data, from, sizeof(float) * (size_t)rows * (size_t)cols);
+    bool ok = t && device_upload(c, t->data, from, sizeof(float) * (size_t)rows * (size_t)cols);
     return ok ? t : NULL;
 }
 
@@ -112,7 +118,7 @@ const int *ints_upload(Ctx *c, const int *from, int n)
 {
     size_t bytes = sizeof *from * (size_t)n;
     int *to = device_take(c, "lists", bytes);
-    return to && upload(c, to, from, bytes) ? to : NULL;
+    return to && device_upload(c, to, from, bytes) ? to : NULL;
 }
 
 /* t, or a copy of it whose rows lie without gaps. */
@@ -133,8 +139,7 @@ bool tensor_download(Ctx *c, float *to, const Tensor *t)
     CtxMark mark = ctx_mark(c);
     const Tensor *from = dense(c, t);
     size_t bytes = sizeof(float) * (size_t)t->rows * (size_t)t->cols;
-    bool ok =
-        from && (c->on->k->download(c->on, to, from->data, bytes) || copy_failed(c, "download"));
+    bool ok = from && device_download(c, to, from->data, bytes);
     ctx_release(c, mark);
     return ok;
 }

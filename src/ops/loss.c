@@ -37,7 +37,5 @@ bool backward(Ctx *c, Tensor *loss)
         return error_set(&c->err, ERR_USAGE, "backward: nothing on the tape wants a gradient");
     if (!tensor_grad(c, loss))
         return false;
-    if (!c->on->k->upload(c->on, loss->grad, &ONE, sizeof ONE))
-        return error_set(&c->err, ERR_FAILED, "backward: %s: upload failed", c->on->dev->name);
-    return backward_to(c, 0);
+    return device_upload(c, loss->grad, &ONE, sizeof ONE) && backward_to(c, 0);
 }

@@ -25,6 +25,8 @@ bool matrix_ok(Ctx *c, const Param *w)
         return refuse(c, w, "scale", "one factor per row", "none");
     if (w->dtype != I8 && !dtype_is_float(w->dtype))
         return refuse(c, w, "type", "F32, F16, BF16 or I8", dtype_name(w->dtype));
+    if (w->block)
+        return refuse(c, w, "scale", "one factor per row", "one per block of it");
     return rows_ok(c, w);
 }
 

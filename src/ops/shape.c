@@ -1,4 +1,5 @@
 /* ops/shape.c: embed, views, concat, gather_rows, resize_grid, unfold: rows change place. */
+#include <limits.h>
 #include <string.h>
 
 #include "ops/tape.h"
@@ -165,9 +166,11 @@ Tensor *resize_grid(Ctx *c, Tensor *table, int grid, int gh, int gw)
 {
     if (!table)
         return NULL;
-    if (grid < 1 || gh < 1 || gw < 1 || table->rows != 1 + grid * grid)
+    if (grid < 1 || gh < 1 || gw < 1 || table->rows - 1LL != (long long)grid * grid)
         return ctx_fail(c, ERR_BAD_MODEL, "positions: expected 1 + %dx%d rows, got %d", grid, grid,
                         table->rows);
+    if ((long long)gh * gw >= INT_MAX)
+        return ctx_fail(c, ERR_FAILED, "positions: expected a grid that fits, got %dx%d", gh, gw);
     Tensor *y = tensor_new(c, 1 + gh * gw, table->cols);
     if (!y)
         return NULL;
@@ -185,10 +188,14 @@ Tensor *unfold(Ctx *c, const Tensor *px, int h, int w, int patch)
     if (h < patch || w < patch)
         return ctx_fail(c, ERR_FAILED, "pixels: expected at least one patch of %dx%d, got %dx%d",
                         patch, patch, h, w);
-    if (px->cols != 3 * h * w)
+    if (px->cols % 3 || px->cols / 3 != (long long)h * w) /* 3 * h * w may be too much */
         return ctx_fail(c, ERR_BAD_MODEL, "pixels: expected rows of 3x%dx%d, got %d", h, w,
                         px->cols);
-    Tensor *y = tensor_new(c, px->rows * (h / patch) * (w / patch), 3 * patch * patch);
+    int each = h / patch * (w / patch);
+    if ((long long)px->rows * each > INT_MAX)
+        return ctx_fail(c, ERR_FAILED, "pixels: expected fewer patches than %d x %dx%d", px->rows,
+                        h / patch, w / patch);
+    Tensor *y = tensor_new(c, px->rows * each, 3 * patch * patch);
     if (y)
         c->on->k->unfold(c->on, y, px, h, w, patch);
     return y;

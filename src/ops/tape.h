@@ -53,6 +53,13 @@ Tensor *record(Ctx *c, Node n);
 /* Runs the nodes above `stop`, last first. */
 bool backward_to(Ctx *c, int stop);
 
+/* Device memory of the pass. NULL: noted, `what` being what it was for. */
+void *device_take(Ctx *c, const char *what, size_t bytes);
+/* Copies to the device (0 bytes are fine) and, after all work before it, from there. false: noted is
+ * what sync says, or that the copy failed. */
+bool device_upload(Ctx *c, void *to, const void *from, size_t bytes);
+bool device_download(Ctx *c, void *to, const void *from, size_t bytes);
+
 /* Can the kernels read this Param? Each notes ERR_BAD_MODEL, naming it, and returns false if not. */
 bool matrix_ok(Ctx *c, const Param *w);        /* F32, F16, BF16, or I8 with scale; rows */
 bool table_ok(Ctx *c, const Param *table);     /* F32, F16, BF16; rows */

@@ -1,6 +1,7 @@
 /* The tape: every op's gradient against finite differences; one layer run plainly, taped and
  * recomputed gives the same bits; what block() may overwrite; an int8 weight goes through the same
  * linear; what ops refuse. */
+#include <limits.h>
 #include <math.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -503,14 +504,16 @@ static void test_head(void **state)
 
 /* --- Params that a kernel would misread ------------------------------------------------------------- */
 
-typedef enum Defect { PANELS, LOW, LOW_UNSCALED, WIDE, ABSENT } Defect;
+typedef enum Defect { PANELS, LOW, LOW_UNSCALED, LOW_BLOCKS, WIDE, ABSENT } Defect;
 
 static Param defect(Param p, Defect d)
 {
     static float scale[2 * D];
     p.layout = d == PANELS ? LAYOUT_PANEL : LAYOUT_ROWS;
-    p.dtype = d == LOW || d == LOW_UNSCALED ? I8 : d == WIDE ? F64 : p.dtype;
-    p.scale = d == LOW ? scale : NULL;
+    bool low = d == LOW || d == LOW_UNSCALED || d == LOW_BLOCKS;
+    p.dtype = low ? I8 : d == WIDE ? F64 : p.dtype;
+    p.scale = d == LOW || d == LOW_BLOCKS ? scale : NULL;
+    p.block = d == LOW_BLOCKS ? D / 2 : 0;
     p.data = d == ABSENT ? NULL : p.data;
     return p;
 }
@@ -568,6 +571,8 @@ static const Refusal refusals[] = {
     {op_embed, TABLE, ABSENT, "p: values: expected some, got none"},
     {op_linear, WEIGHT, PANELS, "p: layout: expected rows, got panels"},
     {op_linear, WEIGHT, LOW_UNSCALED, "p: scale: expected one factor per row, got none"},
+    {op_linear, WEIGHT, LOW_BLOCKS,
+     "p: scale: expected one factor per row, got one per block of it"},
     {op_linear, WEIGHT, WIDE, "p: type: expected F32, F16, BF16 or I8, got F64"},
     {op_linear, WEIGHT, ABSENT, "p: values: expected some, got none"},
     {op_linear, BIAS, WIDE, "p: type: expected F32, got F64"},
@@ -577,6 +582,7 @@ static const Refusal refusals[] = {
     {op_linear_add, WEIGHT, LOW_UNSCALED, "p: scale: expected one factor per row, got none"},
     {op_head, WEIGHT, PANELS, "p: layout: expected rows, got panels"},
     {op_head, WEIGHT, LOW_UNSCALED, "p: scale: expected one factor per row, got none"},
+    {op_head, WEIGHT, LOW_BLOCKS, "p: scale: expected one factor per row, got one per block of it"},
     {op_layernorm, GAMMA, PANELS, "p: layout: expected rows, got panels"},
     {op_layernorm, GAMMA, LOW, "p: type: expected F32, got I8"},
     {op_layernorm, BETA, PANELS, "p: layout: expected rows, got panels"},
@@ -657,6 +663,24 @@ static void test_errors(void **state)
     ctx_begin(&c, ROLE_ENCODE);
     assert_null(unfold(&c, normal(&c, 1, 3 * 28 * 28, 1), 28, 42, 14));
     assert_string_equal(c.err.message, "pixels: expected rows of 3x28x42, got 2352");
+    static const int SIDE[][2] = {{28, 27}, {1 << 16, 1 << 16}, {INT_MAX, INT_MAX}};
+    for (int i = 0; i < 3; i++) { /* the last two: 3 * h * w is no int */
+        char want[128];
+        snprintf(want, sizeof want, "pixels: expected rows of 3x%dx%d, got 2352", SIDE[i][0],
+                 SIDE[i][1]);
+        ctx_begin(&c, ROLE_ENCODE);
+        assert_null(unfold(&c, normal(&c, 1, 2352, 1), SIDE[i][0], SIDE[i][1], 1));
+        assert_string_equal(c.err.message, want);
+    }
+    ctx_begin(&c, ROLE_ENCODE);
+    assert_null(unfold(&c, &(Tensor){.rows = INT_MAX, .cols = 12, .ld = 12}, 2, 2, 1));
+    assert_string_equal(c.err.message, "pixels: expected fewer patches than 2147483647 x 2x2");
+    ctx_begin(&c, ROLE_ENCODE);
+    assert_null(resize_grid(&c, normal(&c, 5, D, 1), 2, 1 << 16, 1 << 16));
+    assert_string_equal(c.err.message, "positions: expected a grid that fits, got 65536x65536");
+    ctx_begin(&c, ROLE_ENCODE);
+    assert_null(resize_grid(&c, normal(&c, 1, D, 1), 1 << 16, 2, 2));
+    assert_string_equal(c.err.message, "positions: expected 1 + 65536x65536 rows, got 1");
     ctx_free(&c);
 }
 
