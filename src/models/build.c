@@ -34,18 +34,31 @@ static void *own(Blip2 *m, size_t bytes, bool small_pages)
     return o->data;
 }
 
+static Owned *owned_free(Owned *o)
+{
+    Owned *next = o->next;
+    if (o->mapped)
+        munmap(o->data, o->bytes);
+    else
+        mem_free(o->data);
+    mem_free(o);
+    return next;
+}
+
+/* The newest block, if it is that one: Params come to their data one after another. */
+static void disown(Blip2 *m, const void *data)
+{
+    Owned *newest = m->owned;
+    if (newest && newest->data == data)
+        m->owned = owned_free(newest);
+}
+
 void model_close(Blip2 *m)
 {
     if (!m)
         return;
-    for (Owned *o = m->owned, *next; o; o = next) {
-        next = o->next;
-        if (o->mapped)
-            munmap(o->data, o->bytes);
-        else
-            mem_free(o->data);
-        mem_free(o);
-    }
+    for (Owned *o = m->owned; o;)
+        o = owned_free(o);
     arena_free(&m->mem);
     ckpt_close(m->ckpt);
     mem_free(m);
@@ -101,6 +114,8 @@ bool param_give(Blip2 *m, Param *p, const void *values, const float *scales)
 {
     size_t n = param_scales(p);
     p->data = values ? model_place(m, values, dtype_bytes(p->dtype, param_count(p))) : NULL;
+    if (p->data && p->data != values)
+        disown(m, values); /* the device has a copy of its own */
     p->scale = n && scales ? model_place(m, scales, n * sizeof *scales) : NULL;
     return p->data && (p->scale || !n);
 }

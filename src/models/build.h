@@ -28,7 +28,8 @@ void *param_room(Blip2 *m, const Param *p, const ParamSpec *spec, bool small_pag
 /* Memory for the scales, [param_scales(p)]. NULL: out of memory. */
 float *param_scale_room(Blip2 *m, const Param *p);
 
-/* The values, and the scales of a type that has them. false: one of them is NULL (what allocated it
+/* The values, and the scales of a type that has them. The room of values that the device has copied is
+ * given back. false: one of them is NULL (what allocated it
  * failed), or the device has no room. */
 bool param_give(Blip2 *m, Param *p, const void *values, const float *scales);
 

@@ -178,8 +178,8 @@ struct Device {
     void *(*alloc)(Device *, size_t bytes); /* not zeroed, 64-byte aligned; NULL: out of memory */
     void (*free)(Device *, void *p);        /* waits for what streams do with it; NULL is fine */
     /* The weight that lies at `host`, where kernels can read it: `host` itself where they can, which
-     * must then stay until the device is closed; else a copy that the device owns. NULL: out of
-     * memory. */
+     * must then stay until the device is closed; else a copy that the device owns, and what lies at
+     * `host` may go at once. NULL: out of memory. */
     const void *(*place)(Device *, const void *host, size_t bytes);
     size_t (*available)(Device *); /* bytes that alloc may still give, as far as can be known */
     Stream *(*stream)(Device *, const StreamOptions *,

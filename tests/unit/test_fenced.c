@@ -330,6 +330,51 @@ static void test_complete(void **state)
     dev->close(dev);
 }
 
+/* --- weights ---------------------------------------------------------------------------------------- */
+
+typedef struct Sum {
+    Visitor base;
+    size_t bytes; /* of quantised matrices, which lie in no file */
+} Sum;
+
+static bool add_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
+{
+    (void)name;
+    (void)spec;
+    if (p->dtype == I8)
+        ((Sum *)v)->bytes += count_of(p);
+    return true;
+}
+
+/* What a quantised model holds of the host's memory, and how much of it are matrices at least. */
+static size_t quantised_holds(Device *dev, size_t *matrices)
+{
+    Error e = {0};
+    Sum sum = {.base.param = add_param};
+    size_t before = mem_in_use();
+    Blip2 *m = model_open(dev, GOLDEN, true, &e);
+    if (!m)
+        fail_msg("%s", e.message);
+    size_t holds = mem_in_use() - before;
+    model_visit(&sum.base, m);
+    *matrices = sum.bytes;
+    model_close(m);
+    dev->close(dev);
+    return holds;
+}
+
+/* What the device has copied is not kept beside it. */
+static void test_not_twice(void **state)
+{
+    (void)state;
+    enum { PIECES = 200 * 2 * 128 }; /* the fenced device's lists, of values and scales */
+    size_t bytes, plain = quantised_holds(cpu_device(NULL), &bytes);
+    size_t fenced = quantised_holds(fenced_device(NULL), &bytes);
+    assert_true(bytes > 2 * PIECES);
+    assert_true(plain >= bytes && fenced + bytes <= plain + PIECES);
+    assert_int_equal(mem_in_use(), 0);
+}
+
 /* Memory: 64-byte aligned, not zeroed, used again, and the device knows how much there is. */
 static void test_memory(void **state)
 {
@@ -362,9 +407,10 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_complete), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_fence),    cmocka_unit_test(test_encode),
-        cmocka_unit_test(test_decode),   cmocka_unit_test(test_train),
+        cmocka_unit_test(test_complete),  cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_fence),     cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_decode),    cmocka_unit_test(test_train),
+        cmocka_unit_test(test_not_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
