@@ -1,3 +1,4 @@
+/* config/config.c: the files of a model directory are read; the licence in its README. */
 #include "config/config.h"
 
 #include <string.h>
@@ -7,14 +8,6 @@
 #include "ckpt/ckpt.h"
 
 enum { FILE_MAX = 1 << 20 }; /* bytes; config.json has some thousand */
-
-const char *config_file_name(ConfigFile file)
-{
-    static const char *const NAMES[CONFIG_FILES] = {"config.json", "generation_config.json",
-                                                    "preprocessor_config.json",
-                                                    "processor_config.json"};
-    return NAMES[file];
-}
 
 /* A file that is not there leaves *t empty. */
 static bool map_text(ConfigText *t, MappedFile *f, const char *dir, const char *name, Error *e)

@@ -397,6 +397,14 @@ static void read_file(ModelConfig *c, ConfigFile file, const Part *p)
     }
 }
 
+const char *config_file_name(ConfigFile file)
+{
+    static const char *const NAMES[CONFIG_FILES] = {"config.json", "generation_config.json",
+                                                    "preprocessor_config.json",
+                                                    "processor_config.json"};
+    return NAMES[file];
+}
+
 bool config_parse(ModelConfig *c, const ConfigText texts[CONFIG_FILES], const char *dir, Error *e)
 {
     Error first = {0};
