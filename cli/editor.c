@@ -1,3 +1,4 @@
+/* editor.c: lines with libedit, where it is there, and without; the file of the history. */
 #define _GNU_SOURCE
 #include "editor.h"
 

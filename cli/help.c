@@ -1,3 +1,4 @@
+/* help.c: blip2 help, --help, the version. */
 #include "help.h"
 
 #include "output.h"

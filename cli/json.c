@@ -1,3 +1,4 @@
+/* json.c: values put together by jansson, and written as one line. */
 #include "json.h"
 
 #include "memory.h"

@@ -1,3 +1,4 @@
+/* machine.c: the machine as JSON, its kernel sets as text. */
 #include "machine.h"
 
 #include "json.h"

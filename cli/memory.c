@@ -1,3 +1,4 @@
+/* memory.c: allocation that reports and exits. */
 #define _GNU_SOURCE
 #include "memory.h"
 

@@ -1,3 +1,4 @@
+/* nearest.c: the name that was probably meant, for "did you mean". */
 #include "options.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* options.c: the table of options. */
 #include "options.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* output.c: standard output and error, colours, messages, progress. */
 #define _GNU_SOURCE
 #include "output.h"
 

@@ -1,3 +1,4 @@
+/* parse.c: the words of a command line, told by the tables, become Args. */
 #include "options.h"
 
 #include "memory.h"

@@ -1,3 +1,4 @@
+/* session.c: from Args to model, session, options and item of the library. */
 #include "session.h"
 
 #include "output.h"

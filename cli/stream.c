@@ -1,3 +1,4 @@
+/* stream.c: white space waits for what follows it; a result that differs is shown again. */
 #include "stream.h"
 
 #include "memory.h"

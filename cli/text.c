@@ -1,3 +1,4 @@
+/* text.c: UTF-8 that is harmless to print, paragraphs, sizes and counts. */
 #include "text.h"
 
 #include "memory.h"

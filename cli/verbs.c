@@ -1,3 +1,4 @@
+/* verbs.c: the table of commands. */
 #include "verbs.h"
 
 #include <string.h>

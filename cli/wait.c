@@ -1,3 +1,4 @@
+/* wait.c: sets GOMP_SPINCOUNT and starts the command again, since it is read before main. */
 #include "wait.h"
 
 #include <limits.h>

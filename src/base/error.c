@@ -1,3 +1,4 @@
+/* base/error.c: the first error is written down, later ones are not. */
 #include "base/error.h"
 
 #include <stdarg.h>

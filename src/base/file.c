@@ -1,3 +1,4 @@
+/* base/file.c: mapping, bounded reading, paths, files that appear whole or not at all. */
 #include "base/file.h"
 
 #include <errno.h>

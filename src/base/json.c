@@ -1,3 +1,4 @@
+/* base/json.c: documents within bounds of size and depth, members by type. */
 #include "base/json.h"
 
 #include <math.h>

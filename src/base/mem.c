@@ -1,3 +1,4 @@
+/* base/mem.c: the counter behind all allocations, growing arrays, the chunks of arenas. */
 #include "base/mem.h"
 
 #include <stdarg.h>

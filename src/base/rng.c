@@ -1,3 +1,4 @@
+/* base/rng.c: SplitMix64 of seed and index, as bits, as a fraction, as a normal number. */
 #include "base/rng.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* base/str.c: the growing string; prefixes, suffixes, edit distance. */
 #include "base/str.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* base/top.c: the two heaps. */
 #include "base/top.h"
 
 #include <stdbool.h>

@@ -6,7 +6,7 @@
 typedef struct Cand {
     double key;  /* what is compared: the score, or the score and its noise when drawing */
     float score; /* as the library adds it up */
-    int index;   /* id, or beam * vocabulary + id */
+    int index;   /* what it stands for; the caller's numbering */
 } Cand;
 
 /* The best `room` candidates seen so far, as a heap with the worst one on top. */

@@ -1,3 +1,4 @@
+/* base/utf8.c: one character at a time, in both directions. */
 #include "base/utf8.h"
 
 /* Length that a lead byte announces (0: not a lead byte), and the bounds of the second byte

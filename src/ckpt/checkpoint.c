@@ -1,3 +1,4 @@
+/* ckpt/checkpoint.c: the list of tensors of all files of a checkpoint, and looking one up. */
 #include "ckpt/checkpoint.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* ckpt/hub.c: the table of published models; snapshots in the cache. */
 #include "ckpt/hub.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* ckpt/names.c: the table of names that changed. */
 #include "ckpt/names.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* ckpt/safetensors.c: the header of a file, checked against its size. */
 #include "ckpt/safetensors.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* ckpt/scan.c: tokens of JSON in place. */
 #include "ckpt/scan.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* config/part.c: members of an object by type and range; the first error stays. */
 #include "config/part.h"
 
 #include <stdio.h>

@@ -1,8 +1,9 @@
-/* cpu/kernels.h: how the kernel files (k_*.c) meet the device (cpu.c).
+/* cpu/kernels.h: how the kernel files (k_*.c) meet the device's streams (cpu.c).
  *
- * Every k_*.c is compiled once per instruction set with ISA=<name> and ISA_<name>=1 defined. All
- * its functions are static but one, install_<family>_<isa>, which puts its entries into a Backend
- * table. cpu.c fills the table of the chosen set when a device is opened.
+ * Every k_*.c is compiled once per instruction set with ISA=<name> and ISA_<name>=1 defined. What
+ * other files call is named by ISA_SYM, one symbol per set: install_<family>, which puts a family's
+ * entries into a Backend table, and what families share (linear.h, tile.h). cpu.c fills the table of
+ * the chosen set when a stream is opened.
  *
  * Every thread that computes switches subnormals off for its part (cpu/flush.h); activations come
  * from cpu/activation.h, SIMD from cpu/vec.h. */

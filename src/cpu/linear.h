@@ -6,7 +6,7 @@
  *
  * Weights are row-major [out, in] and may start at any byte (cpu/weights.h).
  *
- * LAYOUT_PANEL, refused so far (k_linear.c), is the form of packed files: panels of 32 outputs, the
+ * LAYOUT_PANEL, which ops refuse so far (ops/param.c), is the form of packed files: panels of 32 outputs, the
  * last filled with zero rows, each panel [in][32] for F32 and F16, [in/2][32][2] for BF16 (pairs as
  * vdpbf16ps takes them, and widened by a shift and a mask) and [in/4][32][4] for I8. That is what
  * k_linear_wide.c packs on the fly, so its kernels will take such panels without packing. */

@@ -1,3 +1,4 @@
+/* models/blip2.c: the walk over the whole model, and the projection. */
 #include "models/blip2.h"
 
 void model_visit(Visitor *v, Blip2 *m)

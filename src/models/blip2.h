@@ -2,7 +2,7 @@
  * models/blip2_models/blip2_opt.py; HF Blip2ForConditionalGeneration. Pixels and ids in, tensors
  * out; text and pictures are task/'s.
  *
- * For api/, debug/ and the tests. Once made, a model is only read: any number of contexts may use
+ * task/ runs it; api/ and debug/ open it for a session. Once made, a model is only read: any number of contexts may use
  * it at the same time, except during a walk (nn/visitor.h). */
 #ifndef MODELS_BLIP2_H
 #define MODELS_BLIP2_H

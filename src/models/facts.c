@@ -1,3 +1,4 @@
+/* models/facts.c: a walk that counts; the working memory of a caption; the sizes in words. */
 #include "models/facts.h"
 
 #include <string.h>

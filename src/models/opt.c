@@ -1,3 +1,4 @@
+/* models/opt.c: the names of the language model's parameters, and its forward. */
 #include "models/opt.h"
 
 enum { FIRST_POSITION = 2 }; /* OPTLearnedPositionalEmbedding.offset */

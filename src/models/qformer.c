@@ -1,3 +1,4 @@
+/* models/qformer.c: the names of the Q-Former's parameters, and its forward. */
 #include "models/qformer.h"
 
 bool qformer_init(Qformer *q, const QformerConfig *config, Arena *mem)

@@ -1,3 +1,4 @@
+/* models/quantise.c: one row, symmetric, its largest weight at 127. */
 #include "models/quantise.h"
 
 #include <float.h>

@@ -1,3 +1,4 @@
+/* models/recipe.c: the table of weights that come in pieces; finding and reading pieces. */
 #include "models/recipe.h"
 
 #include <stdio.h>

@@ -26,7 +26,7 @@ typedef struct Piece {
 typedef struct Recipe {
     Piece piece[RECIPE_PIECES];
     int n;        /* 0: the checkpoint has no such weight, nor need it */
-    DType dtype;  /* of every piece: F32, F16 or BF16 */
+    DType dtype;  /* of every stored piece: F32, F16 or BF16 */
     size_t width; /* numbers in a row */
 } Recipe;
 

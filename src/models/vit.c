@@ -1,3 +1,4 @@
+/* models/vit.c: the names of the vision tower's parameters, and its forward. */
 #include "models/vit.h"
 
 bool vit_init(Vit *v, const VitConfig *config, Arena *mem)

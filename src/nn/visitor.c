@@ -1,3 +1,4 @@
+/* nn/visitor.c: the name of a parameter grows while a walk goes down. */
 #include "nn/visitor.h"
 
 #include <stdarg.h>

@@ -1,10 +1,10 @@
 /* nn/visitor.h: one walk that names every parameter of a model once.
  *
  * Each network has one function `NET_visit(v, net)` that names its parameters with shape and kind
- * in the order of the layers. Load, count, random initialisation, freezing, saving and `show` are
- * all visitors over it: no second list of parameters exists anywhere. Names are those of the files
- * that transformers writes today; what a tensor is called elsewhere, or made of, is the loader's to
- * know (ckpt/names.h, models/recipe.h).
+ * in the order of the layers. Loading, random weights and the counts of `show` are visitors over it:
+ * no second list of parameters exists anywhere. Names are those of the files that transformers
+ * writes today; what a tensor is called elsewhere, or made of, is the loader's to know
+ * (ckpt/names.h, models/recipe.h).
  *
  * The networks call visit_*; whoever wants to walk fills a Visitor and calls model_visit
  * (models/blip2.h). A walk writes to the model (Block.trainable), so nobody else may be using the

@@ -42,8 +42,8 @@ static bool check_factors(const GenOptions *o, Error *e)
            check_int("top-k", o->top_k, 0, INT_MAX, e);
 }
 
-/* The bounds keep every product of rows, beams and vocabulary an int, for as many items as any batch
- * has. */
+/* The bounds keep an int what an item's search counts: beam * vocabulary + id, which stands for a
+ * candidate (beam.c), rows * vocabulary, and the (1 + end ids) candidates of each beam. */
 static bool check_counts(const GenOptions *o, int vocab, Error *e)
 {
     int each = (INT_MAX / vocab - 1) / (1 + MAX_EOS) / 8;

@@ -1,3 +1,4 @@
+/* task/defaults.c: the settings of LAVIS' generate and predict_answers, and of transformers. */
 #include "task/defaults.h"
 
 /* Blip2OPT.generate: num_beams 5, max_length 30, min_length 1, length_penalty 1; top_p 0.9 and

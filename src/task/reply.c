@@ -1,3 +1,4 @@
+/* task/reply.c: a text in the making: what later ids may still change is held back. */
 #include "task/reply.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* tensor/dtype.c: the table of types; f16 and bf16 to and from f32, rounded to nearest even. */
 #include "tensor/dtype.h"
 
 static const struct {

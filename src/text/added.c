@@ -1,3 +1,4 @@
+/* text/added.c: added tokens sorted by text; the longest that begins here. */
 #include "text/added.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* text/bpe.c: the merges of one word, best first, and the byte-level alphabet. */
 #include "text/bpe.h"
 
 #include <string.h>

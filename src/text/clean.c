@@ -1,3 +1,4 @@
+/* text/clean.c: the clean-up of spaces, what of it later text may still change, stripping. */
 #include "text/tokenizer.h"
 
 #include <string.h>

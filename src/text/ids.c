@@ -1,3 +1,4 @@
+/* text/ids.c: the growing list. */
 #include "text/ids.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* text/kind.c: a tokenizer in the making: its kind, its added tokens. */
 #include "text/kind.h"
 
 #include "base/mem.h"

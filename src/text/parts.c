@@ -1,3 +1,4 @@
+/* text/parts.c: types, settings, vocabularies and flags of added tokens in JSON. */
 #include "text/parts.h"
 
 #include <string.h>

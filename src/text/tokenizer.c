@@ -1,3 +1,4 @@
+/* text/tokenizer.c: the public functions: added tokens first, the rest is the kind's. */
 #include "text/tokenizer.h"
 
 #include <limits.h>

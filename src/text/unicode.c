@@ -1,3 +1,4 @@
+/* text/unicode.c: a search in the table of ranges. */
 #include "text/unicode.h"
 
 static CharClass ascii_class(unsigned char c)

@@ -1,3 +1,4 @@
+/* text/vocab.c: a hash table of texts over one list of tokens. */
 #include "text/vocab.h"
 
 #include <string.h>

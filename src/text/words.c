@@ -1,3 +1,4 @@
+/* text/words.c: where the word ends that begins here. */
 #include "text/words.h"
 
 #include <string.h>
