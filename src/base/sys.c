@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,16 +66,31 @@ size_t mem_physical(void)
     return limit && limit < ram ? limit : ram;
 }
 
-size_t mem_available(void)
+/* What the number behind `key` is in a file of such lines, 0 when there is none. */
+static size_t read_line(const char *path, const char *key)
 {
     char line[128];
-    unsigned long long kb = 0;
-    FILE *f = fopen("/proc/meminfo", "r");
+    unsigned long long v = 0;
+    FILE *f = fopen(path, "r");
     if (!f)
         return 0;
     while (fgets(line, sizeof line, f))
-        if (sscanf(line, "MemAvailable: %llu kB", &kb) == 1)
+        if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), "%llu", &v) == 1)
             break;
     fclose(f);
-    return (size_t)kb * 1024;
+    return (size_t)v;
+}
+
+/* A cgroup counts pages of files, too, that it would give back. */
+size_t mem_available(void)
+{
+    size_t free_now = 1024 * read_line("/proc/meminfo", "MemAvailable:");
+    size_t limit = read_bytes("/sys/fs/cgroup/memory.max");
+    size_t used = read_bytes("/sys/fs/cgroup/memory.current");
+    size_t files = read_line("/sys/fs/cgroup/memory.stat", "inactive_file ");
+    if (!limit)
+        return free_now;
+    used -= files < used ? files : used;
+    size_t left = used < limit ? limit - used : 0;
+    return left < free_now ? left : free_now;
 }

@@ -134,12 +134,13 @@ static const void *cpu_place(Device *dev, const void *host, size_t bytes)
     return host;
 }
 
-/* Where the system does not say, only alloc can tell. */
+/* An eighth is left to what lies beside, the pages of mapped weights among it. Where the system does not
+ * say, only alloc can tell. */
 static size_t cpu_available(Device *dev)
 {
     (void)dev;
     size_t n = mem_available();
-    return n ? n : SIZE_MAX;
+    return n ? n - n / 8 : SIZE_MAX;
 }
 
 static void device_close(Device *dev)

@@ -52,7 +52,9 @@ static bool took(Bench *b, Ctx *c, double start, double *ms)
 static bool run_preprocess(Bench *b, double *ms)
 {
     const ModelConfig *k = &net_of(b)->config;
-    PrepareSpec spec = prepare_default(k->pixels);
+    PrepareSpec spec = {.width = k->pixels, .height = k->pixels};
+    memcpy(spec.mean, k->mean, sizeof spec.mean);
+    memcpy(spec.std, k->std, sizeof spec.std);
     double start = now_ms();
     bool ok = picture_prepare(b->px, &b->picture->picture, ROUTE_OWN, &spec, &b->e);
     *ms = now_ms() - start;
@@ -109,67 +111,70 @@ static bool run_qformer(Bench *b, double *ms)
     return ok;
 }
 
-/* The prompt read by the language model; *row is its live row. */
+/* The prompt read by the language model; *row is its live row until end_prompt. */
 static bool start_prompt(Bench *b, LmPrompt *p, int *row, double *ms)
 {
-    const ModelConfig *k = &net_of(b)->config;
     Lm *lm = engine_of(b)->lm;
+    Tensor embeds = encoder_embeds(&engine_of(b)->encoder, b->embeds);
     double from = now_ms();
     p->ids = b->prompt;
     p->n = PROMPT;
-    p->image_embeds = tensor_at(&engine_of(b)->encoder.c, b->embeds->data, k->qformer.queries,
-                                config_language(k).width);
-    return lm->start(lm, p, 1, row, &b->e) && took(b, lm->c, from, ms);
+    p->image_embeds = &embeds;
+    return lm->prefill(lm, p, 1, row, &b->e) != NULL && took(b, lm->c, from, ms);
+}
+
+static void end_prompt(Bench *b, const LmPrompt *p, const int *row, int n)
+{
+    Lm *lm = engine_of(b)->lm;
+    lm->drop(lm, row, n);
+    lm->release(lm, p);
 }
 
 static bool run_prefill(Bench *b, double *ms)
 {
-    Lm *lm = engine_of(b)->lm;
     LmPrompt p = {.rows = 1, .steps = DECODE_STEPS};
     int row;
     if (!start_prompt(b, &p, &row, ms))
         return false;
-    lm->drop(lm, &row, 1);
-    lm->release(lm, &p);
+    end_prompt(b, &p, &row, 1);
     return true;
 }
 
-/* DECODE_STEPS + 1 steps of n rows behind `row`; the first, which follows a prefill, is not counted. */
-static bool take_steps(Bench *b, int n, const int *row, double *ms)
+/* One step of n rows; the new ones take the place of the old. */
+static bool take_step(Bench *b, int n, int *row, int step, double *ms)
 {
     Lm *lm = engine_of(b)->lm;
-    int parent[BEAMS], ids[BEAMS], now[BEAMS];
-    double from = 0;
-    bool ok = true;
+    int ids[BEAMS], made[BEAMS];
     for (int i = 0; i < n; i++)
-        parent[i] = *row;
-    for (int step = 0; ok && step <= DECODE_STEPS; step++) {
-        for (int i = 0; i < n; i++)
-            ids[i] = 5 + i + step;
-        if (step == 1)
-            from = now_ms();
-        ok = lm->advance(lm, n, parent, ids, now, &b->e) && took(b, lm->c, from, ms);
-        if (step > 0)
-            lm->drop(lm, parent, n);
-        memcpy(parent, now, sizeof parent);
-    }
-    if (ok)
-        lm->drop(lm, parent, n);
-    *ms /= DECODE_STEPS;
-    return ok;
+        ids[i] = 5 + i + step;
+    double from = now_ms();
+    if (!lm->advance(lm, n, row, ids, made, &b->e) || !took(b, lm->c, from, ms))
+        return false;
+    if (step > 0) /* before, all are the prompt's row, which end_prompt drops */
+        lm->drop(lm, row, n);
+    memcpy(row, made, sizeof made);
+    return true;
 }
 
+/* DECODE_STEPS + 1 steps of n rows; the first, which follows a prefill, is not counted. */
 static bool run_steps(Bench *b, int n, double *ms)
 {
     Lm *lm = engine_of(b)->lm;
     LmPrompt p = {.rows = n, .steps = DECODE_STEPS + 1};
-    int row;
-    if (!start_prompt(b, &p, &row, ms))
+    double unused, each, sum = 0;
+    int first, row[BEAMS];
+    if (!start_prompt(b, &p, &first, &unused))
         return false;
-    bool ok = take_steps(b, n, &row, ms);
-    lm->drop(lm, &row, 1);
-    lm->release(lm, &p);
-    return ok;
+    for (int i = 0; i < n; i++)
+        row[i] = first;
+    int step = 0;
+    for (; step <= DECODE_STEPS && take_step(b, n, row, step, &each); step++)
+        sum += step ? each : 0;
+    if (step > 0)
+        lm->drop(lm, row, n);
+    end_prompt(b, &p, &first, 1);
+    *ms = sum / DECODE_STEPS;
+    return step > DECODE_STEPS;
 }
 
 static bool run_decode(Bench *b, double *ms)
@@ -228,8 +233,6 @@ static double peak_of(const blip2_machine *m, const char *kernel)
 {
     if (strcmp(kernel, "bf16") == 0)
         return m->gops_bf16;
-    if (strcmp(kernel, "fp16") == 0)
-        return m->gops_fp16;
     return m->gops_f32; /* f32, widened, and int8 as long as it is widened too */
 }
 

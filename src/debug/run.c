@@ -76,14 +76,13 @@ static void set_tap(Ctx *c, Dump *dump)
 static bool read_text(Engine *en, const blip2_debug_run *r, const Encoded *picture, Dump *dump,
                       Error *e)
 {
-    const ModelConfig *k = &en->net->config;
-    LmPrompt p = {.ids = r->ids, .n = (int)r->id_count};
-    p.image_embeds =
-        tensor_at(&en->encoder.c, picture->data, k->qformer.queries, config_language(k).width);
+    Tensor embeds = encoder_embeds(&en->encoder, picture);
+    LmPrompt p = {.image_embeds = &embeds, .ids = r->ids, .n = (int)r->id_count};
     set_tap(&en->text, dump);
-    bool ok = en->lm->read(en->lm, &p, e) != NULL;
+    bool ok = en->lm->forward(en->lm, &p, e) != NULL;
     set_tap(&en->text, NULL);
-    return ok;
+    return ok &&
+           (ctx_sync(&en->text) || error_set(e, en->text.err.code, "%s", en->text.err.message));
 }
 
 /* Picture, then text, every named activation to dump->dir when there is one. */

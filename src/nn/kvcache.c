@@ -73,22 +73,42 @@ static void add_free(KvCache *c, int capacity)
     c->capacity = capacity;
 }
 
+/* Slots that hold something lie below this one. */
+static int used_end(const KvCache *c)
+{
+    int n = c->capacity;
+    while (n > 0 && c->refs[n - 1] == 0)
+        n--;
+    return n;
+}
+
+static bool grow_to(KvCache *c, int capacity, Error *e)
+{
+    size_t n = (size_t)capacity;
+    int kept = used_end(c);
+    if (!fits(c, n, e) || !blocks_new(c, e) || !grow_list(&c->refs, n, e) ||
+        !grow_list(&c->free, n, e))
+        return false;
+    for (int i = 0; i < 2 * c->layers; i++) /* one that has grown already holds what it held */
+        if (!slots_resize(c->on, &c->k[i], c->width, kept, capacity, e))
+            return false;
+    add_free(c, capacity);
+    return true;
+}
+
 bool kv_reserve(KvCache *c, long long capacity, Error *e)
 {
+    Error ignored = {0};
     if (capacity <= c->capacity)
         return true;
     if (capacity > INT_MAX)
         return error_set(e, ERR_MEMORY, "key/value cache: expected at most %d slots, got %lld",
                          INT_MAX, capacity);
-    size_t n = (size_t)capacity;
-    if (!fits(c, n, e) || !blocks_new(c, e) || !grow_list(&c->refs, n, e) ||
-        !grow_list(&c->free, n, e))
-        return false;
-    for (int i = 0; i < 2 * c->layers; i++) /* one that has grown already holds what it held */
-        if (!slots_resize(c->on, &c->k[i], c->width, c->capacity, (int)capacity, e))
-            return false;
-    add_free(c, (int)capacity);
-    return true;
+    long long more =
+        c->capacity + c->capacity / 2LL; /* items that come one by one copy it seldom */
+    if (more > capacity && more <= INT_MAX && grow_to(c, (int)more, &ignored))
+        return true;
+    return grow_to(c, (int)capacity, e);
 }
 
 /* --- sequences ----------------------------------------------------------------------------------- */

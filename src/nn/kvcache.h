@@ -30,7 +30,8 @@ typedef struct KvSeq {
 /* A cache without slots: it has no memory yet. */
 void kv_init(KvCache *c, Stream *on, int layers, int width);
 void kv_free(KvCache *c); /* sequences first: their lists are not the cache's */
-/* Grows to at least `capacity` slots; what slots hold stays. ERR_MEMORY when that does not fit, also
+/* Grows to at least `capacity` slots, and by half of what there is; what slots hold stays. It never
+ * shrinks: fresh memory is slow. ERR_MEMORY when that does not fit, also
  * when the device says beforehand that it has not so much: nothing has changed then. */
 bool kv_reserve(KvCache *c, long long capacity, Error *e);
 

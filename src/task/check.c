@@ -89,6 +89,21 @@ int generate_room(const GenOptions *o, int n_history, int feed)
     return (int)(room < most ? room : most);
 }
 
+bool generate_fits(const Lm *lm, const GenOptions *o, int n_prompt, int n_history, int *room,
+                   Error *e)
+{
+    int feed = lm->room(lm, n_prompt);
+    if (feed < 0)
+        return error_set(e, ERR_FAILED,
+                         "prompt: expected at most %d tokens beside the image, got %d",
+                         lm->room(lm, 0), n_prompt);
+    *room = generate_room(o, n_history, feed);
+    return *room >= 1 ||
+           error_set(e, ERR_FAILED,
+                     "prompt: max length: expected more than the %d ids that are there, got %d",
+                     n_history, n_history + *room);
+}
+
 int item_min_length(const GenItem *it)
 {
     const GenOptions *o = &it->o;

@@ -66,7 +66,7 @@ typedef struct Search {
 extern const Search search_drafts, search_beams;
 
 struct GenItem {
-    GenItem *next_item; /* in the generator's list */
+    GenItem *next_item, *before; /* in the generator's list */
     GenOptions o;
     LmPrompt prompt; /* ids are gone after the prefill; what it reserved counts until release */
     const int *history;
@@ -75,7 +75,7 @@ struct GenItem {
     GenToken *on_token;
     void *user;
 
-    bool running, reserved;
+    bool running, reserved; /* reserved: the language model keeps room for it */
     Error error;
     const Search *search;
     void *state; /* the search's */

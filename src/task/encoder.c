@@ -81,6 +81,14 @@ void encoder_release(Encoder *en, Encoded *e)
     forget(en);
 }
 
+Tensor encoder_embeds(const Encoder *en, const Encoded *e)
+{
+    const ModelConfig *k = &en->net->config;
+    int width = config_language(k).width;
+    return (Tensor){
+        .dtype = F32, .rows = k->qformer.queries, .cols = width, .ld = width, .data = e->data};
+}
+
 static size_t embeds_bytes(const Encoder *en)
 {
     const ModelConfig *k = &en->net->config;
@@ -150,8 +158,10 @@ static Tensor *run_networks(Encoder *en, const Group *g, Tensor *px)
     Ctx *c = &en->c;
     double start = now_ms();
     Tensor *image = px ? vit_forward(c, &en->net->vit, px, g->height, g->width) : NULL;
+    ctx_sync(c); /* an error stays in the context */
     double middle = now_ms();
     Tensor *t = model_project(c, en->net, qformer_forward(c, &en->net->qformer, image, g->n));
+    ctx_sync(c);
     for (int i = 0; i < g->n; i++) {
         g->job[i]->times.encode += (middle - start) / g->n;
         g->job[i]->times.qformer += (now_ms() - middle) / g->n;
@@ -165,12 +175,24 @@ static bool keep_one(Encoder *en, EncodeJob *job, Tensor *embeds, Error *e)
     Encoded *p = remember(en, job->serial, e);
     if (!p)
         return false;
-    if (!tensor_copy(c, tensor_at(c, p->data, embeds->rows, embeds->cols), embeds)) {
+    Tensor to = encoder_embeds(en, p);
+    if (!tensor_copy(c, &to, embeds)) {
         p->serial = 0; /* nobody finds it */
         return error_set(e, c->err.code, "%s", c->err.message);
     }
     use(en, job, p);
     return true;
+}
+
+/* What of a group was kept is nobody's any more. */
+static void drop_kept(Encoder *en, const Group *g)
+{
+    for (int i = 0; i < g->n; i++)
+        if (g->job[i]->encoded) {
+            g->job[i]->encoded->serial = 0;
+            encoder_release(en, g->job[i]->encoded);
+            g->job[i]->encoded = NULL;
+        }
 }
 
 static bool encode_together(Encoder *en, const Group *g, Error *e)
@@ -181,15 +203,14 @@ static bool encode_together(Encoder *en, const Group *g, Error *e)
     Tensor *t = run_networks(en, g, prepare(en, g, e));
     if (!t)
         return error_set(e, c->err.code, "%s", c->err.message);
-    for (int i = 0; i < g->n; i++)
-        if (!keep_one(en, g->job[i], rows(c, t, i * queries, queries), e)) {
-            while (i-- > 0) {
-                encoder_release(en, g->job[i]->encoded);
-                g->job[i]->encoded = NULL;
-            }
-            return false;
-        }
-    return true;
+    bool ok = true;
+    for (int i = 0; ok && i < g->n; i++)
+        ok = keep_one(en, g->job[i], rows(c, t, i * queries, queries), e);
+    if (ok && !ctx_sync(c)) /* what is remembered must be there, not on its way */
+        ok = error_set(e, c->err.code, "%s", c->err.message);
+    if (!ok)
+        drop_kept(en, g);
+    return ok;
 }
 
 /* A group that fails as a whole is done again one by one, so that one picture's trouble stays its own. */

@@ -32,7 +32,7 @@ typedef struct EncodeTimes {
 typedef struct EncodeJob {
     const Picture *picture;
     PrepareRoute route;
-    uint64_t serial; /* equal numbers are equal pictures; 0: not to be remembered */
+    uint64_t serial; /* equal numbers are equal pictures, prepared alike; 0: not to be remembered */
     const float *pixels;
     int height, width;
 
@@ -49,6 +49,8 @@ void encoder_free(Encoder *en);
  * cannot be done is that picture's error alone: ERR_FAILED (pixels smaller than a patch), ERR_MEMORY.
  * The embeddings stay until encoder_release. */
 void encoder_encode(Encoder *en, EncodeJob *job, int n);
+/* The embeddings as a tensor [queries, D], for as long as they stay. */
+Tensor encoder_embeds(const Encoder *en, const Encoded *e);
 /* NULL is fine. */
 void encoder_release(Encoder *en, Encoded *e);
 

@@ -6,7 +6,7 @@
 #include "base/sys.h"
 
 struct EngineItem {
-    EngineItem *next;
+    EngineItem *next, *before;
     GenItem *gen; /* NULL: never came so far */
     Ids prompt, history;
     Reply reply;
@@ -69,14 +69,6 @@ static bool words_to_ids(const Engine *en, EngineItem *it, const PromptSpec *wor
     return prompt_ids(&p, en->tokenizer, &it->prompt, it->notice, e);
 }
 
-static bool push_all(Ids *out, const int *ids, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!ids_push(out, ids[i]))
-            return false;
-    return true;
-}
-
 /* What processors and lengths take as already there: LAVIS' one phantom start id, or all prompt ids with
  * the image placeholders in front (HF; not in the old layout without placeholders). */
 static bool fill_history(const Engine *en, EngineItem *it)
@@ -87,22 +79,7 @@ static bool fill_history(const Engine *en, EngineItem *it)
     for (int i = 0; i < k->qformer.queries; i++)
         if (!ids_push(&it->history, k->image_token))
             return false;
-    return push_all(&it->history, it->prompt.id, it->prompt.n);
-}
-
-static bool check_length(const Engine *en, EngineItem *it, Error *e)
-{
-    int feed = en->lm->room(en->lm, (int)it->prompt.n);
-    if (feed < 0)
-        return error_set(e, ERR_FAILED,
-                         "prompt: expected at most %d tokens beside the image, got %zu",
-                         en->lm->room(en->lm, 0), it->prompt.n);
-    it->room = generate_room(&it->o, (int)it->history.n, feed);
-    if (it->room >= 1)
-        return true;
-    return error_set(e, ERR_FAILED,
-                     "prompt: max length: expected more than the %zu ids that are there, got %d",
-                     it->history.n, it->o.max_length);
+    return ids_append(&it->history, it->prompt.id, it->prompt.n);
 }
 
 static void take_end_ids(const Engine *en, GenOptions *o)
@@ -122,12 +99,12 @@ static bool prepare(const Engine *en, EngineItem *it, const EngineRequest *r, Er
     take_end_ids(en, &it->o);
     if (!generate_check(&it->o, en->lm->vocab, e))
         return false;
-    bool ok = r->ids ? push_all(&it->prompt, r->ids, (size_t)r->n_ids) ||
+    bool ok = r->ids ? ids_append(&it->prompt, r->ids, (size_t)r->n_ids) ||
                            error_memory(e, "prompt", (size_t)r->n_ids * sizeof(int))
                      : words_to_ids(en, it, &r->prompt, e);
     if (ok && !fill_history(en, it))
         ok = error_memory(e, "prompt", it->prompt.n * sizeof(int));
-    return ok && check_length(en, it, e);
+    return ok && generate_fits(en->lm, &it->o, (int)it->prompt.n, (int)it->history.n, &it->room, e);
 }
 
 static void item_free(EngineItem *it)
@@ -174,6 +151,8 @@ static EngineItem *item_new(Engine *en)
     EngineItem *it = mem_calloc(1, sizeof *it);
     if (it) {
         it->next = en->items;
+        if (en->items)
+            en->items->before = it;
         en->items = it;
     }
     return it;
@@ -183,11 +162,9 @@ void engine_leave(Engine *en, EngineItem *it)
 {
     if (!it)
         return;
-    EngineItem **at = &en->items;
-    while (*at && *at != it)
-        at = &(*at)->next;
-    if (*at)
-        *at = it->next;
+    *(it->before ? &it->before->next : &en->items) = it->next;
+    if (it->next)
+        it->next->before = it->before;
     generator_leave(en->generator, it->gen);
     item_free(it);
 }
@@ -244,17 +221,6 @@ static GenRequest gen_request(EngineItem *it, const Tensor *embeds)
                         .user = it};
 }
 
-static Tensor embeds_of(const Engine *en, const Encoded *picture)
-{
-    const ModelConfig *k = &en->net->config;
-    int width = config_language(k).width;
-    return (Tensor){.dtype = F32,
-                    .rows = k->qformer.queries,
-                    .cols = width,
-                    .ld = width,
-                    .data = picture->data};
-}
-
 static void encode_all(Engine *en, Joining *j)
 {
     int good = 0;
@@ -270,7 +236,7 @@ static void encode_all(Engine *en, Joining *j)
         }
         j->item[good] = it;
         j->image[good] = j->image[i];
-        j->embeds[good] = embeds_of(en, j->image[i].encoded);
+        j->embeds[good] = encoder_embeds(&en->encoder, j->image[i].encoded);
         j->gen[good] = gen_request(it, &j->embeds[good]);
         good++;
     }
@@ -358,6 +324,14 @@ int engine_step(Engine *en)
     return running;
 }
 
+int engine_count_running(const Engine *en)
+{
+    int n = 0;
+    for (const EngineItem *it = en->items; it; it = it->next)
+        n += engine_running(it);
+    return n;
+}
+
 bool engine_running(const EngineItem *it)
 {
     return it->gen && gen_running(it->gen);
@@ -396,77 +370,8 @@ bool engine_text(const EngineItem *it, const int *ids, int n, StrBuf *out)
     return reply_text(&it->reply, ids, (size_t)n, true, out);
 }
 
-/* --- all of them --------------------------------------------------------------------------------- */
-
-/* Items that found no room beside others leave, to join again later: they are moved to the front.
- * Returns how many. Alone there is no more room to wait for. */
-static int take_back(Engine *en, EngineItem **item, int *index, int n)
+void engine_add_notice(EngineItem *it, const char *text)
 {
-    int again = 0, running = 0;
-    for (EngineItem *it = en->items; it; it = it->next)
-        running += engine_running(it);
-    for (int i = 0; running && i < n; i++)
-        if (item[index[i]]->error.code == ERR_MEMORY ||
-            (ended_now(item[index[i]]) && gen_error(item[index[i]]->gen)->code == ERR_MEMORY)) {
-            engine_leave(en, item[index[i]]);
-            item[index[i]] = NULL;
-            index[again++] = index[i];
-        }
-    return again;
-}
-
-/* One wave of what is left: joins as many as there is room for and runs them to their end. Returns how
- * many are left after it, their places in the front of index. -1: no memory at all. */
-static int run_wave(Engine *en, const EngineRequest *r, int *index, int n, EngineItem **item,
-                    Error *e)
-{
-    EngineRequest *mine = mem_alloc((size_t)n * sizeof *mine);
-    EngineItem **made = mem_alloc((size_t)n * sizeof(EngineItem *));
-    bool ok = mine && made;
-    if (!ok)
-        error_memory(e, "items", (size_t)n * sizeof *mine);
-    for (int i = 0; ok && i < n; i++)
-        mine[i] = r[index[i]];
-    ok = ok && engine_join(en, mine, n, made, e);
-    for (int i = 0; ok && i < n; i++)
-        item[index[i]] = made[i];
-    mem_free(mine);
-    mem_free(made);
-    if (!ok)
-        return -1;
-    int left = take_back(en, item, index, n);
-    while (engine_step(en) > 0) {
-    }
-    return left;
-}
-
-/* A batch is never cut silently. */
-static void note_waves(EngineItem **item, int n, int waves)
-{
-    for (int i = 0; i < n; i++)
-        if (!item[i]->notice[0])
-            snprintf(item[i]->notice, sizeof item[i]->notice,
-                     "batch: no memory for all %d at once, done in %d parts", n, waves);
-}
-
-bool engine_run(Engine *en, const EngineRequest *r, int n, EngineItem **item, Error *e)
-{
-    int *index = mem_alloc((size_t)n * sizeof *index), left = index ? n : -1, count = 0;
-    if (!index)
-        error_memory(e, "items", (size_t)n * sizeof *index);
-    for (int i = 0; i < n; i++) {
-        item[i] = NULL;
-        if (index)
-            index[i] = i;
-    }
-    for (; left > 0; count++)
-        left = run_wave(en, r, index, left, item, e);
-    mem_free(index);
-    if (left == 0 && count > 1)
-        note_waves(item, n, count);
-    for (int i = 0; left < 0 && i < n; i++) {
-        engine_leave(en, item[i]);
-        item[i] = NULL;
-    }
-    return left == 0;
+    size_t n = strlen(it->notice);
+    snprintf(it->notice + n, sizeof it->notice - n, "%s%s", n ? "; " : "", text);
 }

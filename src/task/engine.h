@@ -38,7 +38,7 @@ typedef struct Engine {
     const Blip2 *net;
     const Tokenizer *tokenizer; /* NULL: there is none; prompts are ids then and there is no text */
     Encoder encoder;
-    Ctx text; /* the language model's passes; the encoder has its own, so that the two may overlap */
+    Ctx text; /* the language model's passes: the encoder's, in a context of its own, do not end them */
     Lm *lm;
     Generator *generator;
     EngineItem *items;
@@ -66,11 +66,11 @@ int engine_step(Engine *en);
 /* Frees an item, ended or not. NULL is fine. */
 void engine_leave(Engine *en, EngineItem *it);
 
-/* All n at once as far as memory allows, in parts where it does not (the items' notice says so): joins,
- * steps until every item has ended. false as engine_join: no item remains. */
-bool engine_run(Engine *en, const EngineRequest *r, int n, EngineItem **item, Error *e);
+/* Says one thing more that is no error. */
+void engine_add_notice(EngineItem *it, const char *text);
 
 bool engine_running(const EngineItem *it);
+int engine_count_running(const Engine *en);
 /* Code ERR_NONE: none. ERR_STOPPED: the callback ended it before its text was complete; the sequences
  * are there as far as they came. */
 const Error *engine_error(const EngineItem *it);
@@ -80,5 +80,12 @@ EngineTimes engine_times(const EngineItem *it);
 GenSequence *engine_sequences(const EngineItem *it, int *n);
 /* The text of ids of this item; zero-terminated, out is empty before. false: out of memory. */
 bool engine_text(const EngineItem *it, const int *ids, int n, StrBuf *out);
+
+/* --- run.c: a loop over the above --------------------------------------------------------------- */
+
+/* All n at once as far as memory allows; where it does not, items wait until others have ended, and the
+ * notice of all says so. Steps until all n have ended (items of others on this engine step with them).
+ * item[i] NULL: there was no memory for the item itself, e says so. false: for none of them. */
+bool engine_run(Engine *en, const EngineRequest *r, int n, EngineItem **item, Error *e);
 
 #endif

@@ -8,6 +8,10 @@
  * nothing and want memory for all their activations. */
 enum { PREFILL_ITEMS = 8 };
 
+/* Rows of one step's pass, so that logits and activations do not grow with the number of items. An item
+ * with more of its own is a pass by itself. */
+enum { STEP_ROWS = 256 };
+
 struct Generator {
     Lm *lm;
     GenItem *items;
@@ -15,6 +19,7 @@ struct Generator {
     GenItem **running; /* lists of a step, made when items join: what runs does not fail for them */
     int *lists;        /* parents, ids and new rows */
     size_t cap_running, cap_lists;
+    size_t n_items, n_rows; /* of all items: the rows that each may have at most */
 };
 
 Generator *generator_new(Lm *lm, Error *e)
@@ -85,31 +90,23 @@ static bool item_lists(GenItem *it, const GenRequest *r)
     return true;
 }
 
-/* Room in the lists of a step for all there are. */
-static bool reserve_lists(Generator *g, Error *e)
+/* Room in the lists of a step for all there are, this one included. */
+static bool reserve_lists(Generator *g, GenItem *it, Error *e)
 {
-    size_t items = 0, rows = 0;
-    for (const GenItem *it = g->items; it; it = it->next_item) {
-        items++;
-        rows += (size_t)it->max_rows;
-    }
-    return (MEM_GROW(g->running, &g->cap_running, items) &&
-            MEM_GROW(g->lists, &g->cap_lists, 3 * rows)) ||
-           error_memory(e, "step", 3 * rows * sizeof *g->lists);
+    it->max_rows = rows_of(&it->o);
+    g->n_rows += (size_t)it->max_rows;
+    return (MEM_GROW(g->running, &g->cap_running, g->n_items) &&
+            MEM_GROW(g->lists, &g->cap_lists, 3 * g->n_rows)) ||
+           error_memory(e, "step", 3 * g->n_rows * sizeof *g->lists);
 }
 
 static bool item_prepare(Generator *g, GenItem *it, const GenRequest *r, Error *e)
 {
     const Lm *lm = g->lm;
-    int feed = lm->room(lm, r->n_prompt);
-    if (!generate_check(r->options, lm->vocab, e))
+    if (!generate_check(r->options, lm->vocab, e) ||
+        !generate_fits(lm, r->options, r->n_prompt, r->n_history, &it->room, e) ||
+        !reserve_lists(g, it, e))
         return false;
-    it->room = generate_room(r->options, r->n_history, feed);
-    if (feed >= 0 && it->room < 1)
-        return error_set(e, ERR_FAILED,
-                         "prompt: max length: expected more than the %d ids that are there, got %d",
-                         r->n_history, r->n_history + it->room);
-    it->max_rows = rows_of(r->options);
     it->prompt = (LmPrompt){.image_embeds = r->image_embeds,
                             .ids = r->prompt,
                             .n = r->n_prompt,
@@ -117,7 +114,7 @@ static bool item_prepare(Generator *g, GenItem *it, const GenRequest *r, Error *
                             .steps = it->room};
     it->search = r->options->num_beams > 1 ? &search_beams : &search_drafts;
     if (item_lists(it, r) && item_alloc(it, lm->vocab))
-        return reserve_lists(g, e) && it->search->begin(it, e);
+        return it->search->begin(it, e);
     return error_memory(e, "item", (unsigned long long)it->max_rows * (unsigned)lm->vocab * 4);
 }
 
@@ -137,9 +134,30 @@ static void item_stop(Generator *g, GenItem *it)
     it->reserved = it->running = false;
 }
 
+/* What only a running item needs. */
+static void free_work(GenItem *it)
+{
+    if (it->state)
+        it->search->end(it);
+    mem_free((void *)(uintptr_t)it->history);
+    mem_free(it->paths.node);
+    mem_free(it->row);
+    mem_free(it->scores);
+    mem_free(it->top);
+    mem_free(it->dense);
+    mem_free(it->next);
+    it->history = it->row = NULL;
+    it->paths = (Paths){0};
+    it->scores = NULL;
+    it->top = NULL;
+    it->dense = NULL;
+    it->next = NULL;
+}
+
 static void item_fail(Generator *g, GenItem *it, const Error *why)
 {
     item_stop(g, it);
+    free_work(it);
     it->error = *why;
     error_set(&it->error, ERR_FAILED, "generation: failed"); /* when the callee said nothing */
 }
@@ -157,32 +175,25 @@ static void item_done(Generator *g, GenItem *it)
 {
     Error e = {0};
     item_stop(g, it);
-    if (it->search->finish(it, &e))
-        return;
-    forget_sequences(it);
-    it->error = e;
+    if (!it->search->finish(it, &e)) {
+        forget_sequences(it);
+        it->error = e;
+    }
+    free_work(it);
 }
 
 void generator_leave(Generator *g, GenItem *it)
 {
     if (!it)
         return;
-    GenItem **at = &g->items;
-    while (*at && *at != it)
-        at = &(*at)->next_item;
-    if (*at)
-        *at = it->next_item;
+    *(it->before ? &it->before->next_item : &g->items) = it->next_item;
+    if (it->next_item)
+        it->next_item->before = it->before;
+    g->n_items--;
+    g->n_rows -= (size_t)it->max_rows;
     item_stop(g, it);
-    if (it->state)
-        it->search->end(it);
+    free_work(it);
     forget_sequences(it);
-    mem_free((void *)(uintptr_t)it->history);
-    mem_free(it->paths.node);
-    mem_free(it->row);
-    mem_free(it->scores);
-    mem_free(it->top);
-    mem_free(it->dense);
-    mem_free(it->next);
     mem_free(it);
 }
 
@@ -347,7 +358,7 @@ static bool prefill_together(Generator *g, GenItem **item, int n, Error *e)
     int row[PREFILL_ITEMS];
     for (int i = 0; i < n; i++)
         prompt[i] = item[i]->prompt;
-    Pass p = {.item = item, .n = n, .logits = g->lm->start(g->lm, prompt, n, row, e)};
+    Pass p = {.item = item, .n = n, .logits = g->lm->prefill(g->lm, prompt, n, row, e)};
     if (!p.logits)
         return false;
     for (int i = 0; i < n; i++) {
@@ -386,7 +397,10 @@ static GenItem *item_new(Generator *g, const GenRequest *r)
     it->on_token = r->on_token;
     it->user = r->user;
     it->next_item = g->items;
+    if (g->items)
+        g->items->before = it;
     g->items = it;
+    g->n_items++;
     return it;
 }
 
@@ -494,24 +508,30 @@ static void advance_each(Generator *g, GenItem **item, int n, Advance *a)
         advance_each(g, &item[i], 1, a);
 }
 
-static void advance_running(Generator *g, int rows)
+/* All that run, in passes of at most STEP_ROWS rows. */
+static void advance_running(Generator *g)
 {
-    Advance a = {.parent = g->lists, .ids = g->lists + rows, .row = g->lists + 2 * rows};
-    int n = 0;
-    for (GenItem *it = g->items; it; it = it->next_item)
-        if (it->running)
-            g->running[n++] = it;
+    size_t room = g->n_rows;
+    Advance a = {.parent = g->lists, .ids = g->lists + room, .row = g->lists + 2 * room};
+    int n = 0, rows = 0;
+    for (GenItem *it = g->items; it; it = it->next_item) {
+        if (!it->running)
+            continue;
+        if (n && rows + it->n_next > STEP_ROWS) {
+            advance_each(g, g->running, n, &a);
+            n = rows = 0;
+        }
+        g->running[n++] = it;
+        rows += it->n_next;
+    }
     advance_each(g, g->running, n, &a);
 }
 
 int generator_step(Generator *g)
 {
-    int rows = 0, running = 0;
+    int running = 0;
     choose_all(g);
-    for (const GenItem *it = g->items; it; it = it->next_item)
-        rows += it->running ? it->n_next : 0;
-    if (rows)
-        advance_running(g, rows);
+    advance_running(g);
     for (const GenItem *it = g->items; it; it = it->next_item)
         running += it->running;
     return running;

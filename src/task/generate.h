@@ -67,6 +67,10 @@ bool generate_check(const GenOptions *o, int vocab, Error *e);
 /* How many new ids an item may get: its length limit behind n_history ids, and one more than can be
  * fed (the last one never is). Below 1: the history is at the limit already. */
 int generate_room(const GenOptions *o, int n_history, int feed);
+/* Whether a prompt and a history leave room for at least one id; *room receives for how many. ERR_FAILED:
+ * beyond the model's positions, or at the length limit. */
+bool generate_fits(const Lm *lm, const GenOptions *o, int n_prompt, int n_history, int *room,
+                   Error *e);
 bool is_end(const GenOptions *o, int id);
 
 #endif

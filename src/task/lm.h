@@ -28,16 +28,16 @@ struct Lm {
     /* Prefill of n prompts in one pass: row[i] receives the handle of prompt i's one live row. Returns
      * the next-token logits [n, vocab]. NULL: ERR_FAILED (does not fit the positions, an id out of
      * range), ERR_MEMORY (also when the room asked for is not there); no row has changed then. */
-    Tensor *(*start)(Lm *, const LmPrompt *prompt, int n, int *row, Error *e);
+    Tensor *(*prefill)(Lm *, const LmPrompt *prompt, int n, int *row, Error *e);
     /* Makes n new live rows: new row i continues row parent[i] with ids[i]. The parents stay as they
      * are. Returns the next-token logits [n, vocab], row[i] receives the new handles. NULL as above. */
     Tensor *(*advance)(Lm *, int n, const int *parent, const int *ids, int *row, Error *e);
     void (*drop)(Lm *, const int *row, int n);
-    /* The room that `rows` and `steps` of a prompt reserved is given back; its rows are dropped. */
+    /* The room that `rows` and `steps` of a prompt reserved is given back; its rows have been dropped. */
     void (*release)(Lm *, const LmPrompt *prompt);
     /* One prompt, teacher-forced: logits of every row, image rows included; activations go to c->tap.
-     * No row remains. NULL: as start. */
-    Tensor *(*read)(Lm *, const LmPrompt *prompt, Error *e);
+     * No row remains. NULL: as prefill. */
+    Tensor *(*forward)(Lm *, const LmPrompt *prompt, Error *e);
     void (*free)(Lm *);
 };
 

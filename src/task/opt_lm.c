@@ -190,7 +190,7 @@ static Tensor *read_rows(OptLm *l, const LmPrompt *prompt, int n, const int *row
     return ok ? run_rows(l, embed_prompts(l, prompt, n, words), row, n, *fresh) : NULL;
 }
 
-static Tensor *start(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e)
+static Tensor *prefill(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e)
 {
     OptLm *l = (OptLm *)lm;
     int *fresh;
@@ -209,7 +209,7 @@ static Tensor *start(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e)
     return pass_error(lm->c, e);
 }
 
-static Tensor *read_prompt(Lm *lm, const LmPrompt *prompt, Error *e)
+static Tensor *forward(Lm *lm, const LmPrompt *prompt, Error *e)
 {
     OptLm *l = (OptLm *)lm;
     LmPrompt one = *prompt;
@@ -282,11 +282,11 @@ Lm *opt_lm_new(Ctx *c, const Blip2 *m, Error *e)
     l->base = (Lm){.vocab = m->config.opt.vocab,
                    .c = c,
                    .room = room,
-                   .start = start,
+                   .prefill = prefill,
                    .advance = advance,
                    .drop = drop,
                    .release = release,
-                   .read = read_prompt,
+                   .forward = forward,
                    .free = opt_lm_free};
     l->m = m;
     kv_init(&l->cache, c->on, m->config.opt.layers, m->config.opt.width);

@@ -337,7 +337,7 @@ static void run_three(blip2_model *m, Three *t, long n, bool *hit)
             assert_same_texts(r, i, t->right, i);
             const char *notice = blip2_result_notice(r, i);
             if (notice)
-                assert_string_equal(notice, "batch: no memory for all 3 at once, done in 2 parts");
+                assert_true(strncmp(notice, "batch: memory for ", 18) == 0);
         } else {
             assert_int_equal(blip2_result_error(r, i)->code, BLIP2_MEMORY);
             failed++;

@@ -428,7 +428,7 @@ static void dump(Engine *en, Record *r)
                   .ids = ids,
                   .n = prompt_of(0, ids)};
     tap_to(&en->text, r);
-    assert_non_null(en->lm->read(en->lm, &p, &e));
+    assert_non_null(en->lm->forward(en->lm, &p, &e));
     en->text.tap = NULL;
     encoder_release(&en->encoder, job.encoded);
 }

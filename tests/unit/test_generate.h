@@ -167,7 +167,7 @@ static FormulaRow formula_first(const LmPrompt *p)
         .text = t, .length = n, .before = n > 1 ? p->ids[n - 2] : 0, .last = p->ids[n - 1]};
 }
 
-static Tensor *formula_start(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e)
+static Tensor *formula_prefill(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e)
 {
     Formula *f = (Formula *)lm;
     FormulaRow first[16] = {{0}};
@@ -266,7 +266,7 @@ static Formula *formula_new(void)
     f->lm = (Lm){.vocab = FORMULA_VOCAB,
                  .c = &f->c,
                  .room = formula_room,
-                 .start = formula_start,
+                 .prefill = formula_prefill,
                  .advance = formula_advance,
                  .drop = formula_drop,
                  .release = formula_release};

@@ -84,7 +84,7 @@ static void check_picture(Encoder *en, Lm *lm, Check *k)
     encoder_encode(en, &job, 1);
     LmPrompt p = {.image_embeds = embeds_of(en, &job), .ids = ids, .n = n_ids};
     tap_to(lm->c, k);
-    if (!lm->read(lm, &p, &e))
+    if (!lm->forward(lm, &p, &e))
         fail_msg("%s", e.message);
     encoder_release(en, job.encoded);
 }
@@ -367,7 +367,7 @@ static void take(Rows *s, float *to, const Tensor *logits, const Error *e)
 static void start(Rows *s, const LmPrompt *p, int n, int *row, float *logits)
 {
     Error e = {0};
-    take(s, logits, s->lm->start(s->lm, p, n, row, &e), &e);
+    take(s, logits, s->lm->prefill(s->lm, p, n, row, &e), &e);
 }
 
 static void advance(Rows *s, int n, const int *parent, const int *ids, int *row, float *logits)

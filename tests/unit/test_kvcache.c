@@ -151,13 +151,25 @@ static void test_growth(void **state)
     for (int i = 0; i < 2 * LAYERS; i++) {
         SlotBlock b = i < LAYERS ? c->k[i] : c->v[i - LAYERS];
         assert_true(on->k->download(on, got, b.data, sizeof got));
-        for (int j = 0; j < CAPACITY * WIDTH; j++)
+        for (int j = 0; j < 3 * WIDTH; j++)
             assert_true(got[j] == (float)(1000 * i + j));
     }
     assert_true(kv_append(c, &s, 3 * CAPACITY - 3, &e));
     for (int i = 0; i < 3 * CAPACITY; i++)
         assert_int_equal(s.slots[i], i);
     drop_all(c, &s, 1);
+}
+
+/* One slot at a time: by half of what there is, or just so far where that finds no memory. */
+static void test_growth_by_little(void **state)
+{
+    KvCache *c = *state;
+    assert_true(kv_reserve(c, CAPACITY + 1, NULL));
+    assert_int_equal(c->capacity, CAPACITY + CAPACITY / 2);
+    mem_fail_at(1);
+    assert_true(kv_reserve(c, c->capacity + 1, NULL));
+    assert_true(mem_fail_hit());
+    assert_int_equal(c->capacity, CAPACITY + CAPACITY / 2 + 1);
 }
 
 /* Beams pass their lists on in place: a fork into a list that was there before allocates nothing. */
@@ -276,13 +288,13 @@ static void test_reserve_memory(void **state)
     for (long n = 1; hit; n++) {
         Error e = {0};
         mem_fail_at(n);
-        bool ok = kv_reserve(c, CAPACITY + 8, &e);
+        bool ok = kv_reserve(c, 2 * CAPACITY, &e);
         hit = mem_fail_hit();
         mem_fail_at(0);
         assert_int_equal(ok, !hit);
         assert_int_equal(e.code, hit ? ERR_MEMORY : ERR_NONE);
-        assert_int_equal(c->capacity, hit ? CAPACITY : CAPACITY + 8);
-        assert_int_equal(c->n_free, hit ? 0 : 8);
+        assert_int_equal(c->capacity, hit ? CAPACITY : 2 * CAPACITY);
+        assert_int_equal(c->n_free, hit ? 0 : CAPACITY);
         assert_true(on->k->download(on, got, c->v[1].data, sizeof got));
         assert_memory_equal(wrote, got, sizeof got);
     }
@@ -355,17 +367,12 @@ static void test_too_large(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_CACHE(test_append_drop),
-        WITH_CACHE(test_fork_shares),
-        WITH_CACHE(test_exhaustion),
-        WITH_CACHE(test_growth),
-        WITH_CACHE(test_no_allocation),
-        WITH_CACHE(test_random_beams),
-        WITH_CACHE(test_rows),
-        WITH_CACHE(test_reserve_memory),
-        WITH_CACHE(test_refused),
-        cmocka_unit_test(test_first_memory),
-        cmocka_unit_test(test_too_large),
+        WITH_CACHE(test_append_drop),        WITH_CACHE(test_fork_shares),
+        WITH_CACHE(test_exhaustion),         WITH_CACHE(test_growth),
+        WITH_CACHE(test_growth_by_little),   WITH_CACHE(test_no_allocation),
+        WITH_CACHE(test_random_beams),       WITH_CACHE(test_rows),
+        WITH_CACHE(test_reserve_memory),     WITH_CACHE(test_refused),
+        cmocka_unit_test(test_first_memory), cmocka_unit_test(test_too_large),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
