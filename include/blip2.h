@@ -14,11 +14,11 @@
  * call.
  *
  * Errors: functions return NULL or false and fill the blip2_error, which the caller owns and
- * zero-initialises. The message is one line, "FILE: OBJECT: what, expected vs got". An error that
- * is already there stays, and a NULL object is an error (BLIP2_USAGE) where one is needed and an
- * empty answer where one is read: calls may follow each other as above, and the first error, or a
- * NULL text, is looked at once, at the end. err itself may be NULL. The library never prints and
- * never exits.
+ * zero-initialises (C: {0}, C++: {}). The message is one line, "FILE: OBJECT: what, expected vs got".
+ * An error that is already there stays, also over calls that succeed, and a NULL object is an error
+ * (BLIP2_USAGE) where one is needed and an empty answer where one is read: calls may follow each other
+ * as above, and the first error, or a NULL text, is looked at once, at the end. err itself may be NULL.
+ * The library never prints and never exits.
  *
  * Structs that the caller makes begin with their own size: start from what the _default function of
  * the struct gives, set what is to differ, and a program compiled against this header goes on
@@ -211,7 +211,8 @@ static inline blip2_options blip2_options_default(const blip2_model *model, blip
  * part that later ids may still change (spaces, half a character) comes with one of those. All texts
  * of an item together are its blip2_result_text. item is its index in the call (its ticket in a
  * batch); those of different items alternate. Returning false stops this item, and no other: it keeps
- * what it has so far and has the error BLIP2_STOPPED, or none when its text was complete. */
+ * what it has so far (with beams the search is over by then: all its texts) and has the error
+ * BLIP2_STOPPED, or none when the last id had been told. */
 typedef bool (*blip2_token_fn)(void *user, size_t item, int id, const char *text);
 
 typedef struct blip2_turn {
@@ -292,26 +293,34 @@ BLIP2_API const blip2_timings *blip2_result_timings(const blip2_result *result, 
  *
  *     blip2_batch *b = blip2_batch_new(session, &err);
  *     blip2_batch_join(b, &item, 1, &ticket, &err);
- *     while (blip2_batch_step(b) > 0)
- *         if (more is asked for) blip2_batch_join(...);
- *     blip2_result *r = blip2_batch_leave(b, ticket, &err);
- */
+ *     while (blip2_batch_step(b) > 0) {
+ *         if (!blip2_batch_running(b, ticket))
+ *             result = blip2_batch_leave(b, ticket, &err); ...
+ *         if (more is asked for)
+ *             blip2_batch_join(b, &another, 1, &its_ticket, &err);
+ *     }
+ *
+ * An item that has ended stays, with its memory, until it leaves. Results belong to the caller and
+ * outlive batch, session and model. */
 typedef struct blip2_batch blip2_batch;
 
-/* The session must outlive the batch. blip2_generate may be called meanwhile and steps the batch's items
- * as well. A token callback calls nothing of its session. NULL: USAGE (no session, or it has a batch
- * already), MEMORY. */
+/* The session must outlive the batch. blip2_generate may be called meanwhile; until it is done it steps
+ * the batch's items as well, as often as it steps its own. A token callback calls nothing of its
+ * session: joining, leaving and generating are USAGE there, and freeing what runs is not allowed. NULL:
+ * USAGE (no session, or it has a batch already), MEMORY. */
 BLIP2_API blip2_batch *blip2_batch_new(blip2_session *session, blip2_error *err);
 /* All items leave. */
 BLIP2_API void blip2_batch_free(blip2_batch *batch);
 
 /* Encodes and prefills; the running items' texts do not change by it. tickets[i] receives what stands
- * for items[i] from now on. An item that cannot be done has its error, as in blip2_generate; MEMORY:
- * there is no room for it beside those that run. Everything the items point to may go afterwards,
+ * for items[i] from now on: never 0, and never given twice by a batch. An item that cannot be done
+ * has ended at once, with its error, as in blip2_generate; MEMORY: there is no room for it beside those
+ * that run. Everything the items point to may go afterwards,
  * but for `user`. false: USAGE, MEMORY; none has joined. */
 BLIP2_API bool blip2_batch_join(blip2_batch *batch, const blip2_item *items, size_t count,
                                 size_t *tickets, blip2_error *err);
-/* One more id for every running item. Returns how many still run. */
+/* One more id for every running item (with beams the callback hears of them at the end). Returns how
+ * many still run. */
 BLIP2_API size_t blip2_batch_step(blip2_batch *batch);
 /* false: it has ended, or there is no such item. */
 BLIP2_API bool blip2_batch_running(const blip2_batch *batch, size_t ticket);

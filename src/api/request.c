@@ -32,7 +32,7 @@ bool api_check_items(const blip2_session *s, const blip2_item *items, size_t cou
         return api_missing("items", e);
     if (count > MOST)
         return error_set(e, ERR_USAGE, "items: expected at most %d, got %zu", MOST, count);
-    return !count || api_check_size(items, "item", e);
+    return engine_idle(&s->engine, e) && (!count || api_check_size(items, "item", e));
 }
 
 static bool whole_item(const blip2_item *items, size_t i, blip2_item *out, Error *e)

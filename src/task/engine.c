@@ -308,7 +308,7 @@ int engine_step(Engine *en)
 {
     int shared = 0;
     if (en->stepping)
-        return 0;
+        return engine_count_running(en);
     for (EngineItem *it = en->items; it; it = it->next) {
         it->in_step = engine_running(it);
         shared += it->in_step;
