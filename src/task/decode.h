@@ -92,6 +92,27 @@ struct GenItem {
     GenSequence *out;
 };
 
+/* The pool. */
+struct Generator {
+    Lm *lm;
+    GenItem *items;
+    Scratch s;
+    GenItem **running; /* lists of a step, made when items join: what runs does not fail for them */
+    int *lists;        /* parents, ids and new rows */
+    size_t cap_running, cap_lists;
+    size_t n_items, n_rows; /* of all items: the rows that each may have at most */
+};
+
+/* The new rows of several items in one tensor of logits: item by item, n_next of each. */
+typedef struct Pass {
+    GenItem **item;
+    int n, rows;
+    Tensor *logits, *logprobs;
+    TopKRow *want; /* [rows] */
+    int *found;    /* [rows] */
+    int stride;
+} Pass;
+
 /* --- decode.c --------------------------------------------------------------------------------- */
 /* Index of the new node, or -1 with ERR_MEMORY. */
 int path_add(Paths *p, int parent, int id, Error *e);
@@ -106,6 +127,15 @@ bool scratch_cand(Scratch *s, int n, Error *e);
 /* --- check.c ---------------------------------------------------------------------------------- */
 /* The end ids are forbidden while history and new ids together are fewer than this. */
 int item_min_length(const GenItem *it);
+
+/* --- scores.c --------------------------------------------------------------------------------- */
+/* The best ids of all rows of a pass whose item, n and logits are filled; then pass_give for each item,
+ * and pass_free. The items do not know of it yet: what fails here may be tried again, nothing is held. */
+bool pass_read(Generator *g, Pass *p, Error *e);
+/* The item, whose rows begin at `from`, gets what their logits say. false: its logits are no numbers
+ * (ERR_FAILED, the step and id named), or ERR_MEMORY. */
+bool pass_give(Generator *g, Pass *p, GenItem *it, int from, Error *e);
+void pass_free(Pass *p);
 
 /* --- process.c -------------------------------------------------------------------------------- */
 /* What the processors change behind the n ids that end in node: appends to s->ids the ids that the

@@ -1,7 +1,6 @@
 /* task/generate.c: the pool of items: joining, one step of all, leaving. */
 #include "task/decode.h"
 
-#include <math.h>
 #include <string.h>
 
 /* Prompts of one prefill: enough that the weights are read for many rows at once. Larger groups gain
@@ -11,16 +10,6 @@ enum { PREFILL_ITEMS = 8 };
 /* Rows of one step's pass, so that logits and activations do not grow with the number of items. An item
  * with more of its own is a pass by itself. */
 enum { STEP_ROWS = 256 };
-
-struct Generator {
-    Lm *lm;
-    GenItem *items;
-    Scratch s;
-    GenItem **running; /* lists of a step, made when items join: what runs does not fail for them */
-    int *lists;        /* parents, ids and new rows */
-    size_t cap_running, cap_lists;
-    size_t n_items, n_rows; /* of all items: the rows that each may have at most */
-};
 
 Generator *generator_new(Lm *lm, Error *e)
 {
@@ -212,128 +201,7 @@ GenSequence *gen_sequences(const GenItem *it)
     return it->out && it->out->ids ? it->out : NULL;
 }
 
-/* --- what is known about the next ids -------------------------------------------------------------- */
-
-/* The new rows of several items in one tensor of logits: item by item, n_next of each. */
-typedef struct Pass {
-    GenItem **item;
-    int n, rows;
-    Tensor *logits, *logprobs;
-    TopKRow *want; /* [rows] */
-    int *found;    /* [rows] */
-    int stride;
-} Pass;
-
-static bool plan_rows(Generator *g, Pass *p, Error *e)
-{
-    g->s.ids.n = 0;
-    for (int i = 0, at = 0; i < p->n; i++)
-        for (int r = 0; r < p->item[i]->n_next; r++, at++) {
-            const GenItem *it = p->item[i];
-            TopKRow *w = &p->want[at];
-            int node, n;
-            *w = (TopKRow){.penalty = 1};
-            it->search->want(it, r, w);
-            it->search->past(it, r, &node, &n);
-            if (!process_ids(it, &g->s, node, n, w, e))
-                return false;
-            p->stride = w->k > p->stride ? w->k : p->stride;
-        }
-    return true;
-}
-
-static bool find_top(Generator *g, Pass *p, Error *e)
-{
-    size_t entries = (size_t)p->rows * (size_t)p->stride;
-    if (entries > g->s.cap_top) {
-        mem_free(g->s.top);
-        g->s.top = mem_alloc(entries * sizeof *g->s.top);
-        g->s.cap_top = g->s.top ? entries : 0;
-    }
-    if (entries && !g->s.top)
-        return error_memory(e, "candidates", entries * sizeof *g->s.top);
-    return top_k(g->lm->c, p->logits, p->logprobs, p->want, g->s.ids.v, g->s.ids.n, p->stride,
-                 g->s.top, p->found) ||
-           error_set(e, g->lm->c->err.code, "%s", g->lm->c->err.message);
-}
-
-/* Which logit it is that is no number. */
-static bool bad_logits(Generator *g, Pass *p, const GenItem *it, int at, Error *e)
-{
-    int node, n;
-    it->search->past(it, 0, &node, &n);
-    if (!tensor_download(g->lm->c, g->s.row, rows(g->lm->c, p->logits, at, 1)))
-        return error_set(e, g->lm->c->err.code, "%s", g->lm->c->err.message);
-    for (int i = 0; i < g->s.vocab; i++)
-        if (!(g->s.row[i] < (float)INFINITY))
-            return error_set(e, ERR_FAILED, "logits: step %d: id %d: expected a number, got %g",
-                             n + 1, i, (double)g->s.row[i]);
-    return error_set(e, ERR_FAILED, "logits: step %d: expected a finite number, got only -inf",
-                     n + 1);
-}
-
-/* Sampling looks at all of a row. */
-static bool take_dense(Generator *g, Pass *p, GenItem *it, int r, int at, Error *e)
-{
-    Ctx *c = g->lm->c;
-    RowScores *to = &it->scores[r];
-    to->logits = it->dense + 2 * (size_t)r * (size_t)g->s.vocab;
-    to->logprobs = to->logits + g->s.vocab;
-    return (tensor_download(c, to->logits, rows(c, p->logits, at, 1)) &&
-            tensor_download(c, to->logprobs, rows(c, p->logprobs, at, 1))) ||
-           error_set(e, c->err.code, "%s", c->err.message);
-}
-
-static bool take_top(Generator *g, Pass *p, GenItem *it, int r, int at, Error *e)
-{
-    int k = p->want[at].k;
-    if (!it->top) {
-        it->stride = k;
-        it->top = mem_alloc((size_t)it->max_rows * (size_t)k * sizeof *it->top);
-    }
-    if (!it->top)
-        return error_memory(e, "candidates", (size_t)k * sizeof *it->top);
-    TopEntry *to = it->top + (size_t)r * (size_t)it->stride;
-    memcpy(to, g->s.top + (size_t)at * (size_t)p->stride, (size_t)p->found[at] * sizeof *to);
-    it->scores[r] = (RowScores){.found = p->found[at], .top = to};
-    return true;
-}
-
-static bool take_scores(Generator *g, Pass *p, GenItem *it, int from, Error *e)
-{
-    for (int r = 0; r < it->n_rows; r++) {
-        int at = from + r;
-        if (p->found[at] < 0)
-            return bad_logits(g, p, it, at, e);
-        if (!(p->want[at].k ? take_top(g, p, it, r, at, e) : take_dense(g, p, it, r, at, e)))
-            return false;
-    }
-    return true;
-}
-
-static void pass_free(Pass *p)
-{
-    mem_free(p->want);
-    mem_free(p->found);
-}
-
-/* The best ids of all rows. The items do not know of it yet: what fails here may be tried again. */
-static bool read_pass(Generator *g, Pass *p, Error *e)
-{
-    for (int i = 0; i < p->n; i++)
-        p->rows += p->item[i]->n_next;
-    p->want = mem_alloc((size_t)p->rows * sizeof *p->want);
-    p->found = mem_alloc((size_t)p->rows * sizeof *p->found);
-    bool ok = p->want && p->found;
-    if (!ok)
-        error_memory(e, "candidates", (size_t)p->rows * sizeof *p->want);
-    ok = ok && plan_rows(g, p, e);
-    p->logprobs = ok ? log_softmax(g->lm->c, p->logits) : NULL;
-    ok = ok && find_top(g, p, e);
-    if (!ok)
-        pass_free(p);
-    return ok;
-}
+/* --- scores --------------------------------------------------------------------------------------- */
 
 /* Each item gets what its rows' logits say; one whose logits are bad fails alone. */
 static void give_scores(Generator *g, Pass *p)
@@ -341,7 +209,7 @@ static void give_scores(Generator *g, Pass *p)
     for (int i = 0, at = 0; i < p->n; i++) {
         Error own = {0};
         int n = p->item[i]->n_rows;
-        if (!take_scores(g, p, p->item[i], at, &own)) {
+        if (!pass_give(g, p, p->item[i], at, &own)) {
             item_fail(g, p->item[i], &own);
             g->lm->c->err = (Error){0}; /* the next one's copies are its own */
         }
@@ -366,7 +234,7 @@ static bool prefill_together(Generator *g, GenItem **item, int n, Error *e)
         item[i]->n_rows = item[i]->n_next = 1;
         item[i]->running = item[i]->reserved = true;
     }
-    bool ok = read_pass(g, &p, e);
+    bool ok = pass_read(g, &p, e);
     for (int i = 0; !ok && i < n; i++)
         item_stop(g, item[i]);
     if (ok)
@@ -486,7 +354,7 @@ static bool advance_items(Generator *g, GenItem **item, int n, Advance *a, Error
     p.logits = g->lm->advance(g->lm, a->n, a->parent, a->ids, a->row, e);
     if (!p.logits)
         return error_set(e, ERR_FAILED, "language model: step failed");
-    if (!read_pass(g, &p, e)) {
+    if (!pass_read(g, &p, e)) {
         g->lm->drop(g->lm, a->row, a->n);
         return false;
     }
