@@ -8,42 +8,38 @@
 
 enum { LANES = 4 };
 
-typedef struct RowNorm {
-    double sum[LANES]; /* of e^(x - max) */
-    float max;
-} RowNorm;
-
-/* The first lane also takes the columns behind the last whole group. */
-static double lane_sum(const float *x, int n, int lane, float max)
+/* log(sum(e^(x - max))); NaN when the row is no row of numbers. */
+static float log_sum_of(const float *x, int n, float max)
 {
-    double sum = 0;
-    int whole = n - n % LANES;
-    for (int i = lane; i < whole; i += LANES)
-        sum += (double)expf(x[i] - max);
-    for (int i = whole; lane == 0 && i < n; i++)
-        sum += (double)expf(x[i] - max);
-    return sum;
+    double sum[LANES] = {0};
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            sum[j] += (double)expf(x[i + j] - max);
+    for (; i < n; i++)
+        sum[0] += (double)expf(x[i] - max);
+    double all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    return isfinite(all) && isfinite(max) ? (float)log(all) : NAN;
 }
 
-static void subtract_norm(float *y, const float *x, int n, const RowNorm *norm)
+static void log_softmax_row(float *y, const float *x, int n)
 {
-    double sum = (norm->sum[0] + norm->sum[1]) + (norm->sum[2] + norm->sum[3]);
-    bool good = isfinite(sum) && isfinite(norm->max);
-    vf max = vf_set1(norm->max), log_sum = vf_set1(good ? (float)log(sum) : NAN);
+    float row_highest = row_max(x, n);
+    vf max = vf_set1(row_highest), log_sum = vf_set1(log_sum_of(x, n, row_highest));
     for (int i = 0; i < n; i += VL)
         store_at(y, load_at(x, n, i) - max - log_sum, n, i);
 }
 
-static bool log_softmax(Stream *on, Tensor *y, const Tensor *x)
+/* Rows are few, and waking threads for one takes longer than it saves. */
+static int row_team(const Stream *on, const Tensor *t)
 {
-    RowNorm *norm = cpu_scratch(on, SCRATCH_SELECT, (size_t)x->rows * sizeof *norm);
-    if (!norm)
-        return false;
-    FOR_ROWS(on, x, r, norm[r].max = row_max(row_f32(x, r), x->cols))
-    FOR_TEAM(team_of(on, x), i, LANES * x->rows, 1, RowNorm *to = &norm[i / LANES];
-             to->sum[i % LANES] = lane_sum(row_f32(x, i / LANES), x->cols, i % LANES, to->max))
-    FOR_ROWS(on, x, r, subtract_norm(row_f32(y, r), row_f32(x, r), x->cols, &norm[r]))
-    return true;
+    int team = team_of(on, t);
+    return t->rows < team ? t->rows : team;
+}
+
+static void log_softmax(Stream *on, Tensor *y, const Tensor *x)
+{
+    FOR_TEAM(row_team(on, x), r, x->rows, 1, log_softmax_row(row_f32(y, r), row_f32(x, r), x->cols))
 }
 
 /* Penalties divide what is positive and multiply what is not, so both shrink. */
@@ -109,7 +105,8 @@ static bool top_k(Stream *on, const TopKArgs *a)
     Cand *cand = cpu_scratch(on, SCRATCH_SELECT, (size_t)a->logits->rows * stride * sizeof *cand);
     if (!cand)
         return false;
-    FOR_ROWS(on, a->logits, r, a->found[r] = top_row(a, r, cand + (size_t)r * stride))
+    FOR_TEAM(row_team(on, a->logits), r, a->logits->rows, 1,
+             a->found[r] = top_row(a, r, cand + (size_t)r * stride))
     return true;
 }
 

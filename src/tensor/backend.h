@@ -138,7 +138,7 @@ typedef struct Backend {
     void (*store_slots)(Stream *, SlotBlock dst, const Tensor *x, const int *slots);
     /* y = x - max - log(sum(exp(x - max))) per row: all NaN where a row holds NaN, +inf or only -inf.
      * y must not be x. */
-    bool (*log_softmax)(Stream *, Tensor *y, const Tensor *x);
+    void (*log_softmax)(Stream *, Tensor *y, const Tensor *x);
     bool (*top_k)(Stream *, const TopKArgs *);
     /* loss [1,1] = mean cross-entropy of the rows whose target >= 0 (targets: device memory); probs
      * [rows, cols] receives the softmax. */

@@ -232,10 +232,10 @@ static void store_slots(Stream *on, SlotBlock dst, const Tensor *x, const int *s
     RUN(store_slots(on, dst, x, slots));
 }
 
-static bool log_softmax(Stream *on, Tensor *y, const Tensor *x)
+static void log_softmax(Stream *on, Tensor *y, const Tensor *x)
 {
     TENSORS(y, x);
-    TRY(log_softmax(on, y, x));
+    RUN(log_softmax(on, y, x));
 }
 
 static bool top_k(Stream *on, const TopKArgs *a)
