@@ -35,9 +35,12 @@ struct blip2_session {
 /* Copies an error out; code names are the same on both sides. Always returns false. */
 bool api_error(blip2_error *to, const Error *from);
 /* ERR_USAGE: "WHAT: expected one, got NULL". Always returns false. */
-bool api_missing(const char *what, Error *e);
+static inline bool api_missing(const char *what, Error *e)
+{
+    return error_set(e, ERR_USAGE, "%s: expected one, got NULL", what);
+}
 
-/* --- model.c, info.c ---------------------------------------------------------------------------- */
+/* --- model.c ------------------------------------------------------------------------------------ */
 /* ERR_USAGE when this version has no such type. */
 bool api_check_dtype(blip2_dtype dtype, Error *e);
 /* An empty model with its device. NULL: ERR_MEMORY. blip2_model_free frees it, filled or not. */
@@ -50,11 +53,9 @@ bool api_describe(blip2_model *m, const char *path, Error *e); /* fills info */
 /* ERR_USAGE when a struct of the caller's says no size, or one that no struct has. */
 bool api_check_size(const void *theirs, const char *what, Error *e);
 /* A struct of the caller's, told by the size it begins with, into ours of `size` bytes: what the caller's
- * does not have stays as it was in ours. ERR_USAGE as api_check_size, and when it holds fields that this
- * version lacks. */
+ * does not have stays as it was in ours. ERR_USAGE as api_check_size, and when something stands behind
+ * them: fields that this version lacks, or `reserved`, which is not counted. */
 bool api_take_struct(void *ours, size_t size, const void *theirs, const char *what, Error *e);
-/* ERR_USAGE when a field that has no meaning yet is used. */
-bool api_check_reserved(int reserved, const char *what, Error *e);
 /* The caller's options (NULL: the defaults of task, LAVIS) as the generator takes them, without the
  * model's end ids. `banned` stays the caller's. */
 bool api_gen_options(const blip2_model *m, blip2_task task, const blip2_options *o, GenOptions *out,

@@ -19,11 +19,6 @@ bool api_error(blip2_error *to, const Error *from)
     return false;
 }
 
-bool api_missing(const char *what, Error *e)
-{
-    return error_set(e, ERR_USAGE, "%s: expected one, got NULL", what);
-}
-
 const char *blip2_version(void)
 {
     return BLIP2_VERSION;

@@ -7,20 +7,24 @@
 
 static atomic_uint_fast64_t next_serial = 1;
 
-/* Takes over the picture; frees it when there is no memory for the rest. */
-static blip2_image *wrap(Picture *p, const char *name, double ms, Error *e)
+/* Takes over the picture; frees it when there is no memory for the rest. good: there is one, else e says
+ * why not. */
+static blip2_image *wrap(bool good, Picture *p, const char *name, double ms, Error *e,
+                         blip2_error *err)
 {
-    blip2_image *image = mem_calloc(1, sizeof *image);
-    char *copy = mem_strdup(name);
-    if (!image || !copy) {
-        error_memory(e, name, sizeof *image);
-        mem_free(image);
-        mem_free(copy);
-        picture_free(p);
-        return NULL;
+    blip2_image *image = good ? mem_calloc(1, sizeof *image) : NULL;
+    char *copy = good ? mem_strdup(name) : NULL;
+    if (image && copy) {
+        *image = (blip2_image){*p, copy, ms, atomic_fetch_add(&next_serial, 1)};
+        return image;
     }
-    *image = (blip2_image){*p, copy, ms, atomic_fetch_add(&next_serial, 1)};
-    return image;
+    if (good)
+        error_memory(e, name, sizeof *image);
+    mem_free(image);
+    mem_free(copy);
+    picture_free(p);
+    api_error(err, e);
+    return NULL;
 }
 
 blip2_image *blip2_image_from_file(const char *path, blip2_error *err)
@@ -28,14 +32,9 @@ blip2_image *blip2_image_from_file(const char *path, blip2_error *err)
     Error e = {0};
     Picture p = {0};
     double start = now_ms();
-    blip2_image *image = NULL;
-    if (!path)
-        error_set(&e, ERR_USAGE, "picture: expected a path, got NULL");
-    else if (picture_load(&p, path, &e))
-        image = wrap(&p, path, now_ms() - start, &e);
-    if (!image)
-        api_error(err, &e);
-    return image;
+    bool good = (path || error_set(&e, ERR_USAGE, "picture: expected a path, got NULL")) &&
+                picture_load(&p, path, &e);
+    return wrap(good, &p, path, now_ms() - start, &e, err);
 }
 
 blip2_image *blip2_image_from_memory(const void *bytes, size_t size, blip2_error *err)
@@ -44,14 +43,9 @@ blip2_image *blip2_image_from_memory(const void *bytes, size_t size, blip2_error
     Error e = {0};
     Picture p = {0};
     double start = now_ms();
-    blip2_image *image = NULL;
-    if (!bytes)
-        error_set(&e, ERR_USAGE, "%s: expected bytes, got NULL", NAME);
-    else if (picture_decode(&p, bytes, size, NAME, &e))
-        image = wrap(&p, NAME, now_ms() - start, &e);
-    if (!image)
-        api_error(err, &e);
-    return image;
+    bool good = (bytes || error_set(&e, ERR_USAGE, "%s: expected bytes, got NULL", NAME)) &&
+                picture_decode(&p, bytes, size, NAME, &e);
+    return wrap(good, &p, NAME, now_ms() - start, &e, err);
 }
 
 blip2_image *blip2_image_from_pixels(const uint8_t *pixels, int width, int height, int channels,
@@ -59,14 +53,9 @@ blip2_image *blip2_image_from_pixels(const uint8_t *pixels, int width, int heigh
 {
     Error e = {0};
     Picture p = {0};
-    blip2_image *image = NULL;
-    if (!pixels)
-        error_set(&e, ERR_USAGE, "pixels: expected some, got NULL");
-    else if (picture_from_pixels(&p, pixels, width, height, channels, &e))
-        image = wrap(&p, "pixels", 0, &e);
-    if (!image)
-        api_error(err, &e);
-    return image;
+    bool good = (pixels || error_set(&e, ERR_USAGE, "pixels: expected some, got NULL")) &&
+                picture_from_pixels(&p, pixels, width, height, channels, &e);
+    return wrap(good, &p, "pixels", 0, &e, err);
 }
 
 void blip2_image_free(blip2_image *image)

@@ -1,8 +1,9 @@
-/* api/model.c: loading a model and giving it back. */
+/* api/model.c: loading a model, facts about it, giving it back. */
 #include "api/api.h"
 #include "base/file.h"
 #include "ckpt/ckpt.h"
 #include "cpu/cpu.h"
+#include "models/facts.h"
 
 bool api_check_dtype(blip2_dtype dtype, Error *e)
 {
@@ -30,6 +31,37 @@ static bool check_parts(const blip2_model *m, const char *dir, Error *e)
                          "%s: tokenizer: expected ids below the vocabulary's %d, got %d", dir,
                          lm.vocab, tokenizer_size(m->tokenizer) - 1);
     return true;
+}
+
+bool api_describe(blip2_model *m, const char *path, Error *e)
+{
+    const ModelConfig *k = &m->net->config;
+    const LanguageConfig lm = config_language(k);
+    blip2_info *info = &m->info;
+    PartFacts part[MODEL_PARTS_MAX];
+    info->part_count = (size_t)model_facts(m->net, part);
+    for (size_t i = 0; i < info->part_count; i++) {
+        info->parts[i] =
+            (blip2_part){part[i].name, part[i].parameters, part[i].bytes, part[i].dtype};
+        info->parameters += part[i].parameters;
+        info->weight_bytes += part[i].bytes;
+    }
+    info->path = arena_strdup(&m->mem, path);
+    info->architecture = model_architecture(k, &m->mem);
+    info->language_model = lm.name;
+    if (m->tokenizer)
+        info->tokenizer = arena_printf(&m->mem, "%s, %d tokens", tokenizer_kind(m->tokenizer),
+                                       tokenizer_size(m->tokenizer));
+    else
+        info->missing = "tokenizer";
+    info->licence = k->licence[0] ? k->licence : NULL;
+    info->image_size = k->pixels;
+    info->query_tokens = k->qformer.queries;
+    info->vocabulary = lm.vocab;
+    info->positions = lm.positions;
+    info->working_bytes = model_working_bytes(k);
+    return (info->path && info->architecture && (info->tokenizer || info->missing)) ||
+           error_memory(e, path, 256);
 }
 
 blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e)
@@ -84,8 +116,8 @@ blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options
 {
     Error e = {0};
     blip2_load_options o = {.size = sizeof o};
-    bool ok = (!options || api_take_struct(&o, sizeof o, options, "load options", &e)) &&
-              api_check_reserved(o.reserved, "load options", &e);
+    size_t size = offsetof(blip2_load_options, reserved);
+    bool ok = !options || api_take_struct(&o, size, options, "load options", &e);
     blip2_model *m = ok ? api_load(path_or_name, o.dtype, true, &e) : NULL;
     if (!m)
         api_error(err, &e);

@@ -1,7 +1,6 @@
 /* api/options.c: the structs of the caller, told by their size; generation settings on their way in
  * and out. */
 #include <limits.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -60,11 +59,6 @@ bool api_take_struct(void *ours, size_t size, const void *theirs, const char *wh
                              "%s: expected the fields of this version, got newer ones", what);
     memcpy(ours, theirs, theirs_size < size ? theirs_size : size);
     return true;
-}
-
-bool api_check_reserved(int reserved, const char *what, Error *e)
-{
-    return !reserved || error_set(e, ERR_USAGE, "%s: reserved: expected 0, got %d", what, reserved);
 }
 
 /* --- defaults ------------------------------------------------------------------------------------ */

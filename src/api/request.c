@@ -1,5 +1,4 @@
 /* api/request.c: an item of the caller's becomes a request to the engine. */
-#include <stddef.h>
 #include <string.h>
 
 #include "api/api.h"

@@ -23,7 +23,7 @@ static bool check_options(const blip2_session_options *o, Error *e)
     if (o->pictures < -1 || o->pictures > PICTURES_MAX)
         return error_set(e, ERR_USAGE, "pictures: expected -1 to %d, got %d", PICTURES_MAX,
                          o->pictures);
-    return api_check_reserved(o->reserved, "session options", e);
+    return true;
 }
 
 blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options *options,
@@ -33,8 +33,9 @@ blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options
     blip2_session_options o = {.size = sizeof o};
     blip2_session *s = NULL;
     bool ok = model || api_missing("model", &e);
+    size_t size = offsetof(blip2_session_options, reserved);
     if (ok && options)
-        ok = api_take_struct(&o, sizeof o, options, "session options", &e);
+        ok = api_take_struct(&o, size, options, "session options", &e);
     if (ok && check_options(&o, &e) && !(s = mem_calloc(1, sizeof *s)))
         error_memory(&e, "session", sizeof *s);
     if (s) {
