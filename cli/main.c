@@ -1,7 +1,6 @@
 /* The command blip2: reads the line, runs one of verbs[]. */
 #include "options.h"
 #include "output.h"
-#include "wait.h"
 
 #include <locale.h>
 #include <signal.h>
@@ -9,7 +8,6 @@
 int main(int argc, char **argv)
 {
     Args args;
-    wait_briefly(argv);
     /* LC_CTYPE only: line editing needs it, and numbers must keep their point. */
     setlocale(LC_CTYPE, "");
     /* A closed pipe is seen as a failed write, and what was being done is put away in order. */

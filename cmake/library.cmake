@@ -1,6 +1,6 @@
 # libblip2, static and shared, with nothing visible but blip2_*.
 # The others are named by their own .pc files.
-set(BLIP2_PC_LIBS "-lgif -lgomp -lm")
+set(BLIP2_PC_LIBS "-lgif -pthread -lm")
 
 add_library(blip2_shared SHARED $<TARGET_OBJECTS:blip2_core> ${ISA_OBJECTS})
 set_target_properties(blip2_shared PROPERTIES OUTPUT_NAME blip2 VERSION ${PROJECT_VERSION} SOVERSION 0)

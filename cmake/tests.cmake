@@ -17,6 +17,11 @@ foreach(source ${UNIT_TESTS})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600)
 endforeach()
 
+# Loads the shared library at run time, and unloads it.
+add_dependencies(test_api_process blip2_shared)
+target_compile_definitions(test_api_process PRIVATE SHARED_LIBRARY="$<TARGET_FILE:blip2_shared>")
+target_link_libraries(test_api_process PRIVATE ${CMAKE_DL_LIBS})
+
 # The example, against the shared library as a stranger would link it.
 add_executable(example_caption examples/caption.c)
 target_include_directories(example_caption PRIVATE include)

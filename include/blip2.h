@@ -30,8 +30,9 @@
  * only make room for them: an enum holds any int from 0 on.
  *
  * Threads: a model is immutable and may be shared by any number of sessions in any threads. A
- * session is used by one thread at a time. An image may be shared. On machines that do other work
- * at the same time set GOMP_SPINCOUNT=10000 in the environment (docs/SPEED.md). */
+ * session is used by one thread at a time. An image may be shared. A session makes its own threads
+ * when it first computes, as many as it was asked for or the system gives; they take no signals, and
+ * blip2_session_free joins them. After fork() a session that was idle works in the child as well. */
 #ifndef BLIP2_H
 #define BLIP2_H
 

@@ -1,14 +1,15 @@
 /* cpu/bandwidth.c: how fast this machine reads memory, the limit of decoding. */
 #define _GNU_SOURCE
-#include <omp.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "base/sys.h"
 #include "cpu/cpu.h"
+#include "cpu/pool.h"
 
-enum { MIB = 1 << 20, HUGE_PAGE = 2 * MIB, MEASURE_MS = 150 };
+enum { MIB = 1 << 20, HUGE_PAGE = 2 * MIB, MEASURE_MS = 150, PIECE = MIB };
 
 /* Several times the last cache, at most 512 MiB and a quarter of what is free. */
 static size_t buffer_size(void)
@@ -56,33 +57,48 @@ static uint64_t read_all(const char *p, size_t n)
     return seen[0] | seen[1] | seen[2] | seen[3] | seen[4] | seen[5] | seen[6] | seen[7];
 }
 
+typedef struct Buffer {
+    char *p;
+    _Atomic uint64_t *seen; /* so that reading is not left out */
+} Buffer;
+
+static void fill_piece(const void *args, int i)
+{
+    const Buffer *b = args;
+    memset(b->p + (size_t)i * PIECE, 1, PIECE);
+}
+
+static void read_piece(const void *args, int i)
+{
+    const Buffer *b = args;
+    atomic_fetch_or(b->seen, read_all(b->p + (size_t)i * PIECE, PIECE));
+}
+
+/* The least time of one pass over the buffer. */
+static double read_ms(Pool *pool, int threads, Buffer b, int pieces)
+{
+    double best = 1e9, start = now_ms();
+    pool_each(pool, threads, pieces, fill_piece, &b);
+    for (int pass = 0; pass < 3 || now_ms() - start < MEASURE_MS; pass++) {
+        double t = now_ms();
+        pool_each(pool, threads, pieces, read_piece, &b);
+        t = now_ms() - t;
+        best = t < best ? t : best;
+    }
+    return best;
+}
+
 double cpu_bandwidth(int threads, bool huge)
 {
     const size_t size = buffer_size();
-    char *p = size ? map_buffer(size, huge) : NULL;
+    _Atomic uint64_t seen = 0;
     if (threads < 1)
         threads = cpus_usable();
-    if (!p)
-        return 0;
-    const size_t part = size / (size_t)threads & ~(size_t)127;
-    double best = 1e9, start = now_ms();
-    volatile uint64_t sink = 0;
-    uint64_t seen = 0;
-    for (int pass = 0; pass < 3 || now_ms() - start < MEASURE_MS; pass++) {
-        double t = now_ms();
-#pragma omp parallel num_threads(threads) reduction(| : seen)
-        {
-            char *mine = p + (size_t)omp_get_thread_num() * part;
-            if (pass == 0)
-                memset(mine, 1, part);
-            else
-                seen |= read_all(mine, part);
-        }
-        t = now_ms() - t;
-        best = pass > 0 && t < best ? t : best;
-    }
-    sink = seen;
-    (void)sink;
-    munmap(p, size);
-    return (double)(part * (size_t)threads) / best * 1e-6;
+    Pool *pool = pool_new(threads);
+    char *p = size ? map_buffer(size, huge) : NULL;
+    double ms = p && pool ? read_ms(pool, threads, (Buffer){p, &seen}, (int)(size / PIECE)) : 0;
+    pool_free(pool);
+    if (p)
+        munmap(p, size);
+    return ms > 0 ? (double)size / ms * 1e-6 : 0;
 }

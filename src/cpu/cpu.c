@@ -45,6 +45,7 @@ static void stream_close(Stream *on)
     CpuStream *c = (CpuStream *)on;
     for (int i = 0; i < SCRATCH_COUNT; i++)
         mem_free(c->scratch[i]);
+    pool_free(c->pool);
     mem_free(c);
 }
 
@@ -109,6 +110,12 @@ static Stream *cpu_stream(Device *dev, const StreamOptions *o, Error *e)
                        .threads = o->threads > 0 ? o->threads : cpus_usable(),
                        .close = stream_close};
     snprintf(c->base.isa, sizeof c->base.isa, "%s", isa->name);
+    c->pool = pool_new(c->base.threads);
+    if (!c->pool) {
+        mem_free(c);
+        error_memory(e, "cpu: threads", sizeof *c);
+        return NULL;
+    }
     c->bf16 = choose_bf16(&c->base);
     return &c->base;
 }

@@ -8,8 +8,6 @@
 #include "cpu/rows.h"
 #include "cpu/softmax.h"
 
-#include <omp.h>
-
 /* --- attention --------------------------------------------------------------------------------- */
 
 /* One thread's memory. */
@@ -112,31 +110,39 @@ static void attend_chunk(const Work *w, const Shape *s, const AttentionArgs *a, 
     }
 }
 
+typedef struct Attention {
+    const AttentionArgs *a;
+    Shape s;
+    float *memory; /* a Work per thread */
+} Attention;
+
+/* Jobs are the chunks of the heads in turn: a head is packed when its first chunk comes. */
+static void attend_part(const void *args, Part *part)
+{
+    const Attention *c = args;
+    const AttentionArgs *a = c->a;
+    Work w = work_of(c->memory + (size_t)part->thread * c->s.all, &c->s);
+    int packed = -1;
+    for (int job; (job = part_next(part)) >= 0;) {
+        int head = job / c->s.chunks, group = head / a->heads;
+        if (head != packed)
+            pack_head(&w, &c->s, a, group, head % a->heads);
+        packed = head;
+        attend_chunk(&w, &c->s, a, group, head % a->heads, job % c->s.chunks);
+    }
+}
+
 static bool attention(Stream *on, const AttentionArgs *a)
 {
     if (a->q->rows == 0)
         return true;
     Shape s = shape_of(a, on->threads);
-    int heads = a->heads, jobs = a->groups * heads * s.chunks;
+    int jobs = a->groups * a->heads * s.chunks;
     int threads = team_for(on, jobs, a->q->rows, s.nk, 2 * a->q->cols);
     float *memory = cpu_scratch(on, SCRATCH_ATTENTION, (size_t)threads * s.all * sizeof(float));
     if (!memory)
         return false;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        Flush flush = flush_on();
-        Work w = work_of(memory + (size_t)omp_get_thread_num() * s.all, &s);
-        int packed = -1;
-#pragma omp for schedule(dynamic, 1)
-        for (int job = 0; job < jobs; job++) {
-            int head = job / s.chunks;
-            if (head != packed)
-                pack_head(&w, &s, a, head / heads, head % heads);
-            packed = head;
-            attend_chunk(&w, &s, a, head / heads, head % heads, job % s.chunks);
-        }
-        flush_off(flush);
-    }
+    run_parts(on, threads, jobs, 1, attend_part, &(Attention){a, s, memory});
     return true;
 }
 
@@ -245,8 +251,22 @@ static void attend_slots(const SlotAttentionArgs *a, int r, int head, float *sco
     slot_values(&j, scores, row_f32(a->out, r) + head * hd, 1.0f / sum);
 }
 
+typedef struct SlotAttention {
+    const SlotAttentionArgs *a;
+    float *memory; /* `each` floats per thread */
+    size_t each;
+} SlotAttention;
+
 /* A thread takes a head through all rows, since rows often share slots (beams of one picture), and
  * then the next head, which lies beside it in memory. */
+static void attend_slots_part(const void *args, Part *part)
+{
+    const SlotAttention *c = args;
+    int rows = c->a->q->rows;
+    for (int job; (job = part_next(part)) >= 0;)
+        attend_slots(c->a, job % rows, job / rows, c->memory + (size_t)part->thread * c->each);
+}
+
 static bool attention_slots(Stream *on, const SlotAttentionArgs *a)
 {
     int rows = a->q->rows, heads = a->heads, longest = 0, all = 0;
@@ -259,15 +279,9 @@ static bool attention_slots(Stream *on, const SlotAttentionArgs *a)
     float *memory = cpu_scratch(on, SCRATCH_ATTENTION, (size_t)threads * each * sizeof(float));
     if (!memory)
         return false;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        Flush flush = flush_on();
-        float *scores = memory + (size_t)omp_get_thread_num() * each;
-#pragma omp for schedule(static)
-        for (int job = 0; job < heads * rows; job++)
-            attend_slots(a, job % rows, job / rows, scores);
-        flush_off(flush);
-    }
+    int some = (heads + 2 * threads - 1) / (2 * threads); /* heads that a thread takes at a time */
+    run_parts(on, threads, heads * rows, some * rows, attend_slots_part,
+              &(SlotAttention){a, memory, each});
     return true;
 }
 

@@ -8,8 +8,6 @@
 #include "cpu/rows.h"
 #include "cpu/softmax.h"
 
-#include <omp.h>
-
 #define KC     TILE_K /* terms of a sum that stay in registers */
 #define GROUP  8      /* panels of B that one packed tile of A meets */
 #define COLUMN 64     /* floats of a row that one job takes where jobs are columns */
@@ -69,6 +67,25 @@ static void product_group(const Product *p, int first, int n, int k0, int kc, fl
     }
 }
 
+typedef struct Groups {
+    const Product *p;
+    int size; /* panels of a job */
+    float *memory;
+    size_t each; /* floats per thread */
+} Groups;
+
+static void product_part(const void *args, Part *part)
+{
+    const Groups *g = args;
+    const Product *p = g->p;
+    for (int job; (job = part_next(part)) >= 0;) {
+        int first = job * g->size, n = least_of(g->size, panels(p->n) - first);
+        for (int k = 0; k < p->k; k += KC)
+            product_group(p, first, n, k, least_of(KC, p->k - k),
+                          g->memory + (size_t)part->thread * g->each);
+    }
+}
+
 static bool product_add(Stream *on, const Product *p)
 {
     int all = panels(p->n), threads = team_for(on, all, p->m, p->n, p->k);
@@ -77,22 +94,38 @@ static bool product_add(Stream *on, const Product *p)
     float *memory = cpu_scratch(on, SCRATCH_BACK, (size_t)threads * each * sizeof(float));
     if (!memory)
         return false;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        Flush flush = flush_on();
-#pragma omp for schedule(dynamic, 1)
-        for (int first = 0; first < all; first += group)
-            for (int k = 0; k < p->k; k += KC)
-                product_group(p, first, least_of(group, all - first), k, least_of(KC, p->k - k),
-                              memory + (size_t)omp_get_thread_num() * each);
-        flush_off(flush);
-    }
+    run_parts(on, threads, group > 0 ? (all + group - 1) / group : 0, 1, product_part,
+              &(Groups){p, group, memory, each});
     return true;
 }
 
-/* sum[i] += the sum over the rows of t's gradient at columns from..from+n, KC rows at a time */
-static void add_rows(float *sum, const Tensor *t, int from, int n)
+/* Columns from .. from + n of t: what job i takes where jobs are columns. */
+typedef struct Columns {
+    int from, n;
+} Columns;
+
+static Columns columns_of(const Tensor *t, int i)
 {
+    return (Columns){i * COLUMN, least_of(t->cols - i * COLUMN, COLUMN)};
+}
+
+static void each_columns(Stream *on, const Tensor *t, EachFn fn, const void *args)
+{
+    run_each(on, team_of(on, t), (t->cols + COLUMN - 1) / COLUMN, fn, args);
+}
+
+typedef struct RowSum {
+    float *sum;
+    const Tensor *t;
+} RowSum;
+
+/* sum[i] += the sum over the rows of t's gradient at some columns, KC rows at a time */
+static void add_rows(const void *args, int job)
+{
+    const RowSum *c = args;
+    const Tensor *t = c->t;
+    float *sum = c->sum;
+    int from = columns_of(t, job).from, n = columns_of(t, job).n;
     for (int r0 = 0; r0 < t->rows; r0 += KC)
         for (int i = 0; i < n; i += VL) {
             vf s = vf_zero();
@@ -101,11 +134,6 @@ static void add_rows(float *sum, const Tensor *t, int from, int n)
             store_at(sum + from, load_at(sum + from, n, i) + s, n, i);
         }
 }
-
-/* Runs `body` for each block of n columns from `from` on of tensor t. */
-#define FOR_COLUMNS(d, t, from, n, body)                                                         \
-    FOR_TEAM(team_of(d, t), from, (t)->cols, COLUMN, int n = least_of((t)->cols - from, COLUMN); \
-             body)
 
 static bool linear_back(Stream *on, const LinearArgs *l)
 {
@@ -121,7 +149,7 @@ static bool linear_back(Stream *on, const LinearArgs *l)
     if (w->grad && !product_add(on, &dw))
         return false;
     if (l->b && l->b->grad)
-        FOR_COLUMNS(on, y, from, n, add_rows(l->b->grad, y, from, n))
+        each_columns(on, y, add_rows, &(RowSum){l->b->grad, y});
     return true;
 }
 
@@ -146,10 +174,32 @@ static void norm_row_back(float *dx, const float *dy, const float *x, int n, con
     }
 }
 
-/* dgamma += sum of dy z over the rows of x, columns from..from+n; m: the rows' moments */
-static void add_gamma(float *dgamma, const Tensor *y, const Tensor *x, const Moments *m, int from,
-                      int n)
+/* Some rows of a normalisation. */
+typedef struct NormBack {
+    const Tensor *y, *x;
+    const Param *gamma;
+    Moments *m; /* of each row */
+    float eps;
+} NormBack;
+
+static void norm_back(const void *args, int r)
 {
+    const NormBack *b = args;
+    const Tensor *x = b->x;
+    b->m[r] = row_moments(row_f32(x, r), x->cols, b->eps);
+    if (x->grad)
+        norm_row_back(row_grad(x, r), row_grad(b->y, r), row_f32(x, r), x->cols, b->gamma->data,
+                      &b->m[r]);
+}
+
+/* dgamma += sum of dy z over the rows, some columns */
+static void add_gamma(const void *args, int job)
+{
+    const NormBack *b = args;
+    const Tensor *x = b->x, *y = b->y;
+    const Moments *m = b->m;
+    float *dgamma = b->gamma->grad;
+    int from = columns_of(x, job).from, n = columns_of(x, job).n;
     for (int i = 0; i < n; i += VL) {
         vf s = vf_zero();
         for (int r = 0; r < x->rows; r++)
@@ -175,16 +225,12 @@ static void layernorm_back(Stream *on, const Tensor *y, const Tensor *x, const P
     for (int from = 0; from < x->rows; from += KC) {
         int rows = least_of(KC, x->rows - from);
         Tensor xs = some_rows(x, from, rows), ys = some_rows(y, from, rows);
-        FOR_ROWS(on, &xs, r, {
-            m[r] = row_moments(row_f32(&xs, r), x->cols, eps);
-            if (xs.grad)
-                norm_row_back(row_grad(&xs, r), row_grad(&ys, r), row_f32(&xs, r), x->cols,
-                              gamma->data, &m[r]);
-        })
+        NormBack back = {&ys, &xs, gamma, m, eps};
+        each_row(on, &xs, norm_back, &back);
         if (gamma->grad)
-            FOR_COLUMNS(on, &xs, c, n, add_gamma(gamma->grad, &ys, &xs, m, c, n))
+            each_columns(on, &xs, add_gamma, &back);
         if (beta->grad)
-            FOR_COLUMNS(on, &xs, c, n, add_rows(beta->grad, &ys, c, n))
+            each_columns(on, &xs, add_rows, &(RowSum){beta->grad, &ys});
     }
 }
 
@@ -370,6 +416,24 @@ static void head_back(Head *h)
         key_block(h, i, least_of(h->nk - i, MR));
 }
 
+typedef struct Heads {
+    const Head *size; /* without memory */
+    float *memory;    /* `each` floats per thread */
+    size_t each;
+} Heads;
+
+static void heads_back(const void *args, Part *part)
+{
+    const Heads *c = args;
+    Head h = *c->size;
+    head_memory(&h, c->memory + (size_t)part->thread * c->each);
+    for (int job; (job = part_next(part)) >= 0;) {
+        h.group = job / h.a->heads;
+        h.head = job % h.a->heads;
+        head_back(&h);
+    }
+}
+
 static bool attention_back(Stream *on, const AttentionArgs *a)
 {
     Head size = {.a = a,
@@ -382,29 +446,26 @@ static bool attention_back(Stream *on, const AttentionArgs *a)
     float *memory = cpu_scratch(on, SCRATCH_BACK, (size_t)threads * each * sizeof(float));
     if (!memory)
         return false;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        Flush flush = flush_on();
-        Head h = size;
-        head_memory(&h, memory + (size_t)omp_get_thread_num() * each);
-#pragma omp for schedule(dynamic, 1)
-        for (int job = 0; job < jobs; job++) {
-            h.group = job / a->heads;
-            h.head = job % a->heads;
-            head_back(&h);
-        }
-        flush_off(flush);
-    }
+    run_parts(on, threads, jobs, 1, heads_back, &(Heads){&size, memory, each});
     return true;
 }
 
 /* --- the rest ---------------------------------------------------------------------------------- */
 
 /* Columns of a table's gradient: rows may name the same id, so a job takes all rows. */
-static void add_ids(const Tensor *y, const Param *table, const int *ids, int from, int n)
+typedef struct Embedded {
+    const Tensor *y;
+    const Param *table;
+    const int *ids;
+} Embedded;
+
+static void add_ids(const void *args, int job)
 {
+    const Embedded *c = args;
+    const Tensor *y = c->y;
+    int from = columns_of(y, job).from, n = columns_of(y, job).n;
     for (int r = 0; r < y->rows; r++) {
-        float *to = table->grad + (size_t)ids[r] * (size_t)table->cols + from;
+        float *to = c->table->grad + (size_t)c->ids[r] * (size_t)c->table->cols + from;
         for (int i = 0; i < n; i += VL)
             store_at(to, load_at(to, n, i) + load_at(row_grad(y, r) + from, n, i), n, i);
     }
@@ -413,7 +474,7 @@ static void add_ids(const Tensor *y, const Param *table, const int *ids, int fro
 static void embed_back(Stream *on, const Tensor *y, const Param *table, const int *ids)
 {
     if (table->grad)
-        FOR_COLUMNS(on, y, from, n, add_ids(y, table, ids, from, n))
+        each_columns(on, y, add_ids, &(Embedded){y, table, ids});
 }
 
 static void add_scaled(float *to, const float *from, int n, float factor)
@@ -424,15 +485,21 @@ static void add_scaled(float *to, const float *from, int n, float factor)
 }
 
 /* Columns of what rows were gathered from, the rows of y in their order. */
-static void add_gathered(const Tensor *y, const Tensor *a, const Tensor *b, const int *from,
-                         int col, int n)
+typedef struct Gathered {
+    const Tensor *y, *a, *b;
+    const int *from;
+} Gathered;
+
+static void add_gathered(const void *args, int job)
 {
-    for (int r = 0; r < y->rows; r++) {
-        bool first = from[r] < a->rows;
-        int row = first ? from[r] : from[r] - a->rows;
-        const Tensor *x = first ? a : b; /* these two may be the same */
+    const Gathered *c = args;
+    Columns at = columns_of(c->y, job);
+    for (int r = 0; r < c->y->rows; r++) {
+        bool first = c->from[r] < c->a->rows;
+        int row = first ? c->from[r] : c->from[r] - c->a->rows;
+        const Tensor *x = first ? c->a : c->b; /* these two may be the same */
         if (x->grad)
-            add_scaled(row_grad(x, row) + col, row_grad(y, r) + col, n, 1);
+            add_scaled(row_grad(x, row) + at.from, row_grad(c->y, r) + at.from, at.n, 1);
     }
 }
 
@@ -440,24 +507,31 @@ static void gather_rows_back(Stream *on, const Tensor *y, const Tensor *a, const
                              const int *from)
 {
     if (a->grad || (b && b->grad))
-        FOR_COLUMNS(on, y, col, n, add_gathered(y, a, b, from, col, n))
+        each_columns(on, y, add_gathered, &(Gathered){y, a, b, from});
 }
 
 /* Columns of the table's gradient: neighbouring positions share rows, so a job takes all of them. */
-static void add_resized(const Tensor *y, const Tensor *x, int grid, int gh, int gw, int col, int n)
+typedef struct Resized {
+    const Tensor *y, *x;
+    int grid, gh, gw;
+} Resized;
+
+static void add_resized(const void *args, int job)
 {
-    add_scaled(row_grad(x, 0) + col, row_grad(y, 0) + col, n, 1);
-    for (int i = 0; i < gh * gw; i++) {
-        GridTaps t = grid_taps(i, grid, gh, gw);
+    const Resized *c = args;
+    int col = columns_of(c->y, job).from, n = columns_of(c->y, job).n;
+    add_scaled(row_grad(c->x, 0) + col, row_grad(c->y, 0) + col, n, 1);
+    for (int i = 0; i < c->gh * c->gw; i++) {
+        GridTaps t = grid_taps(i, c->grid, c->gh, c->gw);
         for (int j = 0; j < 16; j++)
-            add_scaled(row_grad(x, t.row[j]) + col, row_grad(y, 1 + i) + col, n, t.weight[j]);
+            add_scaled(row_grad(c->x, t.row[j]) + col, row_grad(c->y, 1 + i) + col, n, t.weight[j]);
     }
 }
 
 static void resize_grid_back(Stream *on, const Tensor *y, const Tensor *x, int grid, int gh, int gw)
 {
     if (x->grad)
-        FOR_COLUMNS(on, y, col, n, add_resized(y, x, grid, gh, gw, col, n))
+        each_columns(on, y, add_resized, &(Resized){y, x, grid, gh, gw});
 }
 
 /* The derivative of act at x. */
@@ -501,20 +575,58 @@ static void act_row_back(float *dx, const float *dy, const float *x, int n, Act 
     }
 }
 
+typedef struct Activated {
+    const Tensor *y, *x;
+    Act act;
+} Activated;
+
+static void act_back(const void *args, int r)
+{
+    const Activated *c = args;
+    act_row_back(row_grad(c->x, r), row_grad(c->y, r), row_f32(c->x, r), c->x->cols, c->act);
+}
+
 static void activate_back(Stream *on, const Tensor *y, const Tensor *x, Act act)
 {
     if (x->grad)
-        FOR_ROWS(on, x, r,
-                 act_row_back(row_grad(x, r), row_grad(y, r), row_f32(x, r), x->cols, act))
+        each_row(on, x, act_back, &(Activated){y, x, act});
+}
+
+typedef struct Sum {
+    float *to;
+    const float *from;
+    size_t ldto, ldfrom;
+    int cols;
+    float factor;
+} Sum;
+
+static void accumulate_row(const void *args, int r)
+{
+    const Sum *s = args;
+    add_scaled(s->to + (size_t)r * s->ldto, s->from + (size_t)r * s->ldfrom, s->cols, s->factor);
 }
 
 static void accumulate(Stream *on, float *to, int ldto, const float *from, int ldfrom, int rows,
                        int cols, float factor)
 {
     Tensor shape = {.rows = rows, .cols = cols};
-    FOR_ROWS(
-        on, &shape, r,
-        add_scaled(to + (size_t)r * (size_t)ldto, from + (size_t)r * (size_t)ldfrom, cols, factor))
+    each_row(on, &shape, accumulate_row,
+             &(Sum){to, from, (size_t)ldto, (size_t)ldfrom, cols, factor});
+}
+
+typedef struct LossBack {
+    const Tensor *logits, *probs;
+    const int *targets;
+    float factor;
+} LossBack;
+
+static void loss_row_back(const void *args, int r)
+{
+    const LossBack *b = args;
+    if (b->targets[r] < 0)
+        return;
+    add_scaled(row_grad(b->logits, r), row_f32(b->probs, r), b->logits->cols, b->factor);
+    row_grad(b->logits, r)[b->targets[r]] -= b->factor;
 }
 
 static void softmax_loss_back(Stream *on, const Tensor *loss, const Tensor *logits,
@@ -526,12 +638,7 @@ static void softmax_loss_back(Stream *on, const Tensor *loss, const Tensor *logi
     if (valid == 0 || !logits->grad)
         return;
     float factor = *loss->grad / (float)valid;
-    FOR_ROWS(on, logits, r, {
-        if (targets[r] >= 0) {
-            add_scaled(row_grad(logits, r), row_f32(probs, r), logits->cols, factor);
-            row_grad(logits, r)[targets[r]] -= factor;
-        }
-    })
+    each_row(on, logits, loss_row_back, &(LossBack){logits, probs, targets, factor});
 }
 
 void ISA_SYM(install_back)(Backend *b)

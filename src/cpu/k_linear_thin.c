@@ -7,7 +7,6 @@
  *   More rows: OUTS weight rows run along K together, each loaded and widened once for up to ROWS
  *   rows of x, while the next OUTS are prefetched. Further rows of x come in further passes over
  *   the same weights, which are in the cache by then. */
-#include "cpu/flush.h"
 #include "cpu/linear.h"
 
 #if defined(VEC_AVX512) || defined(__aarch64__)
@@ -173,20 +172,24 @@ static int task_size(const LinearArgs *a, int threads)
     return n < OUTS ? OUTS : (n + OUTS - 1) / OUTS * OUTS;
 }
 
+typedef struct Thin {
+    const LinearArgs *a;
+    DotsFn fn;
+    int size; /* outputs of a task */
+} Thin;
+
+static void thin_task(const void *args, int task)
+{
+    const Thin *t = args;
+    int first = task * t->size, left = t->a->w->rows - first, end = left < t->size ? left : t->size;
+    for (int n = 0; n < end; n += OUTS)
+        thin_block(t->a, t->fn, first + n, end - n < OUTS ? end - n : OUTS);
+}
+
 bool ISA_SYM(linear_thin)(Stream *on, const LinearArgs *a)
 {
-    DotsFn fn = dots_for(a->w->dtype);
-    const int threads = linear_threads(on, a), total = a->w->rows, size = task_size(a, threads);
-#pragma omp parallel num_threads(threads)
-    {
-        Flush flush = flush_on();
-#pragma omp for schedule(dynamic)
-        for (int first = 0; first < total; first += size) {
-            int end = total - first < size ? total : first + size;
-            for (int n = first; n < end; n += OUTS)
-                thin_block(a, fn, n, end - n < OUTS ? end - n : OUTS);
-        }
-        flush_off(flush);
-    }
+    const int threads = linear_threads(on, a), size = task_size(a, threads);
+    run_each(on, threads, (a->w->rows + size - 1) / size, thin_task,
+             &(Thin){a, dots_for(a->w->dtype), size});
     return true;
 }

@@ -7,8 +7,6 @@
  * added in order.
  * So a sum's order depends on K alone, and the weights, read where they lie, are read once per
  * MAX_ROWS rows. */
-#include <omp.h>
-#include "cpu/flush.h"
 #include "cpu/linear.h"
 #include "cpu/tile.h"
 
@@ -50,8 +48,9 @@ static void pack_pairs(float *dst, const float *x, int n)
 #endif
 }
 
-static void pack_x_row(const Wide *w, int row)
+static void pack_x_row(const void *args, int row)
 {
+    const Wide *w = args;
     const float *x = row_f32(w->a->x, row);
     const size_t step = (size_t)w->a->x->rows * TILE_LD;
     float *dst = w->x + (size_t)row * TILE_LD;
@@ -160,6 +159,14 @@ static void run_task(const Wide *w, int task, char *scratch)
         }
 }
 
+static void run_tasks(const void *args, Part *part)
+{
+    const Wide *w = args;
+    char *scratch = w->scratch + (size_t)part->thread * w->scratch_size;
+    for (int task; (task = part_next(part)) >= 0;)
+        run_task(w, task, scratch);
+}
+
 static bool native_pairs(const Stream *on, DType t)
 {
     return t == BF16 && on->precision == PREC_FAST && ((const CpuStream *)on)->bf16 == K16_NATIVE;
@@ -209,17 +216,7 @@ bool ISA_SYM(linear_wide)(Stream *on, const LinearArgs *a)
     const int threads = linear_threads(on, a);
     if (!plan(&w, on, a, threads))
         return false;
-#pragma omp parallel num_threads(threads)
-    {
-        Flush flush = flush_on();
-        char *scratch = w.scratch + (size_t)omp_get_thread_num() * w.scratch_size;
-#pragma omp for schedule(static)
-        for (int m = 0; m < a->x->rows; m++)
-            pack_x_row(&w, m);
-#pragma omp for schedule(dynamic)
-        for (int t = 0; t < w.row_tasks * w.panel_tasks; t++)
-            run_task(&w, t, scratch);
-        flush_off(flush);
-    }
+    run_each(on, threads, a->x->rows, pack_x_row, &w);
+    run_parts(on, threads, w.row_tasks * w.panel_tasks, 1, run_tasks, &w);
     return true;
 }

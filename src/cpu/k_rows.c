@@ -9,79 +9,138 @@
 /* --- layernorm --------------------------------------------------------------------------------- */
 
 /* (x - mean) / sqrt(var + eps) * gamma + beta (Ba et al. 2016; torch.nn.LayerNorm) */
-static void norm_row(float *y, const float *x, int n, const void *gamma, const void *beta,
-                     float eps)
+typedef struct Norm {
+    Tensor *y;
+    const Tensor *x;
+    const void *gamma, *beta;
+    float eps;
+} Norm;
+
+static void norm_row(const void *args, int r)
 {
-    Moments mo = row_moments(x, n, eps);
+    const Norm *c = args;
+    const float *x = row_f32(c->x, r);
+    int n = c->x->cols;
+    Moments m = row_moments(x, n, c->eps);
     for (int i = 0; i < n; i += VL)
-        store_at(y, vf_fma(normed_at(x, n, i, &mo), param_at(gamma, n, i), param_at(beta, n, i)), n,
-                 i);
+        store_at(row_f32(c->y, r),
+                 vf_fma(normed_at(x, n, i, &m), param_at(c->gamma, n, i), param_at(c->beta, n, i)),
+                 n, i);
 }
 
 static void layernorm(Stream *on, Tensor *y, const Tensor *x, const Param *gamma, const Param *beta,
                       float eps)
 {
-    FOR_ROWS(on, x, r,
-             norm_row(row_f32(y, r), row_f32(x, r), x->cols, gamma->data, beta->data, eps))
+    each_row(on, x, norm_row, &(Norm){y, x, gamma->data, beta->data, eps});
 }
 
 /* --- tables, elementwise, copies ------------------------------------------------------------------ */
 
+typedef struct Embed {
+    Tensor *y;
+    const Param *table;
+    const int *ids;
+} Embed;
+
+static void embed_row(const void *args, int r)
+{
+    const Embed *c = args;
+    size_t cols = (size_t)c->table->cols, bytes = cols * dtype_size(c->table->dtype);
+    convert_to_f32(row_f32(c->y, r), (const char *)c->table->data + (size_t)c->ids[r] * bytes,
+                   c->table->dtype, cols);
+}
+
 static void embed(Stream *on, Tensor *y, const Param *table, const int *ids)
 {
-    size_t bytes = (size_t)table->cols * dtype_size(table->dtype);
-    FOR_ROWS(on, y, r,
-             convert_to_f32(row_f32(y, r), (const char *)table->data + (size_t)ids[r] * bytes,
-                            table->dtype, (size_t)table->cols))
+    each_row(on, y, embed_row, &(Embed){y, table, ids});
+}
+
+/* What a function of one or two tensors was called with. */
+typedef struct Pointwise {
+    Tensor *y;
+    const Tensor *a, *b;
+    Act act;
+} Pointwise;
+
+static void activate_row(const void *args, int r)
+{
+    const Pointwise *c = args;
+    act_row(row_f32(c->y, r), row_f32(c->a, r), c->a->cols, c->act);
 }
 
 static void activate(Stream *on, Tensor *y, const Tensor *x, Act act)
 {
-    FOR_ROWS(on, x, r, act_row(row_f32(y, r), row_f32(x, r), x->cols, act))
+    each_row(on, x, activate_row, &(Pointwise){.y = y, .a = x, .act = act});
 }
 
-static void add_row(float *y, const float *a, const float *b, int n)
+static void add_row(const void *args, int r)
 {
-    for (int i = 0; i < n; i += VL)
+    const Pointwise *c = args;
+    const float *a = row_f32(c->a, r), *b = row_f32(c->b, r);
+    float *y = row_f32(c->y, r);
+    for (int i = 0, n = c->y->cols; i < n; i += VL)
         store_at(y, load_at(a, n, i) + load_at(b, n, i), n, i);
 }
 
 static void add(Stream *on, Tensor *y, const Tensor *a, const Tensor *b)
 {
-    FOR_ROWS(on, y, r, add_row(row_f32(y, r), row_f32(a, r), row_f32(b, r), y->cols))
+    each_row(on, y, add_row, &(Pointwise){.y = y, .a = a, .b = b});
+}
+
+static void copy_row(const void *args, int r)
+{
+    const Pointwise *c = args;
+    memmove(row_f32(c->y, r), row_f32(c->a, r), (size_t)c->a->cols * sizeof(float));
 }
 
 static void copy(Stream *on, Tensor *y, const Tensor *x)
 {
-    size_t bytes = (size_t)x->cols * sizeof(float);
-    FOR_ROWS(on, x, r, memmove(row_f32(y, r), row_f32(x, r), bytes))
+    each_row(on, x, copy_row, &(Pointwise){.y = y, .a = x});
+}
+
+typedef struct Gather {
+    Tensor *y;
+    const Tensor *a, *b;
+    const int *from;
+} Gather;
+
+static void gather_row(const void *args, int r)
+{
+    const Gather *c = args;
+    int from = c->from[r], second = from - c->a->rows;
+    memcpy(row_f32(c->y, r), second < 0 ? row_f32(c->a, from) : row_f32(c->b, second),
+           (size_t)c->y->cols * sizeof(float));
 }
 
 static void gather_rows(Stream *on, Tensor *y, const Tensor *a, const Tensor *b, const int *from)
 {
-    size_t bytes = (size_t)y->cols * sizeof(float);
-    FOR_ROWS(on, y, r,
-             const float *row =
-                 from[r] < a->rows ? row_f32(a, from[r]) : row_f32(b, from[r] - a->rows);
-             memcpy(row_f32(y, r), row, bytes))
+    each_row(on, y, gather_row, &(Gather){y, a, b, from});
 }
 
+typedef struct Resize {
+    Tensor *y;
+    const Tensor *x;
+    int grid, gh, gw;
+} Resize;
+
 /* y = the weighted sum of the taps' rows, in their order. */
-static void resize_row(float *y, const Tensor *x, const GridTaps *t)
+static void resize_row(const void *args, int r)
 {
+    const Resize *c = args;
+    const Tensor *x = c->x;
+    GridTaps t = grid_taps(r, c->grid, c->gh, c->gw);
     for (int i = 0; i < x->cols; i += VL) {
         vf sum = vf_zero();
         for (int j = 0; j < 16; j++)
-            sum = vf_fma(load_at(row_f32(x, t->row[j]), x->cols, i), vf_set1(t->weight[j]), sum);
-        store_at(y, sum, x->cols, i);
+            sum = vf_fma(load_at(row_f32(x, t.row[j]), x->cols, i), vf_set1(t.weight[j]), sum);
+        store_at(row_f32(c->y, 1 + r), sum, x->cols, i);
     }
 }
 
 static void resize_grid(Stream *on, Tensor *y, const Tensor *x, int grid, int gh, int gw)
 {
     memcpy(row_f32(y, 0), row_f32(x, 0), (size_t)x->cols * sizeof(float));
-    FOR_TEAM(team_of(on, y), i, gh * gw, 1, GridTaps t = grid_taps(i, grid, gh, gw);
-             resize_row(row_f32(y, 1 + i), x, &t))
+    run_each(on, team_of(on, y), gh * gw, resize_row, &(Resize){y, x, grid, gh, gw});
 }
 
 /* One patch: 3 planes of height x width, p x p of each. */
@@ -93,20 +152,42 @@ static void unfold_patch(float *to, const float *px, int height, int width, int 
                    (size_t)p * sizeof(float));
 }
 
+typedef struct Unfold {
+    Tensor *y;
+    const Tensor *px;
+    int height, width, patch;
+} Unfold;
+
+static void unfold_row(const void *args, int r)
+{
+    const Unfold *c = args;
+    int gw = c->width / c->patch, each = c->height / c->patch * gw;
+    const float *at = row_f32(c->px, r / each) +
+                      (size_t)(r % each / gw * c->patch) * (size_t)c->width + r % gw * c->patch;
+    unfold_patch(row_f32(c->y, r), at, c->height, c->width, c->patch);
+}
+
 static void unfold(Stream *on, Tensor *y, const Tensor *px, int height, int width, int patch)
 {
-    int gw = width / patch, each = height / patch * gw;
-    FOR_ROWS(on, y, r,
-             const float *at = row_f32(px, r / each) +
-                               (size_t)(r % each / gw * patch) * (size_t)width + r % gw * patch;
-             unfold_patch(row_f32(y, r), at, height, width, patch))
+    each_row(on, y, unfold_row, &(Unfold){y, px, height, width, patch});
+}
+
+typedef struct Store {
+    SlotBlock dst;
+    const Tensor *x;
+    const int *slots;
+} Store;
+
+static void store_row(const void *args, int r)
+{
+    const Store *c = args;
+    size_t n = (size_t)c->x->cols;
+    memcpy((float *)c->dst.data + (size_t)c->slots[r] * n, row_f32(c->x, r), n * sizeof(float));
 }
 
 static void store_slots(Stream *on, SlotBlock dst, const Tensor *x, const int *slots)
 {
-    size_t n = (size_t)x->cols;
-    float *to = dst.data;
-    FOR_ROWS(on, x, r, memcpy(to + (size_t)slots[r] * n, row_f32(x, r), n * sizeof(float)))
+    each_row(on, x, store_row, &(Store){dst, x, slots});
 }
 
 /* --- loss -------------------------------------------------------------------------------------- */
@@ -130,16 +211,27 @@ static float row_exp(float *p, const float *x, int n, float max)
     return vf_hsum((s[0] + s[1]) + (s[2] + s[3]));
 }
 
-/* p = softmax(x); returns -log p[target], or 0 without a target */
-static double row_loss(float *p, const float *x, int n, int target)
+typedef struct Loss {
+    const Tensor *probs, *logits;
+    const int *targets;
+    int from;     /* the first row of this batch */
+    double *each; /* of its rows */
+} Loss;
+
+/* p = softmax(x), and -log p[target], or 0 without a target */
+static void loss_row(const void *args, int row)
 {
+    const Loss *c = args;
+    int r = c->from + row, n = c->logits->cols, target = c->targets[r];
+    const float *x = row_f32(c->logits, r);
+    float *p = row_f32(c->probs, r);
     float max = row_max(x, n);
     double at = target >= 0 ? x[target] : 0; /* p may be x */
     float sum = row_exp(p, x, n, max);
     vf factor = vf_recip(vf_set1(sum));
     for (int i = 0; i < n; i += VL)
         store_at(p, load_at(p, n, i) * factor, n, i);
-    return target >= 0 ? log((double)sum) + (double)max - at : 0;
+    c->each[row] = target >= 0 ? log((double)sum) + (double)max - at : 0;
 }
 
 /* torch.nn.functional.cross_entropy(ignore_index < 0): NaN when no row has a target. The rows'
@@ -153,9 +245,7 @@ static void softmax_loss(Stream *on, Tensor *loss, Tensor *probs, const Tensor *
     for (int from = 0; from < logits->rows; from += BATCH) {
         int n = logits->rows - from < BATCH ? logits->rows - from : BATCH;
         Tensor part = {.rows = n, .cols = logits->cols};
-        FOR_ROWS(on, &part, r,
-                 each[r] = row_loss(row_f32(probs, from + r), row_f32(logits, from + r),
-                                    logits->cols, targets[from + r]))
+        each_row(on, &part, loss_row, &(Loss){probs, logits, targets, from, each});
         for (int r = 0; r < n; r++) {
             sum += each[r];
             valid += targets[from + r] >= 0;

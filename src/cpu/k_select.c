@@ -22,8 +22,17 @@ static float log_sum_of(const float *x, int n, float max)
     return isfinite(all) && isfinite(max) ? (float)log(all) : NAN;
 }
 
-static void log_softmax_row(float *y, const float *x, int n)
+typedef struct Pair {
+    Tensor *y;
+    const Tensor *x;
+} Pair;
+
+static void log_softmax_row(const void *args, int r)
 {
+    const Pair *p = args;
+    float *y = row_f32(p->y, r);
+    const float *x = row_f32(p->x, r);
+    int n = p->x->cols;
     float row_highest = row_max(x, n);
     vf max = vf_set1(row_highest), log_sum = vf_set1(log_sum_of(x, n, row_highest));
     for (int i = 0; i < n; i += VL)
@@ -39,7 +48,7 @@ static int row_team(const Stream *on, const Tensor *t)
 
 static void log_softmax(Stream *on, Tensor *y, const Tensor *x)
 {
-    FOR_TEAM(row_team(on, x), r, x->rows, 1, log_softmax_row(row_f32(y, r), row_f32(x, r), x->cols))
+    run_each(on, row_team(on, x), x->rows, log_softmax_row, &(Pair){y, x});
 }
 
 /* Penalties divide what is positive and multiply what is not, so both shrink. */
@@ -99,14 +108,24 @@ static int top_row(const TopKArgs *a, int r, Cand *cand)
     return top.n;
 }
 
+typedef struct TopK {
+    const TopKArgs *a;
+    Cand *cand; /* a->stride per row */
+} TopK;
+
+static void top_k_row(const void *args, int r)
+{
+    const TopK *t = args;
+    t->a->found[r] = top_row(t->a, r, t->cand + (size_t)r * (size_t)t->a->stride);
+}
+
 static bool top_k(Stream *on, const TopKArgs *a)
 {
     size_t stride = (size_t)a->stride;
     Cand *cand = cpu_scratch(on, SCRATCH_SELECT, (size_t)a->logits->rows * stride * sizeof *cand);
     if (!cand)
         return false;
-    FOR_TEAM(row_team(on, a->logits), r, a->logits->rows, 1,
-             a->found[r] = top_row(a, r, cand + (size_t)r * stride))
+    run_each(on, row_team(on, a->logits), a->logits->rows, top_k_row, &(TopK){a, cand});
     return true;
 }
 

@@ -5,11 +5,11 @@
  * entries into a Backend table, and what families share (linear.h, tile.h). cpu.c fills the table of
  * the chosen set when a stream is opened.
  *
- * Every thread that computes switches subnormals off for its part (cpu/flush.h); activations come
- * from cpu/activation.h, SIMD from cpu/vec.h. */
+ * Work is shared out by cpu/pool.h; activations come from cpu/activation.h, SIMD from cpu/vec.h. */
 #ifndef CPU_KERNELS_H
 #define CPU_KERNELS_H
 
+#include "cpu/pool.h"
 #include "tensor/backend.h"
 #include "tensor/host.h"
 
@@ -46,12 +46,26 @@ typedef struct CpuStream {
     Stream base;
     Backend table; /* base.k points here */
     Kernel16 bf16;
+    Pool *pool;
     void *scratch[SCRATCH_COUNT];
     size_t scratch_size[SCRATCH_COUNT];
 } CpuStream;
 
 /* At least `bytes` of 64-byte aligned memory that stays until the next call with the same `which`.
- * NULL: out of memory. Call outside of parallel regions. */
+ * NULL: out of memory. Called before work is shared out, never by a part of it. */
 void *cpu_scratch(Stream *on, int which, size_t bytes);
+
+/* pool_run and pool_each on the stream's threads. */
+static inline __attribute__((unused)) void run_parts(Stream *on, int team, int jobs, int chunk,
+                                                     PartFn fn, const void *args)
+{
+    pool_run(((CpuStream *)on)->pool, team, jobs, chunk, fn, args);
+}
+
+static inline __attribute__((unused)) void run_each(Stream *on, int team, int n, EachFn fn,
+                                                    const void *args)
+{
+    pool_each(((CpuStream *)on)->pool, team, n, fn, args);
+}
 
 #endif

@@ -6,7 +6,6 @@
  * measurement must not change results from one start to the next. A cache that cannot be read or
  * written is never an error. */
 #define _GNU_SOURCE
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +17,9 @@
 #include "base/sys.h"
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
+#include "cpu/pool.h"
 
-enum { CACHE_VERSION = 1, ROUNDS = 2000, UNROLL = 12 };
+enum { CACHE_VERSION = 1, ROUNDS = 2000, UNROLL = 12, BURSTS = 16 };
 
 /* The native kernel must win clearly: it also rounds x to 16 bits. */
 static const double WORTH_IT = 1.2;
@@ -79,41 +79,44 @@ __attribute__((noinline)) static void burst_fmla(void)
 
 #endif
 
-/* Gop/s of all threads together; each one's best of a few short bursts. */
-static double peak(Burst burst, double ops_per_instruction, int threads)
+static void run_burst(const void *args, int i)
 {
-    double total = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : total)
-    {
-        double best = 1e9;
-        for (int i = 0; i < 12; i++) {
-            double start = now_ms();
-            burst();
-            double t = now_ms() - start;
-            best = t > 0 && t < best ? t : best;
-        }
-        total += ops_per_instruction * ROUNDS * UNROLL / best * 1e-6;
-    }
-    return total;
+    const Burst *burst = args;
+    (void)i;
+    (*burst)();
 }
 
-static void measure(CpuProbe *p, int threads)
+/* Gop/s of all threads together, the best of a few rounds. */
+static double peak(Burst burst, double ops_per_instruction, Pool *pool, int threads)
+{
+    const int bursts = BURSTS * threads;
+    double best = 1e9;
+    for (int i = 0; i < 12; i++) {
+        double t = now_ms();
+        pool_each(pool, threads, bursts, run_burst, &burst);
+        t = now_ms() - t;
+        best = t > 0 && t < best ? t : best;
+    }
+    return ops_per_instruction * ROUNDS * UNROLL * bursts / best * 1e-6;
+}
+
+static void measure(CpuProbe *p, Pool *pool, int threads)
 {
 #if defined(__x86_64__)
     const CpuFeatures *f = cpu_features();
     if (f->avx512)
-        p->gops_f32 = peak(burst_fma_zmm, 32, threads);
+        p->gops_f32 = peak(burst_fma_zmm, 32, pool, threads);
     else if (f->avx2)
-        p->gops_f32 = peak(burst_fma_ymm, 16, threads);
+        p->gops_f32 = peak(burst_fma_ymm, 16, pool, threads);
     else
-        p->gops_f32 = peak(burst_sse, 4, threads);
-    p->gops_bf16 = f->avx512bf16 ? peak(burst_bf16, 64, threads) : 0;
-    p->gops_fp16 = f->avx512fp16 ? peak(burst_fp16, 64, threads) : 0;
-    p->gops_int8 = f->avx512vnni ? peak(burst_int8, 128, threads) : 0;
+        p->gops_f32 = peak(burst_sse, 4, pool, threads);
+    p->gops_bf16 = f->avx512bf16 ? peak(burst_bf16, 64, pool, threads) : 0;
+    p->gops_fp16 = f->avx512fp16 ? peak(burst_fp16, 64, pool, threads) : 0;
+    p->gops_int8 = f->avx512vnni ? peak(burst_int8, 128, pool, threads) : 0;
 #elif defined(__aarch64__)
-    p->gops_f32 = peak(burst_fmla, 8, threads);
+    p->gops_f32 = peak(burst_fmla, 8, pool, threads);
 #else
-    (void)threads;
+    (void)pool, (void)threads;
 #endif
 }
 
@@ -230,7 +233,10 @@ void cpu_probe(CpuProbe *p, int threads)
     p->from_cache = known && stored_threads == threads;
     if (p->from_cache)
         return;
-    measure(p, threads);
+    Pool *pool = pool_new(threads);
+    if (pool)
+        measure(p, pool, threads);
+    pool_free(pool);
     if (!known) { /* with other threads the figures are new, the choice stays */
         bool native = p->gops_bf16 > WORTH_IT * p->gops_f32;
         snprintf(p->bf16_kernel, sizeof p->bf16_kernel, "%s", native ? "bf16" : "widened");

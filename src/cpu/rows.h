@@ -3,12 +3,10 @@
 #ifndef CPU_ROWS_H
 #define CPU_ROWS_H
 
-#include "cpu/flush.h"
+#include "cpu/kernels.h"
 #include "cpu/vec.h"
-#include "tensor/backend.h"
-#include "tensor/host.h"
 
-/* Below so many floats to go through, or products to add up, a parallel region costs more than it
+/* Below so many floats to go through, or products to add up, sharing out the work costs more than it
  * saves (a few microseconds). */
 #define PARALLEL_FLOATS   32768
 #define PARALLEL_PRODUCTS 262144
@@ -26,23 +24,12 @@ VEC_INLINE int team_for(const Stream *on, int jobs, int m, int n, int k)
     return !many ? 1 : jobs < on->threads ? jobs : on->threads;
 }
 
-/* Runs `body` for each i = 0, step, 2 step.. below end on `team` threads, subnormals flushed. */
-#define FOR_TEAM(team, i, end, step, body)                                              \
-    {                                                                                   \
-        const int team_now = team, end_now = end;                                       \
-        _Pragma("omp parallel num_threads(team_now) if (team_now > 1)")                 \
-        {                                                                               \
-            Flush flush = flush_on();                                                   \
-            _Pragma("omp for schedule(static)") for (int i = 0; i < end_now; i += step) \
-            {                                                                           \
-                body;                                                                   \
-            }                                                                           \
-            flush_off(flush);                                                           \
-        }                                                                               \
-    }
-
-/* Runs `body` for each row r of tensor t. */
-#define FOR_ROWS(d, t, r, body) FOR_TEAM(team_of(d, t), r, (t)->rows, 1, body)
+/* Calls fn(args, r) for each row r of t. */
+static inline __attribute__((unused)) void each_row(Stream *on, const Tensor *t, EachFn fn,
+                                                    const void *args)
+{
+    run_each(on, team_of(on, t), t->rows, fn, args);
+}
 
 /* Lanes of the vector at column i of a row of n, and that vector (missing lanes: zero). */
 VEC_INLINE int lanes(int n, int i)
