@@ -15,7 +15,7 @@ bool slots_resize(Stream *on, SlotBlock *b, int width, int kept, int capacity, E
     if (kept > 0) {
         Tensor from = as_tensor(b->data, kept, width), to = as_tensor(data, kept, width);
         on->k->copy(on, &to, &from);
-        if (!on->k->sync(on, e)) { /* the old memory may only go when it has been read */
+        if (!on->k->sync(on, e)) { /* the old memory may only go when the new one holds it */
             on->dev->free(on->dev, data);
             return false;
         }

@@ -85,14 +85,12 @@ static void beams_past(const GenItem *it, int r, int *node, int *n)
 
 /* --- candidates ---------------------------------------------------------------------------------- */
 
-/* At the first step the beams are equal and all but one score -1e9: they matter only when the first
- * has too few candidates, and then its list holds every id that is allowed. */
+/* At the first step all beams are at one row, and all but the first score -1e9: they matter only when
+ * that one has too few candidates, and then its list holds every id that is allowed. */
 static void best_candidates(const GenItem *it, const BeamState *b, int vocab, Top *top)
 {
     for (int j = 0; j < b->n_run; j++) {
         const RowScores *from = &it->scores[b->run[j].row];
-        if (b->n == 0 && j > 0 && top->n == top->room)
-            break;
         for (int i = 0; i < from->found; i++) {
             float total = from->top[i].logprob + b->run[j].score;
             top_push(top, (Cand){(double)total, total, j * vocab + from->top[i].id});

@@ -175,16 +175,12 @@ static bool keep_one(Encoder *en, EncodeJob *job, Tensor *embeds, Error *e)
     Encoded *p = remember(en, job->serial, e);
     if (!p)
         return false;
-    Tensor to = encoder_embeds(en, p);
-    if (!tensor_copy(c, &to, embeds)) {
-        p->serial = 0; /* nobody finds it */
-        return error_set(e, c->err.code, "%s", c->err.message);
-    }
     use(en, job, p);
-    return true;
+    Tensor to = encoder_embeds(en, p);
+    return tensor_copy(c, &to, embeds) || error_set(e, c->err.code, "%s", c->err.message);
 }
 
-/* What of a group was kept is nobody's any more. */
+/* What of a group was kept is nobody's any more, and nobody finds it. */
 static void drop_kept(Encoder *en, const Group *g)
 {
     for (int i = 0; i < g->n; i++)

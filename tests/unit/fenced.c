@@ -29,6 +29,8 @@ typedef struct Fenced {
     int open;   /* kernels and copies at work */
     size_t used;
     Piece *first;
+    long fail_at; /* copies until one fails */
+    bool failed, told;
 } Fenced;
 
 /* --- the fence ---------------------------------------------------------------------------------- */
@@ -136,13 +138,21 @@ static bool upload(Stream *on, void *to, const void *from, size_t bytes)
 
 static bool download(Stream *on, void *to, const void *from, size_t bytes)
 {
+    const Fenced *f = (Fenced *)on->dev;
     MEMORY(from);
-    must(!inside((Fenced *)on->dev, to), __func__, "the target is device memory");
+    must(!inside(f, to), __func__, "the target is device memory");
+    if (f->failed && !f->told)
+        return false;
     TRY(download(on, to, from, bytes));
 }
 
 static bool sync(Stream *on, Error *e)
 {
+    Fenced *f = (Fenced *)on->dev;
+    if (f->failed && !f->told) {
+        f->told = true;
+        return error_set(e, ERR_FAILED, "fenced device: copy failed on purpose");
+    }
     TRY(sync(on, e));
 }
 
@@ -202,8 +212,17 @@ static void add(Stream *on, Tensor *y, const Tensor *a, const Tensor *b)
 
 static void copy(Stream *on, Tensor *y, const Tensor *x)
 {
+    Fenced *f = (Fenced *)on->dev;
     TENSORS(y, x);
     RUN(copy(on, y, x));
+    if (f->fail_at > 0 && --f->fail_at == 0) {
+        enter(on);
+        for (int i = 0; i < y->rows; i++)
+            memset((float *)y->data + (size_t)i * (size_t)y->ld, 0xff,
+                   sizeof(float) * (size_t)y->cols);
+        leave(on);
+        f->failed = true;
+    }
 }
 
 static void gather_rows(Stream *on, Tensor *y, const Tensor *a, const Tensor *b, const int *from)
@@ -487,4 +506,23 @@ Device *fenced_device(Error *e)
     f->map = map;
     pthread_mutex_init(&f->lock, NULL);
     return &f->base;
+}
+
+/* --- work that fails ------------------------------------------------------------------------------ */
+
+void fenced_fail_copy(Device *dev, long n)
+{
+    Fenced *f = (Fenced *)dev;
+    f->fail_at = n;
+    f->failed = f->told = false;
+}
+
+bool fenced_copy_failed(const Device *dev)
+{
+    return ((const Fenced *)dev)->failed;
+}
+
+bool fenced_copy_told(const Device *dev)
+{
+    return ((const Fenced *)dev)->told;
 }

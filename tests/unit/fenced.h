@@ -16,4 +16,11 @@
 /* NULL: ERR_MEMORY. Memory must be given back before close, but for what place returned. */
 Device *fenced_device(Error *e);
 
+/* The n-th `copy` from now on fails behind its call, once: what it wrote is lost, and the next wait (sync
+ * or download) says so, as on a machine that works on its own. 0: none does. */
+void fenced_fail_copy(Device *dev, long n);
+/* Whether it has failed; whether a wait has said so. */
+bool fenced_copy_failed(const Device *dev);
+bool fenced_copy_told(const Device *dev);
+
 #endif

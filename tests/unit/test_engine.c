@@ -294,6 +294,7 @@ static bool fail_one(Engine *en, EngineItem *const *want, long n)
     bool hit = mem_fail_hit();
     mem_fail_at(0);
     assert_true(ok || (hit && e.code == ERR_MEMORY));
+    assert_int_equal(en->encoder.n, 0); /* nobody holds a picture any more, and none is remembered */
     for (int i = 0; i < FEW; i++) {
         if (!ok && (i >= 3 || !item[i] || !en->items))
             continue;
@@ -335,6 +336,167 @@ static void test_memory(void **state)
     assert_int_equal(mem_in_use(), before);
 }
 
+/* --- more than there is memory for ------------------------------------------------------------------- */
+
+static size_t none_left(Device *d)
+{
+    (void)d;
+    return 0;
+}
+
+/* An engine with a tokenizer, so that it can be listened to; without end ids. */
+typedef struct Loud {
+    Tiny t;
+    Tokenizer *words;
+    Engine en;
+} Loud;
+
+static void loud_open(Loud *l)
+{
+    Error e = {0};
+    l->t = tiny_open(cpu_device(NULL), NULL, 1);
+    l->t.m->config.gen.n_eos = 0;
+    l->words = tokenizer_load(SOURCE_DIR "/models/scenes", &e);
+    if (!l->words || !engine_init(&l->en, l->t.m, l->words, l->t.on, 0, &e))
+        fail_msg("%s", e.message);
+}
+
+static void loud_close(Loud *l)
+{
+    engine_free(&l->en);
+    tokenizer_free(l->words);
+    tiny_close(&l->t);
+}
+
+static EngineRequest short_request(const Job *j, int new_ids)
+{
+    EngineRequest r = request_of(j);
+    r.options.max_new_tokens = new_ids;
+    return r;
+}
+
+/* The cache holds one item of so many new ids behind one, and can never grow again. */
+static void limit_to(Engine *en, Device *dev, int new_ids)
+{
+    Job j = {.o = GEN_NEUTRAL, .n_ids = 1, .ids = {2}};
+    EngineRequest r = short_request(&j, new_ids);
+    EngineItem *item;
+    Error e = {0};
+    assert_true(engine_run(en, &r, 1, &item, &e));
+    assert_int_equal(engine_error(item)->code, ERR_NONE);
+    engine_leave(en, item);
+    dev->available = none_left;
+}
+
+enum { WAITING = 12 };
+
+static int order[WAITING], n_order;
+
+/* user: where the item's own number is, -1 once it has been heard. */
+static bool hear_first(void *user, int id, const char *text)
+{
+    int *number = user;
+    (void)id;
+    (void)text;
+    if (*number >= 0)
+        order[n_order++] = *number;
+    *number = -1;
+    return true;
+}
+
+/* Room for one: those that wait begin in the order in which they were given. */
+static void test_waiting_order(void **state)
+{
+    (void)state;
+    Job j = {.o = GEN_NEUTRAL, .n_ids = 1, .ids = {2}};
+    EngineRequest r[WAITING];
+    EngineItem *item[WAITING];
+    int number[WAITING];
+    Loud l;
+    Error e = {0};
+    loud_open(&l);
+    limit_to(&l.en, l.t.dev, 3);
+    for (int i = 0; i < WAITING; i++) {
+        r[i] = short_request(&j, 3);
+        number[i] = i;
+        r[i].on_token = hear_first;
+        r[i].user = &number[i];
+    }
+    n_order = 0;
+    assert_true(engine_run(&l.en, r, WAITING, item, &e));
+    assert_int_equal(n_order, WAITING);
+    for (int i = 0; i < WAITING; i++) {
+        assert_int_equal(order[i], i);
+        assert_int_equal(engine_error(item[i])->code, ERR_NONE);
+        assert_string_equal(engine_notice(item[i]), "batch: memory for 1 of 12 at once");
+        check_same(item[i], item[0]);
+    }
+    loud_close(&l);
+}
+
+/* Two short ones at once, or a long one. Those that come out say how many there were at most; one that
+ * fails, or that even alone has no room, says only that. */
+static void test_waiting_notice(void **state)
+{
+    (void)state;
+    enum { N = 5, SHORT = 3, LONG = 2 * SHORT + NQ + 1, FAILS = 1, TOO_LARGE = 3 };
+    static const int NEW[N] = {SHORT, SHORT, SHORT, LONG + 1, LONG};
+    EngineRequest r[N];
+    EngineItem *item[N];
+    Job j[N];
+    Side s;
+    Error e = {0};
+    side_open(&s, cpu_device(NULL), 0);
+    s.t.m->config.gen.n_eos = 0;
+    limit_to(&s.en, s.t.dev, LONG);
+    for (int i = 0; i < N; i++) {
+        j[i] = (Job){.o = GEN_NEUTRAL, .n_ids = 1, .ids = {2}};
+        j[i].picture = i == FAILS ? PICTURES - 1 : 0;
+        r[i] = short_request(&j[i], NEW[i]);
+    }
+    assert_true(engine_run(&s.en, r, N, item, &e));
+    for (int i = 0; i < N; i++) {
+        bool good = i != FAILS && i != TOO_LARGE;
+        ErrorCode code = good ? ERR_NONE : i == FAILS ? ERR_FAILED : ERR_MEMORY;
+        assert_int_equal(engine_error(item[i])->code, code);
+        assert_string_equal(engine_notice(item[i]),
+                            good ? "batch: memory for 2 of 5 at once" : "");
+    }
+    side_close(&s);
+}
+
+/* Each of the model's end ids ends a text, whichever comes first. */
+static void test_end_ids(void **state)
+{
+    (void)state;
+    enum { ALL = 8, CUT = 5 };
+    Job j = {.o = GEN_NEUTRAL, .n_ids = 1, .ids = {2}};
+    EngineRequest r = short_request(&j, ALL);
+    EngineItem *whole, *cut;
+    Side s;
+    Error e = {0};
+    int n;
+    side_open(&s, cpu_device(NULL), 0);
+    GenOptions *gen = &s.t.m->config.gen;
+    r.options.no_repeat_ngram = 1; /* no id twice */
+    gen->n_eos = 0;
+    assert_true(engine_run(&s.en, &r, 1, &whole, &e));
+    const GenSequence *want = engine_sequences(whole, &n);
+    assert_int_equal(want->n, ALL);
+    gen->n_eos = 2;
+    for (int way = 0; way < 2; way++) {
+        gen->eos[way] = want->ids[CUT - 1];
+        gen->eos[!way] = want->ids[ALL - 1];
+        assert_true(engine_run(&s.en, &r, 1, &cut, &e));
+        const GenSequence *got = engine_sequences(cut, &n);
+        assert_int_equal(got->n, CUT);
+        assert_memory_equal(got->ids, want->ids, CUT * sizeof(int));
+    }
+    side_close(&s);
+}
+
+/* --- pictures that are remembered -------------------------------------------------------------------- */
+
 /* Questions about a picture that is known do not add up. */
 static void test_known_picture(void **state)
 {
@@ -361,6 +523,65 @@ static void test_known_picture(void **state)
     }
     assert_int_equal(s.en.encoder.c.mem.used + s.en.encoder.c.data.used, after_first);
     side_close(&s);
+}
+
+/* Two pictures whose n-th copy on the device fails, which it says late; then both again. Returns whether
+ * it failed. */
+static bool lose_copy(const Picture *picture, int pictures_n, long n, float *out)
+{
+    enum { EMBEDS = NQ * 64 };
+    Side s;
+    side_open(&s, fenced_device(NULL), 2);
+    Encoder *en = &s.en.encoder;
+    int width = en->net->config.opt.width;
+    assert_true(width <= 64);
+    fenced_fail_copy(s.t.dev, n);
+    for (int round = 0; round < 2; round++) {
+        EncodeJob job[2] = {{.picture = &picture[0], .serial = 1},
+                            {.picture = &picture[1], .serial = 2}};
+        encoder_encode(en, job, pictures_n);
+        assert_int_equal(fenced_copy_told(s.t.dev), fenced_copy_failed(s.t.dev));
+        for (int i = 0; i < pictures_n; i++) {
+            float got[EMBEDS];
+            if (!job[i].encoded) {
+                assert_true(round == 0 && pictures_n == 1);
+                assert_string_equal(job[i].error.message, "fenced device: copy failed on purpose");
+                continue;
+            }
+            ctx_begin(&en->c, ROLE_ENCODE);
+            assert_true(tensor_download(&en->c, got, tensor_at(&en->c, job[i].encoded->data, NQ, width)));
+            if (n == 0)
+                memcpy(out + i * EMBEDS, got, sizeof(float) * (size_t)(NQ * width));
+            assert_memory_equal(out + i * EMBEDS, got, sizeof(float) * (size_t)(NQ * width));
+            encoder_release(en, job[i].encoded);
+        }
+    }
+    bool failed = fenced_copy_failed(s.t.dev);
+    side_close(&s);
+    return failed;
+}
+
+/* What is remembered is there: not lost, and not on its way to be. */
+static void test_lost_copies(void **state)
+{
+    (void)state;
+    enum { EDGE = 20 };
+    static uint8_t rgb[2][EDGE * EDGE * 3];
+    static float right[2 * NQ * 64];
+    Picture picture[2];
+    for (uint64_t i = 0; i < 2; i++) {
+        for (uint64_t at = 0; at < sizeof rgb[i]; at++)
+            rgb[i][at] = (uint8_t)rng_u64(i, at);
+        picture[i] = (Picture){
+            .width = EDGE, .height = EDGE, .channels = 3, .orientation = 1, .data = rgb[i]};
+    }
+    lose_copy(picture, 2, 0, right);
+    for (int n_pictures = 1; n_pictures <= 2; n_pictures++) {
+        long n = 1;
+        while (lose_copy(picture, n_pictures, n, right))
+            n++;
+        assert_true(n > 2); /* each picture's own, and those of the blocks */
+    }
 }
 
 /* --- a device that the host cannot read -------------------------------------------------------------- */
@@ -524,7 +745,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crowd),         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_too_long),      cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_known_picture), cmocka_unit_test(test_fenced),
+        cmocka_unit_test(test_waiting_order), cmocka_unit_test(test_waiting_notice),
+        cmocka_unit_test(test_end_ids),       cmocka_unit_test(test_known_picture),
+        cmocka_unit_test(test_lost_copies),   cmocka_unit_test(test_fenced),
     };
     return cmocka_run_group_tests(tests, setup, golden_teardown);
 }

@@ -54,7 +54,7 @@ typedef struct Formula {
     FormulaRow row[FORMULA_ROWS];
     FormulaPrompt prompt[FORMULA_PROMPTS];
     int rows, prompts, next; /* live, open; where the next free row is looked for */
-    int starts, calls, most_fed;
+    int starts, calls, most_fed, most_rows; /* most_rows: of a call of advance */
     int feed;             /* ids that can be fed */
     float spread;         /* logits lie in [0, spread) */
     float bonus;          /* and this more for the ids 5, 9 and 13 */
@@ -215,6 +215,7 @@ static Tensor *formula_advance(Lm *lm, int n, const int *parent, const int *ids,
     for (int i = 1; i < n; i++)
         alone = next[i].prompt == next[0].prompt ? alone : NULL;
     f->calls++;
+    f->most_rows = n > f->most_rows ? n : f->most_rows;
     if (f->calls == f->fail_at)
         error_set(e, ERR_BAD_MODEL, "formula: broken on purpose");
     bool fails = f->calls == f->fail_at || formula_fails(f, alone, e);

@@ -189,6 +189,98 @@ static void test_free_running(void **state)
     assert_int_equal(mem_in_use(), before);
 }
 
+/* --- one of many ------------------------------------------------------------------------------------- */
+
+/* Steps are as few passes as hold 256 rows each: what a pass holds does not grow with the items. */
+static void test_rows_of_a_pass(void **state)
+{
+    enum { MANY = 100, BEAMS = 6 };
+    static FormulaText text[MANY];
+    GenOptions o = neutral_options(LIB_HF);
+    GenRequest r[MANY];
+    GenItem *item[MANY];
+    Formula *f = formula_new();
+    Generator *g = generator_new(&f->lm, NULL);
+    o.num_beams = BEAMS;
+    o.n_eos = 0;
+    for (int i = 0; i < MANY; i++) {
+        text[i] = (FormulaText){.salt = (uint32_t)i, .history = (const int[]){2}, .n_history = 1};
+        r[i] = formula_request(&text[i], &o);
+    }
+    assert_true(generator_join(g, r, MANY, item, NULL));
+    for (int step = 1; step <= 3; step++) { /* 42 and 42 and 16 items */
+        assert_int_equal(generator_step(g), MANY);
+        assert_int_equal(f->calls, 3 * step);
+    }
+    assert_int_equal(f->most_rows, 42 * BEAMS);
+    generator_free(g);
+    formula_free(f);
+}
+
+/* Items that have left take no room: those that come later find it. */
+static void test_come_and_go(void **state)
+{
+    FormulaText text = {.salt = 4, .history = (const int[]){2}, .n_history = 1};
+    GenOptions o = neutral_options(LIB_HF);
+    Formula *f = formula_new();
+    Generator *g = generator_new(&f->lm, NULL);
+    size_t after_first = 0;
+    o.num_beams = 4;
+    for (int i = 0; i < 500; i++) {
+        GenRequest r = formula_request(&text, &o);
+        GenItem *item;
+        assert_true(generator_join(g, &r, 1, &item, NULL));
+        generator_step(g);
+        generator_leave(g, item);
+        if (i == 0)
+            after_first = mem_in_use();
+    }
+    assert_int_equal(mem_in_use(), after_first);
+    generator_free(g);
+    formula_free(f);
+}
+
+static bool (*copy_down)(Stream *on, void *to, const void *from, size_t bytes);
+static bool row_failed;
+
+/* The first row of logits does not come. */
+static bool first_row_fails(Stream *on, void *to, const void *from, size_t bytes)
+{
+    if (!row_failed && bytes == FORMULA_VOCAB * sizeof(float)) {
+        row_failed = true;
+        return false;
+    }
+    return copy_down(on, to, from, bytes);
+}
+
+/* Of two that sample, and so take their rows down, one cannot: the other has what it gets alone. */
+static void test_one_row_fails(void **state)
+{
+    FormulaText text[2] = {{.salt = 8, .history = (const int[]){2}, .n_history = 1},
+                           {.salt = 9, .history = (const int[]){2}, .n_history = 1}};
+    GenOptions o = neutral_options(LIB_HF);
+    GenSequence out[2] = {{0}}, alone = {0};
+    Error error[2] = {{0}};
+    o.sample = true;
+    GenRequest r[2] = {formula_request(&text[0], &o), formula_request(&text[1], &o)};
+    Formula *f = formula_new();
+    run_alone(f, &text[1], &o, &alone);
+    Backend table = *f->on->k;
+    copy_down = table.download;
+    table.download = first_row_fails;
+    f->on->k = &table;
+    row_failed = false;
+    assert_true(run_formula(f, r, 2, out, 1, error, NULL));
+    assert_true(row_failed);
+    assert_int_equal(error[0].code, ERR_FAILED);
+    assert_string_equal(error[0].message, "cpu: download failed");
+    assert_int_equal(error[1].code, ERR_NONE);
+    check_sequences(&out[1], &alone, 1);
+    sequences_free(out, 2);
+    sequences_free(&alone, 1);
+    formula_free(f);
+}
+
 /* --- memory ------------------------------------------------------------------------------------------ */
 
 enum { FEW = 8, FEW_STEPS = 12 };
@@ -293,7 +385,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crowd),         cmocka_unit_test(test_crowd_bad_logits),
         cmocka_unit_test(test_crowd_failing), cmocka_unit_test(test_free_running),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_rows_of_a_pass), cmocka_unit_test(test_come_and_go),
+        cmocka_unit_test(test_one_row_fails), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -439,6 +439,26 @@ static void test_cache_grows(void **state)
     assert_memory_equal(still, grown, sizeof still);
 }
 
+/* A teacher-forced pass takes no room for rows and steps, however many are asked for, and leaves
+ * nothing behind. */
+static void test_forward_keeps_nothing(void **state)
+{
+    (void)state;
+    Rows *s = rows_open(BEAMS, 1);
+    LmPrompt p = s->prompt[0];
+    size_t after_first = 0;
+    p.rows = p.steps = 1 << 20;
+    for (int i = 0; i < 50; i++) {
+        Error e = {0};
+        if (!s->lm->forward(s->lm, &p, &e))
+            fail_msg("%s", e.message);
+        if (i == 0)
+            after_first = mem_in_use();
+    }
+    assert_int_equal(mem_in_use(), after_first);
+    rows_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -446,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_generation),
         cmocka_unit_test(test_shared_slots),
         cmocka_unit_test(test_cache_grows),
+        cmocka_unit_test(test_forward_keeps_nothing),
     };
     return cmocka_run_group_tests(tests, golden_setup, golden_teardown);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/rng.h"
 #include "cpu/cpu.h"
+#include "fenced.h"
 #include "nn/kvcache.h"
 
 enum { LAYERS = 3, WIDTH = 8, CAPACITY = 24 };
@@ -301,6 +302,40 @@ static void test_reserve_memory(void **state)
     drop_all(c, &s, 1);
 }
 
+/* A device says late that a copy failed, whichever: the cache goes on with what it had, and grows when it
+ * is asked again. */
+static void test_growth_lost(void **state)
+{
+    (void)state;
+    Device *fenced = fenced_device(NULL);
+    Stream *late = fenced->stream(fenced, &(StreamOptions){.threads = 1}, NULL);
+    float wrote[3 * WIDTH], got[3 * WIDTH];
+    KvCache c;
+    KvSeq s = {0};
+    kv_init(&c, late, LAYERS, WIDTH);
+    assert_true(kv_reserve(&c, CAPACITY, NULL) && kv_append(&c, &s, 3, NULL));
+    for (int i = 0; i < 3 * WIDTH; i++)
+        wrote[i] = (float)i;
+    for (int i = 0; i < 2 * LAYERS; i++)
+        assert_true(late->k->upload(late, c.k[i].data, wrote, sizeof wrote));
+    for (int n = 1; n <= 2 * LAYERS + 1; n++) {
+        Error e = {0};
+        fenced_fail_copy(fenced, n);
+        assert_int_equal(kv_reserve(&c, 2 * CAPACITY, &e), n > 2 * LAYERS);
+        fenced_fail_copy(fenced, 0);
+        assert_int_equal(c.capacity, n > 2 * LAYERS ? 2 * CAPACITY : CAPACITY);
+        assert_int_equal(e.code, n > 2 * LAYERS ? ERR_NONE : ERR_FAILED);
+        for (int i = 0; i < 2 * LAYERS; i++) {
+            assert_true(late->k->download(late, got, c.k[i].data, sizeof got));
+            assert_memory_equal(wrote, got, sizeof got);
+        }
+    }
+    drop_all(&c, &s, 1);
+    kv_free(&c);
+    late->close(late);
+    fenced->close(fenced);
+}
+
 static void test_first_memory(void **state)
 {
     (void)state;
@@ -373,6 +408,7 @@ int main(void)
         WITH_CACHE(test_random_beams),       WITH_CACHE(test_rows),
         WITH_CACHE(test_reserve_memory),     WITH_CACHE(test_refused),
         cmocka_unit_test(test_first_memory), cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_growth_lost),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

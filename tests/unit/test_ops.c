@@ -291,6 +291,42 @@ static void test_resized_positions(void **state)
     ctx_free(&c);
 }
 
+static void note_embeddings(void *user, const char *name, const Tensor *t)
+{
+    float all[5 * 16], *row = user;
+    Ctx c;
+    if (strcmp(name, "vision.embeddings") != 0)
+        return;
+    assert_true(t->rows == 5 && t->cols == 16);
+    ctx_init(&c, on);
+    read_back(&c, all, t);
+    memcpy(row, all, sizeof all);
+    ctx_free(&c);
+}
+
+/* As many patches in another shape are another grid. A table that differs from row to row alone, 2x2
+ * made 1x4: each patch lies half way between the two rows, whose weights are equal there. */
+static void test_same_area(void **state)
+{
+    (void)state;
+    static float table[5 * 16], got[5 * 16];
+    static const float black[3 * 14 * 56];
+    Ctx c;
+    make_vit();
+    for (int i = 0; i < 5 * 16; i++)
+        table[i] = (float)(i % 16 + 100 * ((i / 16 + 1) / 2)); /* class; rows of the grid: 100, 200 */
+    vit.pos.data = table;
+    ctx_init(&c, on);
+    c.tap = note_embeddings;
+    c.tap_user = got;
+    assert_non_null(vit_forward(&c, &vit, tensor_upload(&c, black, 1, 3 * 14 * 56), 14, 56));
+    for (int i = 16; i < 5 * 16; i++) {
+        float bias = ((const float *)vit.patch.b.data)[i % 16];
+        assert_true(fabs((double)(got[i] - bias) - (i % 16 + 150)) < 1e-4);
+    }
+    ctx_free(&c);
+}
+
 /* --- block: another tensor that the layer reads, the role, the memory ------------------------------ */
 
 typedef struct Cross {
@@ -403,6 +439,29 @@ static void test_block_memory(void **state)
     assert_true(d != b);
     read_back(&c, now, look);
     assert_memory_equal(was, now, sizeof was);
+    ctx_free(&c);
+}
+
+static Tensor *nested_layer(Ctx *c, const Block *base, Tensor *x, void *aux)
+{
+    return add(c, x, block(c, twice_layer, base, x, NULL, aux));
+}
+
+/* Nor does a block within a layer overwrite what the layer still needs. */
+static void test_block_nested(void **state)
+{
+    (void)state;
+    static const Block layer;
+    static const float one[3] = {1, 2, -3};
+    float got[3];
+    Ctx c;
+    ctx_init(&c, on);
+    Tensor *x = block(&c, twice_layer, &layer, tensor_upload(&c, one, 1, 3), NULL, NULL);
+    Tensor *y = block(&c, nested_layer, &layer, x, NULL, NULL);
+    assert_ptr_equal(x, y); /* x was there to be overwritten, by the outer one */
+    read_back(&c, got, y);
+    for (int i = 0; i < 3; i++)
+        assert_true(got[i] == 6 * one[i]);
     ctx_free(&c);
 }
 
@@ -735,9 +794,11 @@ int main(void)
         cmocka_unit_test(test_gradients),
         cmocka_unit_test(test_block_same_bits),
         cmocka_unit_test(test_resized_positions),
+        cmocka_unit_test(test_same_area),
         cmocka_unit_test(test_block_with),
         cmocka_unit_test(test_block_undeclared),
         cmocka_unit_test(test_block_memory),
+        cmocka_unit_test(test_block_nested),
         cmocka_unit_test(test_block_taped_input),
         cmocka_unit_test(test_lazy_gradients),
         cmocka_unit_test(test_int8_linear),
