@@ -388,6 +388,42 @@ static void test_stop_at_the_end(void **state)
     }
 }
 
+/* With several beams as well: all their texts are whole by then. With several samples the first one's
+ * last id is not the last: those that go on are cut. */
+static void test_stop_of_several(void **state)
+{
+    static Heard h;
+    int cut = 0;
+    blip2_options o = greedy();
+    o.num_captions = 3;
+    o.temperature = 2;
+    for (o.seed = 1; o.seed <= 12; o.seed++) {
+        o.sample = o.seed % 4 != 0;
+        o.num_beams = o.sample ? 1 : 3;
+        blip2_item item = ITEM(.task = BLIP2_CAPTION, .options = &o);
+        blip2_result *r = ask_all(session, images, 1, &item);
+        size_t first = blip2_result_candidate(r, 0, 0)->id_count, most = 0;
+        for (size_t k = 1; k < 3; k++) {
+            size_t n = blip2_result_candidate(r, 0, k)->id_count;
+            most = n > most ? n : most;
+        }
+        h = (Heard){.stop_at = first};
+        item.on_token = hear;
+        item.user = &h;
+        blip2_result *stopped = ask_all(session, images, 1, &item);
+        if (!o.sample) {
+            assert_same(stopped, 0, r, 0);
+        } else if (most > first) {
+            assert_int_equal(blip2_result_error(stopped, 0)->code, BLIP2_STOPPED);
+            assert_heard(&h, stopped, 0);
+            cut++;
+        }
+        blip2_result_free(stopped);
+        blip2_result_free(r);
+    }
+    assert_true(cut > 0);
+}
+
 /* --- several captions, sampling -------------------------------------------------------------------- */
 
 static void test_captions(void **state)
@@ -563,6 +599,52 @@ static void test_dialogue(void **state)
     blip2_result_free(same);
     blip2_result_free(r);
     free(turns);
+}
+
+/* How many ids the dialogue is, put together by hand. */
+static size_t chat_ids(blip2_tokenizer *t, const blip2_turn *turns, size_t n, const char *question)
+{
+    StrBuf text = {0};
+    blip2_error err = {0};
+    size_t count;
+    int *ids;
+    for (size_t i = 0; i < n; i++)
+        strbuf_printf(&text, "Question: %s Answer: %s. ", turns[i].question, turns[i].answer);
+    strbuf_printf(&text, "Question: %s Answer:", question);
+    assert_true(blip2_tokenizer_encode(t, strbuf_cstr(&text), text.len, &ids, &count, &err));
+    blip2_debug_free(ids);
+    strbuf_free(&text);
+    return count;
+}
+
+/* As many rounds stay as leave room for the answer that is asked for, but never more than half of all. */
+static void test_dialogue_room(void **state)
+{
+    enum { ROUNDS = 400 };
+    static const int ANSWER[] = {10, 1 << 20};
+    static const char LAST[] = "what is on the left?";
+    static blip2_turn turns[ROUNDS];
+    const blip2_info *info = blip2_model_info(model);
+    size_t all = (size_t)(info->positions - info->query_tokens), dropped;
+    blip2_error err = {0};
+    blip2_tokenizer *t = blip2_tokenizer_load(SCENES, &err);
+    assert_non_null(t);
+    for (size_t i = 0; i < ROUNDS; i++)
+        turns[i] = (blip2_turn){i % 2 ? "what is it?" : "is there a dog in the picture?", "no"};
+    for (int i = 0; i < 2; i++) {
+        blip2_options o = greedy();
+        o.max_new_tokens = ANSWER[i];
+        blip2_item chat = ITEM(.task = BLIP2_CHAT, .text = LAST, .turns = turns,
+                               .turn_count = ROUNDS, .options = &o);
+        blip2_result *r = ask_all(session, images, 1, &chat);
+        assert_int_equal(sscanf(blip2_result_notice(r, 0), "dialogue: the oldest %zu", &dropped), 1);
+        size_t room = i ? all - all / 2 : all - 10;
+        assert_in_range(dropped, 1, ROUNDS - 1);
+        assert_true(chat_ids(t, turns + dropped, ROUNDS - dropped, LAST) <= room);
+        assert_true(chat_ids(t, turns + dropped - 1, ROUNDS - dropped + 1, LAST) > room);
+        blip2_result_free(r);
+    }
+    blip2_tokenizer_free(t);
 }
 
 /* Ids that do not fit are named as such. */
@@ -759,12 +841,14 @@ int main(void)
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_stop_in_batch),
         cmocka_unit_test(test_stop_at_the_end),
+        cmocka_unit_test(test_stop_of_several),
         cmocka_unit_test(test_captions),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_huge_question),
         cmocka_unit_test(test_raw_prompt),
         cmocka_unit_test(test_bad_texts),
         cmocka_unit_test(test_dialogue),
+        cmocka_unit_test(test_dialogue_room),
         cmocka_unit_test(test_too_many_ids),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_extreme_options),

@@ -309,6 +309,35 @@ static void test_batch(void **state)
     check_run(run_batch);
 }
 
+static bool stop_second(void *user, size_t number, int id, const char *text)
+{
+    return ++*(int *)user != 2;
+}
+
+/* Both are stopped. Then they have all that came, or say that it was memory. */
+static void run_stopped(blip2_session *s, const Work *w, blip2_error *err, size_t *failed)
+{
+    blip2_item item[2] = {w->item[0], w->item[1]};
+    int heard[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        item[i].on_token = stop_second;
+        item[i].user = &heard[i];
+    }
+    blip2_result *r = blip2_generate(s, item, 2, err);
+    for (size_t i = 0; r && i < 2; i++) {
+        bool stopped = blip2_result_error(r, i)->code == BLIP2_STOPPED;
+        assert_true(stopped || blip2_result_error(r, i)->code == BLIP2_MEMORY);
+        assert_int_equal(blip2_result_count(r, i), stopped ? w->options[i].num_captions : 0);
+        *failed += !stopped;
+    }
+    blip2_result_free(r);
+}
+
+static void test_stopped(void **state)
+{
+    check_run(run_stopped);
+}
+
 /* --- several alike -------------------------------------------------------------------------------- */
 
 typedef struct Three {
@@ -390,7 +419,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_program),     cmocka_unit_test(test_call),
-        cmocka_unit_test(test_batch),       cmocka_unit_test(test_three_greedy),
+        cmocka_unit_test(test_batch),       cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_three_greedy),
         cmocka_unit_test(test_three_beams),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
