@@ -369,7 +369,7 @@ static void test_stop_in_batch(void **state)
     free(item);
 }
 
-/* A false that comes with the last id stops nothing. */
+/* A false that comes with the last id stops nothing; one before it does. */
 static void test_stop_at_the_end(void **state)
 {
     static Heard h;
@@ -383,6 +383,11 @@ static void test_stop_at_the_end(void **state)
         blip2_result *same = ask_all(session, images, 1, &item);
         assert_int_equal(h.calls, h.stop_at);
         assert_same(same, 0, r, 0);
+        h = (Heard){.stop_at = h.stop_at - 1};
+        blip2_result *less = ask_all(session, images, 1, &item);
+        assert_int_equal(blip2_result_error(less, 0)->code, BLIP2_STOPPED);
+        assert_heard(&h, less, 0);
+        blip2_result_free(less);
         blip2_result_free(same);
         blip2_result_free(r);
     }
