@@ -1,12 +1,10 @@
 /* blip2 debug preprocess: what the network sees of a picture. */
-#define _GNU_SOURCE
 #include "memory.h"
 #include "output.h"
 #include "session.h"
 #include "verbs.h"
 
 #include <blip2_debug.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +14,14 @@ enum { SIZE = 224 };
 /* A binary PPM of size x size. */
 static int write_ppm(const char *path, const uint8_t *rgb, int size)
 {
+    blip2_error err = {0};
     size_t n = (size_t)size * (size_t)size * 3;
-    FILE *f = fopen(path, "wb");
-    bool good = f && fprintf(f, "P6\n%d %d\n255\n", size, size) > 0 && fwrite(rgb, 1, n, f) == n;
-    int error = errno;
-    if (f && fclose(f) != 0 && good) {
-        error = errno;
-        good = false;
-    }
-    if (!good)
-        complain("%s: %s", path, strerror(error));
-    return good ? 0 : EXIT_FAILED;
+    char *ppm = need_array(n + 32, 1);
+    int head = sprintf(ppm, "P6\n%d %d\n255\n", size, size);
+    memcpy(ppm + head, rgb, n);
+    bool good = blip2_debug_write(path, ppm, n + (size_t)head, &err);
+    free(ppm);
+    return good ? 0 : report(&err);
 }
 
 static int write_npy(const char *path, const float *chw, int size)

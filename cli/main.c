@@ -12,6 +12,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     /* A closed pipe is seen as a failed write, and what was being done is put away in order. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that may grow no further */
     int code = args_parse(&args, argc, argv);
     if (code == 0)
         code = verbs[args.verb].run(&args);

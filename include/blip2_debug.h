@@ -37,6 +37,10 @@ BLIP2_API float *blip2_npy_read(const char *path, int *rank, int64_t shape[8], b
 BLIP2_API bool blip2_npy_write(const char *path, const float *data, int rank, const int64_t *shape,
                                blip2_error *err);
 
+/* --- files --------------------------------------------------------------------------------------- */
+/* Whole or not at all; links are followed; a device or a pipe is written to as it is. */
+BLIP2_API bool blip2_debug_write(const char *path, const void *bytes, size_t n, blip2_error *err);
+
 /* --- one pass through a model ------------------------------------------------------------------- */
 typedef struct blip2_debug_run {
     const float *pixels; /* [3, height, width]; or NULL: image */

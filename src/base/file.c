@@ -1,4 +1,4 @@
-/* base/file.c: mapping, bounded reading, paths, files that appear whole or not at all. */
+/* base/file.c: mapping, bounded reading, paths. */
 #include "base/file.h"
 
 #include <errno.h>
@@ -139,55 +139,4 @@ char *path_join(const char *dir, const char *name)
         p[n++] = '/';
     memcpy(p + n, name, k + 1);
     return p;
-}
-
-bool atomic_open(AtomicFile *a, const char *path, Error *e)
-{
-    char suffix[32];
-    snprintf(suffix, sizeof suffix, ".tmp.%ld", (long)getpid());
-    *a = (AtomicFile){.path = mem_strdup(path), .tmp = mem_alloc(strlen(path) + sizeof suffix)};
-    if (!a->path || !a->tmp) {
-        atomic_abort(a);
-        return error_memory(e, path, strlen(path));
-    }
-    strcat(strcpy(a->tmp, path), suffix);
-    a->f = fopen(a->tmp, "wb");
-    if (a->f)
-        return true;
-    error_set(e, ERR_FAILED, "%s: %s", path, strerror(errno));
-    atomic_abort(a);
-    return false;
-}
-
-bool atomic_commit(AtomicFile *a, Error *e)
-{
-    bool ok = fflush(a->f) == 0 && !ferror(a->f) && fsync(fileno(a->f)) == 0;
-    int why = errno;
-    if (fclose(a->f) != 0 && ok) {
-        ok = false;
-        why = errno;
-    }
-    a->f = NULL;
-    if (ok && rename(a->tmp, a->path) != 0) {
-        ok = false;
-        why = errno;
-    }
-    if (!ok)
-        error_set(e, ERR_FAILED, "%s: %s", a->path, strerror(why));
-    else
-        a->tmp[0] = 0; /* nothing left to remove */
-    atomic_abort(a);
-    return ok;
-}
-
-void atomic_abort(AtomicFile *a)
-{
-    bool opened = a->f != NULL;
-    if (opened)
-        fclose(a->f);
-    if (a->tmp && a->path && a->tmp[0])
-        unlink(a->tmp);
-    mem_free(a->path);
-    mem_free(a->tmp);
-    *a = (AtomicFile){0};
 }

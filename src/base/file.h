@@ -1,8 +1,7 @@
-/* base/file.h: mapped files, bounded reads, atomic writes. */
+/* base/file.h: mapped files, bounded reads, paths. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
-#include <stdio.h>
 #include <stddef.h>
 #include "base/error.h"
 
@@ -28,16 +27,5 @@ bool file_is_dir(const char *path);
 
 /* "dir/name" in mem_alloc'd memory, or NULL when out of memory. */
 char *path_join(const char *dir, const char *name);
-
-/* Writes through PATH.tmp.PID, fsyncs and renames: after a crash or a full disk PATH is either the
- * old or the whole new file. */
-typedef struct AtomicFile {
-    FILE *f;
-    char *path, *tmp;
-} AtomicFile;
-
-bool atomic_open(AtomicFile *a, const char *path, Error *e);
-bool atomic_commit(AtomicFile *a, Error *e); /* on error the temporary file is removed */
-void atomic_abort(AtomicFile *a);
 
 #endif

@@ -1,10 +1,10 @@
 /* ckpt/npy.c: NumPy's array files. Source: numpy/lib/format.py, versions 1.0 and 2.0. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/write.h"
 #include "ckpt/ckpt.h"
 
 enum { HEADER_MAX = 1 << 16 };
@@ -158,7 +158,6 @@ static void write_header(StrBuf *s, int rank, const int64_t *shape)
 bool npy_write(const char *path, const float *data, int rank, const int64_t *shape, Error *e)
 {
     StrBuf header = {0};
-    AtomicFile a;
     size_t count = 1;
     for (int i = 0; i < rank; i++)
         count *= (size_t)shape[i];
@@ -167,15 +166,11 @@ bool npy_write(const char *path, const float *data, int rank, const int64_t *sha
         strbuf_free(&header);
         return error_memory(e, path, 128);
     }
-    bool ok = atomic_open(&a, path, e);
-    if (ok) {
-        unsigned char head[10] = {0, 0, 0, 0, 0, 0, 1, 0, header.len & 255, header.len >> 8 & 255};
-        memcpy(head, MAGIC, 6);
-        fwrite(head, 1, sizeof head, a.f);
-        fwrite(header.data, 1, header.len, a.f);
-        fwrite(data, sizeof *data, count, a.f);
-        ok = atomic_commit(&a, e);
-    }
+    unsigned char head[10] = {0, 0, 0, 0, 0, 0, 1, 0, header.len & 255, header.len >> 8 & 255};
+    memcpy(head, MAGIC, 6);
+    const Piece pieces[] = {
+        {head, sizeof head}, {header.data, header.len}, {data, count * sizeof *data}};
+    bool ok = file_write(path, pieces, 3, WRITE_ANY, e);
     strbuf_free(&header);
     return ok;
 }

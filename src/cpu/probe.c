@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "base/write.h"
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
 #include "cpu/pool.h"
@@ -220,17 +221,14 @@ static void cache_store(const CpuProbe *p, int threads)
 {
     StrBuf path = {0};
     Error ignored = {0};
-    AtomicFile f;
     json_t *o =
         json_pack("{s:i,s:s,s:i,s:s,s:f,s:f,s:f,s:f}", "version", CACHE_VERSION, "cpu", p->cpu,
                   "threads", threads, "bf16", p->bf16_kernel, "gops_f32", p->gops_f32, "gops_bf16",
                   p->gops_bf16, "gops_fp16", p->gops_fp16, "gops_int8", p->gops_int8);
-    if (o && cache_path(&path, p->cpu, true) && atomic_open(&f, path.data, &ignored)) {
-        if (json_dumpf(o, f.f, JSON_INDENT(1)) == 0)
-            atomic_commit(&f, &ignored);
-        else
-            atomic_abort(&f);
-    }
+    char *text = o ? json_dumps(o, JSON_INDENT(1)) : NULL;
+    if (text && cache_path(&path, p->cpu, true))
+        file_write(path.data, &(Piece){text, strlen(text)}, 1, WRITE_FILE, &ignored);
+    free(text);
     json_decref(o);
     strbuf_free(&path);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "base/write.h"
 #include "ckpt/ckpt.h"
 
 void blip2_debug_free(void *p)
@@ -114,4 +115,10 @@ bool blip2_npy_write(const char *path, const float *data, int rank, const int64_
 {
     Error e = {0};
     return npy_write(path, data, rank, shape, &e) || api_error(err, &e);
+}
+
+bool blip2_debug_write(const char *path, const void *bytes, size_t n, blip2_error *err)
+{
+    Error e = {0};
+    return file_write(path, &(Piece){bytes, n}, 1, WRITE_ANY, &e) || api_error(err, &e);
 }

@@ -169,3 +169,40 @@ scene002.png: a rabbit on a blue background" ]
     blip2 debug preprocess scene000.png -o "$T/no/such/x.npy"
     failed 1 "*x.npy*"
 }
+
+@test "-o and --u8 keep what they are pointed at: devices, pipes, links" {
+    blip2 debug preprocess --size 30 scene000.png --u8 "$T/want.ppm" -o "$T/want.npy"
+    mkfifo "$T/pipe"
+    for form in u8:ppm output:npy; do
+        option=--${form%:*} want=$T/want.${form#*:}
+        cat "$T/pipe" >"$T/got" &
+        blip2 debug preprocess --size 30 scene000.png $option "$T/pipe"
+        wait $!
+        [ "$status" -eq 0 ]
+        [ -p "$T/pipe" ]
+        cmp "$T/got" "$want"
+        ln -sf got "$T/link"
+        chmod 600 "$T/got"
+        echo old >"$T/got"
+        blip2 debug preprocess --size 30 scene000.png $option "$T/link"
+        [ -L "$T/link" ]
+        cmp "$T/got" "$want"
+        [ "$(stat -c %a "$T/got")" = 600 ]
+        blip2 debug preprocess --size 30 scene000.png $option /dev/null
+        [ "$status" -eq 0 ]
+        [ -c /dev/null ]
+        { echo first; "$BLIP2" debug preprocess --size 30 scene000.png $option /dev/stdout; } >"$T/got"
+        { echo first; cat "$want"; } | cmp - "$T/got"
+        "$BLIP2" debug preprocess --size 30 scene000.png $option /dev/stdout | cmp - "$want"
+    done
+}
+
+@test "a limit on the size of files is an error and leaves nothing" {
+    mkdir "$T/limited" "$T/cache"
+    (ulimit -f 0; "$BLIP2" debug preprocess --size 30 scene000.png -o "$T/limited/x.npy" || echo $?) 2>&1 |
+        cat >"$T/e" # the file of messages would be limited, too
+    [ "$(cat "$T/e")" = "blip2: $T/limited/x.npy: File too large
+1" ]
+    (ulimit -f 0; XDG_CACHE_HOME=$T/cache "$BLIP2" doctor) | grep -q "peak f32"
+    [ -z "$(find "$T/limited" "$T/cache" -type f)" ]
+}

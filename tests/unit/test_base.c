@@ -6,6 +6,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "base/write.h"
 #include "tensor/dtype.h"
 
 static char dir[256];
@@ -431,45 +434,148 @@ static void expect_content(const char *name, const char *want)
     mem_free(p);
 }
 
-static bool write_atomic(const char *name, const char *text, size_t times, Error *e)
+static bool write_text(const char *name, const char *text, Error *e)
 {
-    AtomicFile a;
-    if (!atomic_open(&a, at(name), e))
-        return false;
-    for (size_t i = 0; i < times; i++)
-        fputs(text, a.f);
-    return atomic_commit(&a, e);
+    return file_write(at(name), &(Piece){text, strlen(text)}, 1, WRITE_ANY, e);
 }
 
 /* The size limit of a file stands for a full disk: what was there stays, nothing else remains (the
- * directory can be removed at the end). */
-static void test_atomic(void **state)
+ * directory can be removed at the end), and the signal that the limit raises reaches nobody. */
+static void test_write(void **state)
 {
+    static char much[100000];
     Error e = {0};
     struct rlimit old, small;
-    AtomicFile a;
-    assert_true(write_atomic("a", "old", 1, &e));
+    sigset_t before, after;
+    memset(much, 'x', sizeof much);
+    assert_true(write_text("a", "old", &e));
     expect_content("a", "old");
-    signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
     small = (struct rlimit){10000, old.rlim_max};
+    pthread_sigmask(SIG_BLOCK, NULL, &before);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    bool ok = write_atomic("a", "0123456789", 100000, &e);
+    bool ok = file_write(at("a"), &(Piece){much, sizeof much}, 1, WRITE_ANY, &e);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    pthread_sigmask(SIG_BLOCK, NULL, &after);
+    assert_int_equal(sigismember(&before, SIGXFSZ), sigismember(&after, SIGXFSZ));
     assert_false(ok);
     assert_int_equal(e.code, ERR_FAILED);
     assert_memory_equal(e.message, at("a"), strlen(at("a")));
+    assert_non_null(strstr(e.message, "File too large"));
     expect_content("a", "old");
     e = (Error){0};
-    assert_true(atomic_open(&a, at("a"), &e));
-    fputs("never", a.f);
-    atomic_abort(&a);
-    expect_content("a", "old");
-    assert_true(write_atomic("a", "new", 1, &e));
+    assert_true(write_text("a", "new", &e));
     expect_content("a", "new");
     unlink(at("a"));
-    assert_false(write_atomic("no/such", "x", 1, &e));
+    assert_false(write_text("no/such", "x", &e));
     assert_int_equal(e.code, ERR_FAILED);
+}
+
+/* A link stays, also one that leads to no file yet, and the file keeps its permissions. */
+static void test_write_links(void **state)
+{
+    Error e = {0};
+    struct stat st;
+    assert_int_equal(mkdir(at("d"), 0700), 0);
+    assert_int_equal(symlink("d/second", at("first")), 0);
+    assert_int_equal(symlink("end", at("d/second")), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(write_text("first", i ? "again" : "once", &e));
+        expect_content("d/end", i ? "again" : "once");
+        assert_true(lstat(at("first"), &st) == 0 && S_ISLNK(st.st_mode));
+        assert_true(lstat(at("d/second"), &st) == 0 && S_ISLNK(st.st_mode));
+        assert_true(lstat(at("d/end"), &st) == 0 && S_ISREG(st.st_mode));
+        assert_true(i == 0 || (st.st_mode & 0777) == 0600);
+        assert_int_equal(chmod(at("d/end"), 0600), 0);
+    }
+    unlink(at("d/second"));
+    assert_int_equal(symlink("../first", at("d/second")), 0);
+    assert_false(write_text("first", "round and round", &e));
+    assert_non_null(strstr(e.message, "symbolic links"));
+    unlink(at("first"));
+    unlink(at("d/second"));
+    unlink(at("d/end"));
+    rmdir(at("d"));
+}
+
+/* What is no file is written to when a user named it and refused, unopened, otherwise. */
+static void test_write_no_file(void **state)
+{
+    Error e = {0};
+    struct stat st;
+    char got[8] = {0}, name[32];
+    int fd[2], file;
+    assert_int_equal(mkfifo(at("fifo"), 0600), 0);
+    assert_false(file_write(at("fifo"), &(Piece){"x", 1}, 1, WRITE_FILE, &e));
+    assert_non_null(strstr(e.message, "expected a file"));
+    e = (Error){0};
+    int reader = open(at("fifo"), O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0 && write_text("fifo", "fifo", &e));
+    assert_int_equal(read(reader, got, sizeof got), 4);
+    close(reader);
+    assert_true(lstat(at("fifo"), &st) == 0 && S_ISFIFO(st.st_mode));
+    unlink(at("fifo"));
+    assert_true(file_write("/dev/null", &(Piece){"x", 1}, 1, WRITE_ANY, &e));
+    assert_true(lstat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode));
+    assert_int_equal(pipe(fd), 0);
+    snprintf(name, sizeof name, "/dev/fd/%d", fd[1]);
+    assert_int_equal(symlink(name, at("link")), 0); /* to a name of a descriptor */
+    assert_true(write_text("link", "pipe", &e));
+    assert_int_equal(read(fd[0], got, sizeof got), 4);
+    unlink(at("link"));
+    close(fd[0]); /* nobody reads: an error, and no signal */
+    assert_false(file_write(name, &(Piece){"x", 1}, 1, WRITE_ANY, &e));
+    assert_non_null(strstr(e.message, "Broken pipe"));
+    close(fd[1]);
+    e = (Error){0};
+    file = open(at("log"), O_RDWR | O_CREAT, 0600);
+    assert_int_equal(write(file, "begun ", 6), 6);
+    snprintf(name, sizeof name, "/proc/self/fd/%d", file);
+    assert_true(file_write(name, &(Piece){"ended", 5}, 1, WRITE_ANY, &e));
+    expect_content("log", "begun ended"); /* and not over what was there */
+    close(file);
+    unlink(at("log"));
+    assert_false(write_text("", "x", &e));
+    assert_non_null(strstr(e.message, "directory"));
+}
+
+static void write_text_at(const char *text, Error *e)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/t", dir);
+    file_write(path, &(Piece){text, strlen(text)}, 1, WRITE_FILE, e);
+}
+
+/* Threads that write the same name at once: one whole text wins, and nothing else remains. */
+static void *write_often(void *text)
+{
+    Error e = {0};
+    for (int i = 0; i < 100; i++)
+        write_text_at(text, &e);
+    return e.code ? text : NULL;
+}
+
+static void test_write_threads(void **state)
+{
+    static char texts[4][20000];
+    pthread_t threads[4];
+    size_t n = 0;
+    Error e = {0};
+    for (int i = 0; i < 4; i++) {
+        memset(texts[i], 'a' + i, sizeof texts[i] - 1);
+        assert_int_equal(pthread_create(&threads[i], NULL, write_often, texts[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    unsigned char *p = file_read(at("t"), sizeof texts[0], &n, ERR_FAILED, &e);
+    assert_non_null(p);
+    assert_int_equal(n, sizeof texts[0] - 1);
+    assert_true(p[0] == p[n - 1]);
+    mem_free(p);
+    unlink(at("t"));
 }
 
 static void test_paths(void **state)
@@ -619,16 +725,29 @@ static void test_rounding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counted),        cmocka_unit_test(test_grow),
-        cmocka_unit_test(test_fail_at),        cmocka_unit_test(test_arena),
-        cmocka_unit_test(test_arena_overlap),  cmocka_unit_test(test_arena_source),
-        cmocka_unit_test(test_strbuf),         cmocka_unit_test(test_distance),
-        cmocka_unit_test(test_error),          cmocka_unit_test(test_json),
-        cmocka_unit_test(test_json_members),   cmocka_unit_test(test_file_read),
-        cmocka_unit_test(test_file_read_pipe), cmocka_unit_test(test_file_map),
-        cmocka_unit_test(test_atomic),         cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_machine),        cmocka_unit_test(test_rng),
-        cmocka_unit_test(test_rng_bits),       cmocka_unit_test(test_all_halves),
+        cmocka_unit_test(test_counted),
+        cmocka_unit_test(test_grow),
+        cmocka_unit_test(test_fail_at),
+        cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_arena_overlap),
+        cmocka_unit_test(test_arena_source),
+        cmocka_unit_test(test_strbuf),
+        cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_error),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_members),
+        cmocka_unit_test(test_file_read),
+        cmocka_unit_test(test_file_read_pipe),
+        cmocka_unit_test(test_file_map),
+        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_write_links),
+        cmocka_unit_test(test_write_no_file),
+        cmocka_unit_test(test_write_threads),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_machine),
+        cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_rng_bits),
+        cmocka_unit_test(test_all_halves),
         cmocka_unit_test(test_rounding),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,26 @@
+/* base/write.h: every file that is written is written here. */
+#ifndef BASE_WRITE_H
+#define BASE_WRITE_H
+
+#include <stddef.h>
+#include "base/error.h"
+
+typedef struct Piece {
+    const void *data;
+    size_t n;
+} Piece;
+
+typedef enum WriteTo {
+    WRITE_FILE, /* a regular file only; what is something else is refused without being opened */
+    WRITE_ANY,  /* what a user named: a device, a pipe, a terminal is written to as it is */
+} WriteTo;
+
+/* Writes the pieces, one after the other, to path. A regular file is replaced: a file beside it is
+ * written, synced and renamed, so that after a crash or a full disk there is the old or the whole
+ * new one, with the permissions of the old; on failure nothing else remains. A symbolic link stays,
+ * and the file that it leads to is the one replaced. Any thread and any process may write the same
+ * path at once. A limit on file sizes is an error and no signal, whatever the program does about
+ * SIGXFSZ and SIGPIPE. Errors are ERR_FAILED with "PATH: why", or ERR_MEMORY. */
+bool file_write(const char *path, const Piece *pieces, int n, WriteTo to, Error *e);
+
+#endif
