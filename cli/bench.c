@@ -90,8 +90,10 @@ static void bench_text(const Measurement *m)
 {
     char weights[32], peak[32], isas[128], machine[320];
     bool cached = false;
-    out_print("%s%s%s, %s, %s of weights, loaded in %.0f ms\n", out_bold(), m->model, out_normal(),
-              m->bench.dtype, size_text(weights, m->bench.weights_bytes), m->load_ms);
+    out_text(out_bold());
+    out_plain(m->model);
+    out_print("%s, %s, %s of weights, loaded in %.0f ms\n", out_normal(), m->bench.dtype,
+              size_text(weights, m->bench.weights_bytes), m->load_ms);
     snprintf(machine, sizeof machine, "%s, %d threads, kernel set %s", m->machine.cpu,
              m->machine.threads, isas_text(isas, &m->machine));
     wrap(machine, 0, 0);

@@ -78,9 +78,12 @@ static bool take_picture(Chat *c, const char *path)
     c->image = image;
     c->path = need_copy(path);
     forget(c);
-    if (c->interactive)
-        out_print("%s%s, %d x %d pixels%s\n", out_dim(), path, blip2_image_width(image),
-                  blip2_image_height(image), out_normal());
+    if (c->interactive) {
+        out_text(out_dim());
+        out_plain(path);
+        out_print(", %d x %d pixels%s\n", blip2_image_width(image), blip2_image_height(image),
+                  out_normal());
+    }
     return true;
 }
 

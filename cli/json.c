@@ -42,13 +42,36 @@ void json_add(json_t *array, json_t *value)
         out_of_memory();
 }
 
+/* JSON lets control characters of C1, DEL and those of direction stand as they are; a terminal obeys
+ * them. They can only be within strings, where \u009b says the same. */
+static void write_escaped(const char *line)
+{
+    size_t n = strlen(line), length, run = 0;
+    for (const char *shown; n > 0;) {
+        const unsigned char *p = (const unsigned char *)line + run;
+        size_t taken = harmless((const char *)p, n, "", &shown, &length);
+        n -= taken;
+        run += length;
+        if (length > 0 && n > 0)
+            continue;
+        out_print("%.*s", (int)run, line);
+        if (length == 0)
+            out_print("\\u%04x", taken == 1 ? p[0]
+                                 : taken == 2
+                                     ? (p[0] & 0x1f) << 6 | (p[1] & 0x3f)
+                                     : (p[0] & 0x0f) << 12 | (p[1] & 0x3f) << 6 | (p[2] & 0x3f));
+        line += run + (length == 0 ? taken : 0);
+        run = 0;
+    }
+}
+
 void out_json(json_t *value)
 {
     char *line = value ? json_dumps(value, JSON_REAL_PRECISION(15)) : NULL;
     json_decref(value);
     if (!line)
         out_of_memory();
-    out_text(line);
+    write_escaped(line);
     out_text("\n");
     free(line);
 }

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "output.h"
 
+#include "text.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,13 +56,28 @@ void out_print(const char *format, ...)
         note_error();
 }
 
+static bool put_harmless(FILE *f, const char *text, size_t n, const char *mark)
+{
+    bool good = true;
+    while (n > 0) {
+        const char *shown;
+        size_t length, taken = harmless(text, n, mark, &shown, &length);
+        good &= fwrite(shown, 1, length, f) == length;
+        text += taken;
+        n -= taken;
+    }
+    return good;
+}
+
+void out_plain_part(const char *text, size_t n)
+{
+    if (!put_harmless(stdout, text, n, " "))
+        note_error();
+}
+
 void out_plain(const char *text)
 {
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (putchar(c < 0x20 || c == 0x7f ? ' ' : c) == EOF)
-            note_error();
-    }
+    out_plain_part(text, strlen(text));
 }
 
 bool out_flush(void)
@@ -107,11 +124,10 @@ static void complain_list(const char *format, va_list list)
 {
     char line[2048];
     vsnprintf(line, sizeof line, format, list);
-    for (char *p = line; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            *p = '?';
     progress(NULL);
-    fprintf(stderr, "blip2: %s\n", line);
+    fputs("blip2: ", stderr);
+    put_harmless(stderr, line, strlen(line), "?");
+    fputs("\n", stderr);
 }
 
 void complain(const char *format, ...)
@@ -138,10 +154,12 @@ void progress(const char *format, ...)
     fputs("\r\033[K", stderr);
     status_shown = format != NULL;
     if (format) {
+        char line[1024];
         va_list list;
         va_start(list, format);
-        vfprintf(stderr, format, list);
+        vsnprintf(line, sizeof line, format, list);
         va_end(list);
+        put_harmless(stderr, line, strlen(line), "?");
     }
     fflush(stderr);
 }

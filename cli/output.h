@@ -25,8 +25,10 @@ int out_columns(void);
 
 void out_text(const char *text);
 void out_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Plain text of a model on one line: control characters become spaces. */
+/* Text of others, a model's or a file's name, on one line: what a terminal would obey (text.h,
+ * harmless) becomes a space. */
 void out_plain(const char *text);
+void out_plain_part(const char *text, size_t n);
 /* false once standard output has failed; says so on standard error the first time. */
 bool out_flush(void);
 /* Flushes; returns code, or EXIT_FAILED when standard output failed. */
@@ -37,7 +39,7 @@ const char *out_bold(void);
 const char *out_dim(void);
 const char *out_normal(void);
 
-/* "blip2: MESSAGE" on standard error, always one line. */
+/* "blip2: MESSAGE" on standard error, always one line; what a terminal would obey becomes "?". */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* complain(), then returns EXIT_USAGE. */
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

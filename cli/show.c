@@ -42,7 +42,9 @@ static void memory_line(const blip2_info *info, const blip2_machine *machine)
 static void show_text(const blip2_info *info, const blip2_machine *machine)
 {
     char line[256];
-    out_print("%s%s%s\n", out_bold(), info->path, out_normal());
+    out_text(out_bold());
+    out_plain(info->path);
+    out_print("%s\n", out_normal());
     fact(COLUMN, "architecture", info->architecture);
     snprintf(line, sizeof line, "%d x %d pixels, seen through %d queries", info->image_size,
              info->image_size, info->query_tokens);

@@ -3,30 +3,35 @@
 
 #include "memory.h"
 #include "output.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void put(Stream *s, char c)
+static void put(Stream *s, const char *shown, size_t length)
 {
-    s->shown = need_room(s->shown, &s->capacity, s->length + 2, 1);
-    s->shown[s->length++] = c;
+    s->shown = need_room(s->shown, &s->capacity, s->length + length + 1, 1);
+    memcpy(s->shown + s->length, shown, length);
+    s->length += length;
     s->shown[s->length] = '\0';
-    out_print("%c", c);
+    out_plain_part(shown, length);
 }
 
 void stream_add(Stream *s, const char *text)
 {
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c <= ' ' || c == 0x7f) {
+    size_t n = strlen(text), length;
+    for (const char *shown; n > 0;) {
+        size_t taken = harmless(text, n, " ", &shown, &length);
+        text += taken;
+        n -= taken;
+        if (*shown == ' ') {
             s->spaces += s->length > 0;
             continue;
         }
         for (; s->spaces > 0; s->spaces--)
-            put(s, ' ');
-        put(s, (char)c);
+            put(s, " ", 1);
+        put(s, shown, length);
     }
     out_flush();
 }
@@ -39,12 +44,15 @@ static bool one_line(const Stream *s)
 
 static bool same(const char *shown, const char *text)
 {
-    for (; *shown && *text; shown++, text++) {
-        unsigned char c = (unsigned char)*text;
-        if ((unsigned char)*shown != (c < ' ' || c == 0x7f ? ' ' : c))
+    size_t n = strlen(text), length;
+    for (const char *piece; n > 0; shown += length) {
+        size_t taken = harmless(text, n, " ", &piece, &length);
+        if (strncmp(shown, piece, length) != 0)
             return false;
+        text += taken;
+        n -= taken;
     }
-    return *shown == *text;
+    return !*shown;
 }
 
 void stream_end(Stream *s, const char *text)

@@ -32,6 +32,26 @@ static size_t sequence(const unsigned char *p, size_t n, size_t *skip)
     return length;
 }
 
+bool is_obeyed(const unsigned char *p, size_t length)
+{
+    if (length == 1)
+        return p[0] < 0x20 || p[0] == 0x7f;
+    if (length == 2)
+        return p[0] == 0xc2 && p[1] < 0xa0;
+    return length == 3 && p[0] == 0xe2 &&
+           ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
+            (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
+size_t harmless(const char *text, size_t n, const char *mark, const char **shown, size_t *length)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t skip, good = sequence(p, n, &skip);
+    *shown = !good ? "\xef\xbf\xbd" : is_obeyed(p, good) ? mark : text;
+    *length = *shown == text ? good : strlen(*shown);
+    return good ? good : skip;
+}
+
 char *utf8_clean(const char *text, size_t n, size_t *length)
 {
     char *clean = need_array(n + 1, 3);
@@ -65,7 +85,7 @@ void wrap(const char *text, int at, int indent)
             out_print("\n%*s", indent, "");
             at = indent;
         }
-        out_print("%.*s", n, text);
+        out_plain_part(text, (size_t)n);
         at += n;
         text += n;
         if (*text == ' ') {

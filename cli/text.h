@@ -2,6 +2,7 @@
 #ifndef CLI_TEXT_H
 #define CLI_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,15 @@ long utf8_fault(const char *text);
 /* A copy of text[0..n) in which each maximal ill-formed part is U+FFFD, as Unicode 3.9 recommends;
  * *length bytes, not terminated. Free with free(). */
 char *utf8_clean(const char *text, size_t n, size_t *length);
+
+/* What a terminal is given of the character that text[0..n) begins with, n >= 1: *length bytes at
+ * *shown. What it would obey instead of showing is `mark`: control characters, C0 and C1, DEL, and
+ * those that turn the direction of writing (U+202A to U+202E, U+2066 to U+2069). An ill-formed part
+ * is U+FFFD, and so are C1 controls as bytes. Returns how many bytes that stood for, at least 1.
+ * out_plain, wrap, fact, complain, progress and streams put all they write through this. */
+size_t harmless(const char *text, size_t n, const char *mark, const char **shown, size_t *length);
+/* Whether the well-formed character at p, of that length, is one that harmless() does not let by. */
+bool is_obeyed(const unsigned char *p, size_t length);
 
 /* Writes text to standard output, broken at spaces so that no line has more than 79 columns; every
  * line but the first starts with indent spaces, and the first is taken to start at column `at`.
