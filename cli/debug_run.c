@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct Input {
     float *pixels; /* [3, height, width], or NULL: image */
@@ -46,10 +47,12 @@ static int read_ids(const char *text, Input *in)
     return 0;
 }
 
+/* A pipe can be read once only, so it is a picture. */
 static bool is_npy(const char *path)
 {
     char magic[6] = {0};
-    FILE *f = strcmp(path, "-") == 0 ? NULL : fopen(path, "rb");
+    struct stat st;
+    FILE *f = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? fopen(path, "rb") : NULL;
     size_t n = f ? fread(magic, 1, sizeof magic, f) : 0;
     if (f)
         fclose(f);

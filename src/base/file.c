@@ -11,17 +11,51 @@
 
 #include "base/mem.h"
 
+enum { HEAD_READ = 4096, PIPE_READ = 1 << 16 };
+
+static const char *kind_of(mode_t mode)
+{
+    return S_ISDIR(mode)    ? "a directory"
+           : S_ISFIFO(mode) ? "a pipe"
+           : S_ISCHR(mode)  ? "a device"
+           : S_ISBLK(mode)  ? "a device"
+           : S_ISSOCK(mode) ? "a socket"
+                            : "something else";
+}
+
+/* O_NONBLOCK: the opening of a pipe that nobody writes to must not make us wait. */
+static int open_flags(const char *path, int more, struct stat *st, ErrorCode code, Error *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | more);
+    if (fd >= 0 && fstat(fd, st) == 0)
+        return fd;
+    error_set(e, code, "%s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 static int open_regular(const char *path, struct stat *st, ErrorCode code, Error *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not make us wait */
-    if (fd < 0) {
-        error_set(e, code, "%s: %s", path, strerror(errno));
-        return -1;
-    }
-    if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
+    int fd = open_flags(path, O_NONBLOCK, st, code, e);
+    if (fd < 0 || S_ISREG(st->st_mode))
         return fd;
-    error_set(e, code, "%s: expected a file, got %s", path,
-              S_ISDIR(st->st_mode) ? "a directory" : "something else");
+    error_set(e, code, "%s: expected a file, got %s", path, kind_of(st->st_mode));
+    close(fd);
+    return -1;
+}
+
+/* What a user named may also be a pipe, whose writer is waited for, or a terminal. */
+static int open_named(const char *path, struct stat *st, ErrorCode code, Error *e)
+{
+    bool pipe = stat(path, st) == 0 && S_ISFIFO(st->st_mode);
+    int fd = open_flags(path, pipe ? 0 : O_NONBLOCK, st, code, e);
+    if (fd < 0 || S_ISREG(st->st_mode) || S_ISFIFO(st->st_mode) || isatty(fd)) {
+        if (fd >= 0 && !pipe)
+            fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+        return fd;
+    }
+    error_set(e, code, "%s: expected a file or a pipe, got %s", path, kind_of(st->st_mode));
     close(fd);
     return -1;
 }
@@ -64,26 +98,38 @@ void file_unmap(MappedFile *m)
     *m = (MappedFile){0};
 }
 
-/* Reads until the end of fd, growing as it goes, since a pipe has no size. */
-static unsigned char *read_all(int fd, const char *path, size_t hint, size_t limit, size_t *size,
-                               ErrorCode code, Error *e)
+typedef struct Reading {
+    const char *name;
+    size_t hint, limit; /* bytes expected, and allowed */
+    HeadFn *worth;      /* NULL: all of it is */
+    ErrorCode code;
+} Reading;
+
+static bool enough(const Reading *r, const unsigned char *buf, size_t before, size_t n)
 {
-    size_t cap = (hint < limit ? hint : limit) + 2, n = 0; /* one byte is for the zero */
+    return r->worth && before < FILE_HEAD && n >= FILE_HEAD && !r->worth(buf, n);
+}
+
+/* Reads until the end of fd, growing as it goes, since a pipe has no size. */
+static unsigned char *read_all(int fd, const Reading *r, size_t *size, Error *e)
+{
+    size_t cap = (r->hint < r->limit ? r->hint : r->limit) + 2,
+           n = 0; /* one byte is for the zero */
     unsigned char *buf = mem_alloc(cap);
     while (buf) {
-        ssize_t got = read(fd, buf + n, cap - 1 - n);
+        ssize_t got = read(fd, buf + n, n < FILE_HEAD && cap > HEAD_READ ? HEAD_READ : cap - 1 - n);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
-            error_set(e, code, "%s: %s", path, strerror(errno));
+            error_set(e, r->code, "%s: %s", r->name, strerror(errno));
             break;
         }
         n += (size_t)got;
-        if (n > limit) {
-            error_set(e, code, "%s: expected at most %zu bytes, got more", path, limit);
+        if (n > r->limit) {
+            error_set(e, r->code, "%s: expected at most %zu bytes, got more", r->name, r->limit);
             break;
         }
-        if (got == 0) {
+        if (got == 0 || enough(r, buf, n - (size_t)got, n)) {
             buf[n] = 0;
             *size = n;
             return buf;
@@ -91,29 +137,42 @@ static unsigned char *read_all(int fd, const char *path, size_t hint, size_t lim
         if (n == cap - 1 && !MEM_GROW(buf, &cap, cap + 1))
             break;
     }
-    error_memory(e, path, cap - 1); /* no effect when a reason is already there */
+    error_memory(e, r->name, cap - 1); /* no effect when a reason is already there */
     mem_free(buf);
     return NULL;
 }
 
-unsigned char *file_read(const char *path, size_t limit, size_t *size, ErrorCode code, Error *e)
+static unsigned char *read_opened(int fd, const struct stat *st, Reading *r, size_t *size, Error *e)
 {
-    if (strcmp(path, "-") == 0)
-        return read_all(STDIN_FILENO, "standard input", 1 << 16, limit, size, code, e);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st = {0};
-    if (fd < 0) {
-        error_set(e, code, "%s: %s", path, strerror(errno));
-        return NULL;
-    }
     unsigned char *buf = NULL;
-    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
-        error_set(e, code, "%s: expected a file, got a directory", path);
+    if (fd < 0)
+        return NULL;
+    r->hint = st->st_size > 0 ? (size_t)st->st_size : PIPE_READ;
+    if (S_ISREG(st->st_mode) && r->hint > r->limit)
+        error_set(e, r->code, "%s: expected at most %zu bytes, got %zu", r->name, r->limit,
+                  r->hint);
     else
-        buf =
-            read_all(fd, path, st.st_size > 0 ? (size_t)st.st_size : 1 << 16, limit, size, code, e);
+        buf = read_all(fd, r, size, e);
     close(fd);
     return buf;
+}
+
+unsigned char *file_read(const char *path, size_t limit, size_t *size, ErrorCode code, Error *e)
+{
+    struct stat st = {0};
+    Reading r = {.name = path, .limit = limit, .code = code};
+    return read_opened(open_regular(path, &st, code, e), &st, &r, size, e);
+}
+
+unsigned char *file_read_named(const char *path, size_t limit, HeadFn *worth, size_t *size,
+                               ErrorCode code, Error *e)
+{
+    struct stat st = {0};
+    Reading r = {.name = path, .hint = PIPE_READ, .limit = limit, .worth = worth, .code = code};
+    if (strcmp(path, "-") != 0)
+        return read_opened(open_named(path, &st, code, e), &st, &r, size, e);
+    r.name = "standard input";
+    return read_all(STDIN_FILENO, &r, size, e);
 }
 
 bool file_exists(const char *path)

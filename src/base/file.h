@@ -14,13 +14,23 @@ typedef struct MappedFile {
  * `code` and a message that begins with the path. */
 bool file_map(MappedFile *m, const char *path, ErrorCode code, Error *e);
 /* The same with at most `limit` bytes: "PATH: file: expected at most ..." with `code` otherwise.
- * For small files of strangers: unlike file_read it takes no pipe, which might never end. */
+ * For small files of strangers. */
 bool file_map_within(MappedFile *m, const char *path, size_t limit, ErrorCode code, Error *e);
 void file_unmap(MappedFile *m);
 
-/* Reads all of a file (or of stdin when path is "-") into one zero-terminated mem_alloc'd block of
- * at most `limit` bytes. The caller frees it with mem_free. */
+/* Reads all of a regular file into one zero-terminated mem_alloc'd block of at most `limit` bytes.
+ * The caller frees it with mem_free. What is no file (a pipe, a device) is an error at once, since it
+ * might never answer or never end. */
 unsigned char *file_read(const char *path, size_t limit, size_t *size, ErrorCode code, Error *e);
+
+enum { FILE_HEAD = 64 };
+/* Whether what begins with these n bytes, at least FILE_HEAD, is worth reading. */
+typedef bool HeadFn(const unsigned char *head, size_t n);
+/* The same for what a user named: "-" is standard input, and a pipe is read to its end. A device
+ * that is no terminal is refused. When `worth` says no, reading stops, and what was read by then is
+ * returned for the caller to say what it is not. */
+unsigned char *file_read_named(const char *path, size_t limit, HeadFn *worth, size_t *size,
+                               ErrorCode code, Error *e);
 
 bool file_exists(const char *path); /* anything with that name */
 bool file_is_dir(const char *path);

@@ -119,11 +119,18 @@ bool picture_decode(Picture *p, const void *bytes, size_t n, const char *name, E
     return picture_decode_capped(p, bytes, n, name, PICTURE_MAX_PIXELS, e);
 }
 
+/* What is no picture need not be read to its end, which it may not have. */
+static bool worth_reading(const unsigned char *head, size_t n)
+{
+    Source s = {.data = head, .size = n};
+    return decoder_for(&s) != NULL;
+}
+
 bool picture_load(Picture *p, const char *path, Error *e)
 {
     size_t size;
     *p = (Picture){.orientation = 1};
-    unsigned char *bytes = file_read(path, FILE_LIMIT, &size, ERR_FAILED, e);
+    unsigned char *bytes = file_read_named(path, FILE_LIMIT, worth_reading, &size, ERR_FAILED, e);
     if (!bytes)
         return false;
     const char *name = strcmp(path, "-") == 0 ? "standard input" : path;

@@ -378,7 +378,61 @@ static void test_file_read(void **state)
     assert_memory_equal(e.message, at("none"), strlen(at("none")));
     e = (Error){0};
     assert_null(file_read("/dev/zero", 1 << 20, &n, ERR_FAILED, &e)); /* without end */
-    assert_non_null(strstr(e.message, "/dev/zero"));
+    assert_string_equal(e.message, "/dev/zero: expected a file, got a device");
+    e = (Error){0};
+    assert_int_equal(mkfifo(at("fifo"), 0600), 0);
+    assert_null(
+        file_read(at("fifo"), 999, &n, ERR_FAILED, &e)); /* and does not wait for a writer */
+    assert_non_null(strstr(e.message, "expected a file, got a pipe"));
+    unlink(at("fifo"));
+    unlink(at("f"));
+}
+
+static bool starts_with_f(const unsigned char *head, size_t n)
+{
+    assert_true(n >= FILE_HEAD);
+    return head[0] == 'f';
+}
+
+static void *write_pieces(void *fifo)
+{
+    int fd = open(fifo, O_WRONLY);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(write(fd, "from a pipe", 11), 11);
+    close(fd);
+    return NULL;
+}
+
+static void test_file_read_named(void **state)
+{
+    Error e = {0};
+    size_t n = 0;
+    pthread_t writer;
+    char fifo[512];
+    snprintf(fifo, sizeof fifo, "%s/fifo", dir);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(pthread_create(&writer, NULL, write_pieces, fifo), 0);
+    unsigned char *p = file_read_named(fifo, 11000, starts_with_f, &n, ERR_FAILED, &e);
+    pthread_join(writer, NULL);
+    assert_non_null(p);
+    assert_int_equal(n, 11000);
+    assert_memory_equal(p + 10989, "from a pipe", 12);
+    mem_free(p);
+    unlink(fifo);
+    static const char *const devices[] = {"/dev/zero", "/dev/null"};
+    for (int i = 0; i < 2; i++) {
+        e = (Error){0};
+        assert_null(file_read_named(devices[i], 1 << 20, NULL, &n, ERR_FAILED, &e));
+        assert_non_null(strstr(e.message, "expected a file or a pipe, got a device"));
+    }
+    e = (Error){0};
+    write_file("f", 100000); /* begins with 0 */
+    p = file_read_named(at("f"), 100000, starts_with_f, &n, ERR_FAILED, &e);
+    assert_non_null(p);
+    assert_true(n >= FILE_HEAD && n < 100000);
+    mem_free(p);
+    assert_null(file_read_named(at("f"), 99999, NULL, &n, ERR_FAILED, &e));
+    assert_non_null(strstr(e.message, "expected at most 99999 bytes, got 100000"));
     unlink(at("f"));
 }
 
@@ -392,7 +446,7 @@ static void test_file_read_pipe(void **state)
     assert_int_equal(write(fd[1], "from a pipe", 11), 11);
     close(fd[1]);
     snprintf(path, sizeof path, "/dev/fd/%d", fd[0]);
-    unsigned char *p = file_read(path, 100, &n, ERR_FAILED, &e);
+    unsigned char *p = file_read_named(path, 100, starts_with_f, &n, ERR_FAILED, &e);
     assert_non_null(p);
     assert_int_equal(n, 11);
     assert_string_equal((char *)p, "from a pipe");
@@ -725,29 +779,18 @@ static void test_rounding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counted),
-        cmocka_unit_test(test_grow),
-        cmocka_unit_test(test_fail_at),
-        cmocka_unit_test(test_arena),
-        cmocka_unit_test(test_arena_overlap),
-        cmocka_unit_test(test_arena_source),
-        cmocka_unit_test(test_strbuf),
-        cmocka_unit_test(test_distance),
-        cmocka_unit_test(test_error),
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_json_members),
-        cmocka_unit_test(test_file_read),
-        cmocka_unit_test(test_file_read_pipe),
-        cmocka_unit_test(test_file_map),
-        cmocka_unit_test(test_write),
-        cmocka_unit_test(test_write_links),
-        cmocka_unit_test(test_write_no_file),
-        cmocka_unit_test(test_write_threads),
-        cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_machine),
-        cmocka_unit_test(test_rng),
-        cmocka_unit_test(test_rng_bits),
-        cmocka_unit_test(test_all_halves),
+        cmocka_unit_test(test_counted),         cmocka_unit_test(test_grow),
+        cmocka_unit_test(test_fail_at),         cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_arena_overlap),   cmocka_unit_test(test_arena_source),
+        cmocka_unit_test(test_strbuf),          cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_error),           cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_members),    cmocka_unit_test(test_file_read),
+        cmocka_unit_test(test_file_read_named), cmocka_unit_test(test_file_read_pipe),
+        cmocka_unit_test(test_file_map),        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_write_links),     cmocka_unit_test(test_write_no_file),
+        cmocka_unit_test(test_write_threads),   cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_machine),         cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_rng_bits),        cmocka_unit_test(test_all_halves),
         cmocka_unit_test(test_rounding),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
