@@ -5,10 +5,13 @@
 #include "memory.h"
 #include "output.h"
 
+#include <blip2_debug.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -87,6 +90,56 @@ static char *history_path(void)
     return path;
 }
 
+/* A pipe of that name would be waited for, a device never end. */
+static bool is_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* The history in libedit's format, which writes to no file without a descriptor. */
+static char *history_text(const Editor *e, size_t *n)
+{
+    HistEvent event;
+    int fd = memfd_create("history", MFD_CLOEXEC);
+    FILE *f = fd >= 0 ? fdopen(fd, "w+") : NULL;
+    char *text = NULL;
+    if (f && history(e->history, &event, H_SAVE_FP, f) >= 0) {
+        long size = ftell(f);
+        rewind(f);
+        text = need_array((size_t)size + 1, 1);
+        *n = fread(text, 1, (size_t)size, f);
+    }
+    if (f)
+        fclose(f);
+    else if (fd >= 0)
+        close(fd);
+    return text;
+}
+
+/* Whole or not at all, for this user only: what was asked is nobody else's business. */
+static void save_history(const Editor *e)
+{
+    size_t n = 0;
+    char *text = history_text(e, &n);
+    int fd = open(e->history_path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+    if (fd >= 0)
+        close(fd);
+    if (text && is_file(e->history_path))
+        blip2_debug_write(e->history_path, text, n, NULL);
+    free(text);
+}
+
+/* The user's own settings of libedit, as el_source(e, NULL) finds them. */
+static void read_settings(EditLine *edit)
+{
+    const char *own = getenv("EDITRC"), *home = getenv("HOME");
+    char *path = own ? need_copy(own) : need_format("%s/.editrc", home ? home : "");
+    if (is_file(path))
+        el_source(edit, path);
+    free(path);
+}
+
 static char *show_prompt(EditLine *edit)
 {
     Editor *e;
@@ -114,7 +167,7 @@ static void open_history(Editor *e)
         return;
     history(e->history, &event, H_SETSIZE, REMEMBERED);
     history(e->history, &event, H_SETUNIQUE, 1);
-    if (e->history_path)
+    if (e->history_path && is_file(e->history_path))
         history(e->history, &event, H_LOAD, e->history_path);
     el_set(e->edit, EL_HIST, history, e->history);
 }
@@ -134,7 +187,7 @@ static void open_edit(Editor *e)
     /* While a line is edited Control-C is a key; while an answer is generated it is a signal. */
     el_set(e->edit, EL_SETTY, "-d", "-isig", NULL);
     open_history(e);
-    el_source(e->edit, NULL);
+    read_settings(e->edit);
 }
 
 static const char *edited_line(Editor *e)
@@ -154,12 +207,11 @@ static const char *edited_line(Editor *e)
 
 static void close_edit(Editor *e)
 {
-    HistEvent event;
     if (e->edit)
         el_end(e->edit);
     if (e->history) {
         if (e->history_path)
-            history(e->history, &event, H_SAVE, e->history_path);
+            save_history(e);
         history_end(e->history);
     }
     free(e->history_path);
