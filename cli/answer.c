@@ -7,9 +7,19 @@
 #include <math.h>
 #include <string.h>
 
+/* Whether the message begins with the path, in which the library replaces control characters, and of
+ * a long one the middle. */
+static bool names(const char *message, const char *path)
+{
+    for (size_t i = 0; i < 300 && path[i]; i++)
+        if (message[i] != path[i] && message[i] != '?')
+            return false;
+    return true;
+}
+
 void complain_picture(const char *path, const char *message)
 {
-    if (strncmp(message, path, strlen(path)) == 0 || strcmp(path, "-") == 0)
+    if (names(message, path) || strcmp(path, "-") == 0)
         complain("%s", message);
     else
         complain("%s: %s", path, message);

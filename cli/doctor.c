@@ -2,63 +2,77 @@
 #include "editor.h"
 #include "json.h"
 #include "machine.h"
+#include "memory.h"
 #include "output.h"
 #include "session.h"
 #include "text.h"
 #include "verbs.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { COLUMN = 20 }; /* of the texts beside their labels */
 
 typedef struct Checkup {
     blip2_machine machine;
-    char model_path[512]; /* empty: the embedded model cannot be loaded */
+    char *model_path; /* NULL: the embedded model cannot be loaded */
     uint64_t model_bytes;
     blip2_error model_error;
 } Checkup;
 
-static void speed(const char *label, double value, const char *unit)
+static void speed(const char *label, double value, const char *unit, const char *absent)
 {
-    char text[64] = "not on this machine";
+    char text[64];
     if (value > 0)
         snprintf(text, sizeof text, "%.*f %s", value < 100 ? 1 : 0, value, unit);
-    fact(COLUMN, label, text);
+    fact(COLUMN, label, value > 0 ? text : absent);
+}
+
+static void memory(const blip2_machine *m)
+{
+    char text[128], total[32] = "unknown", available[32] = "unknown";
+    if (m->memory)
+        size_text(total, m->memory);
+    if (m->memory_available)
+        size_text(available, m->memory_available);
+    snprintf(text, sizeof text, "%s, available: %s", total, available);
+    fact(COLUMN, "memory", text);
 }
 
 static void machine_text(const blip2_machine *m)
 {
-    char text[128], total[32], available[32];
+    static const char none[] = "not on this machine", unmeasured[] = "could not be measured";
+    char text[128];
     fact(COLUMN, "processor", m->cpu);
     snprintf(text, sizeof text, "%d", m->threads);
     fact(COLUMN, "threads", text);
-    snprintf(text, sizeof text, "%s, %s available", size_text(total, m->memory),
-             size_text(available, m->memory_available));
-    fact(COLUMN, "memory", text);
+    memory(m);
     fact(COLUMN, "kernel set", isas_text(text, m));
     snprintf(text, sizeof text, "bf16 weights: %s, f16 weights: %s (%s)", m->bf16_kernel,
              m->f16_kernel, m->probe_cached ? "measured earlier" : "measured now");
     fact(COLUMN, "fastest kernels", text);
-    speed("peak f32", m->gops_f32, "GFLOP/s");
-    speed("peak bf16", m->gops_bf16, "GFLOP/s");
-    speed("peak fp16", m->gops_fp16, "GFLOP/s");
-    speed("peak int8", m->gops_int8, "Gop/s");
-    speed("read, small pages", m->gbs_mapped, "GB/s");
-    speed("read, huge pages", m->gbs_huge, "GB/s");
+    speed("peak f32", m->gops_f32, "GFLOP/s", unmeasured);
+    speed("peak bf16", m->gops_bf16, "GFLOP/s", none);
+    speed("peak fp16", m->gops_fp16, "GFLOP/s", none);
+    speed("peak int8", m->gops_int8, "Gop/s", none);
+    speed("read, small pages", m->gbs_mapped, "GB/s", unmeasured);
+    speed("read, huge pages", m->gbs_huge, "GB/s", unmeasured);
 }
 
 static void checkup_text(const Checkup *c)
 {
-    char line[1200], size[32];
+    char *line, size[32];
     out_print("%sblip2 %s%s\n", out_bold(), blip2_version(), out_normal());
     machine_text(&c->machine);
     fact(COLUMN, "picture formats", "JPEG PNG WebP GIF BMP PNM");
     fact(COLUMN, "line editing", c->machine.line_editing);
-    if (c->model_path[0])
-        snprintf(line, sizeof line, "%s, %s", c->model_path, size_text(size, c->model_bytes));
+    if (c->model_path)
+        line = need_format("%s, %s", c->model_path, size_text(size, c->model_bytes));
     else
-        snprintf(line, sizeof line, "cannot be loaded: %s", c->model_error.message);
+        line = need_format("cannot be loaded: %s", c->model_error.message);
     fact(COLUMN, "embedded model", line);
+    free(line);
 }
 
 static json_t *checkup_json(const Checkup *c)
@@ -74,11 +88,11 @@ static json_t *checkup_json(const Checkup *c)
     json_put(o, "bf16_kernel", json_text(m->bf16_kernel));
     json_put(o, "f16_kernel", json_text(m->f16_kernel));
     json_put(o, "probe_cached", json_boolean(m->probe_cached));
-    json_put(o, "memory", json_integer((json_int_t)m->memory));
-    json_put(o, "memory_available", json_integer((json_int_t)m->memory_available));
+    json_put(o, "memory", json_known(m->memory));
+    json_put(o, "memory_available", json_known(m->memory_available));
     json_put(o, "picture_formats", formats);
     json_put(o, "line_editing", json_text(m->line_editing));
-    json_put(o, "embedded_model", json_text(c->model_path[0] ? c->model_path : NULL));
+    json_put(o, "embedded_model", json_text(c->model_path));
     return o;
 }
 
@@ -87,7 +101,7 @@ static void check_model(Checkup *c)
     blip2_model *model = blip2_model_load(NULL, NULL, &c->model_error);
     if (!model)
         return;
-    snprintf(c->model_path, sizeof c->model_path, "%s", blip2_model_info(model)->path);
+    c->model_path = need_copy(blip2_model_info(model)->path);
     c->model_bytes = blip2_model_info(model)->weight_bytes;
     blip2_model_free(model);
 }
@@ -106,5 +120,7 @@ int run_doctor(const Args *args)
         out_json(checkup_json(&c));
     else
         checkup_text(&c);
-    return c.model_path[0] ? EXIT_OK : report(&c.model_error);
+    bool good = c.model_path != NULL;
+    free(c.model_path);
+    return good ? EXIT_OK : report(&c.model_error);
 }

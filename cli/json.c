@@ -30,6 +30,11 @@ json_t *json_number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+json_t *json_known(uint64_t bytes)
+{
+    return bytes ? json_integer((json_int_t)bytes) : json_null();
+}
+
 void json_put(json_t *object, const char *key, json_t *value)
 {
     if (json_object_set_new(object, key, value) != 0)
@@ -46,22 +51,15 @@ void json_add(json_t *array, json_t *value)
  * them. They can only be within strings, where \u009b says the same. */
 static void write_escaped(const char *line)
 {
-    size_t n = strlen(line), length, run = 0;
+    size_t n = strlen(line), length;
     for (const char *shown; n > 0;) {
-        const unsigned char *p = (const unsigned char *)line + run;
-        size_t taken = harmless((const char *)p, n, "", &shown, &length);
+        size_t taken = harmless(line, n, "", &shown, &length);
+        if (length > 0)
+            out_print("%.*s", (int)taken, line);
+        else
+            out_print("\\u%04x", code_point((const unsigned char *)line, taken));
+        line += taken;
         n -= taken;
-        run += length;
-        if (length > 0 && n > 0)
-            continue;
-        out_print("%.*s", (int)run, line);
-        if (length == 0)
-            out_print("\\u%04x", taken == 1 ? p[0]
-                                 : taken == 2
-                                     ? (p[0] & 0x1f) << 6 | (p[1] & 0x3f)
-                                     : (p[0] & 0x0f) << 12 | (p[1] & 0x3f) << 6 | (p[2] & 0x3f));
-        line += run + (length == 0 ? taken : 0);
-        run = 0;
     }
 }
 

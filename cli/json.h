@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A JSON string of n bytes; what is not UTF-8 (paths may hold anything) becomes U+FFFD. */
 json_t *json_text_n(const char *text, size_t n);
@@ -12,6 +13,8 @@ json_t *json_text_n(const char *text, size_t n);
 json_t *json_text(const char *text);
 /* A finite number, else null. */
 json_t *json_number(double value);
+/* A number of bytes of which 0 means that it is not known: null. */
+json_t *json_known(uint64_t bytes);
 /* object[key] = value; takes the reference, also of NULL, which is memory run out. */
 void json_put(json_t *object, const char *key, json_t *value);
 /* The same at the end of an array. */

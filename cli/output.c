@@ -120,14 +120,21 @@ const char *out_normal(void)
     return coloured() ? "\033[0m" : "";
 }
 
+/* Whole when there is memory for a long one: what is wrong stands at its end. */
 static void complain_list(const char *format, va_list list)
 {
-    char line[2048];
-    vsnprintf(line, sizeof line, format, list);
+    char line[2048], *whole = NULL;
+    va_list again;
+    va_copy(again, list);
+    if (vsnprintf(line, sizeof line, format, list) >= (int)sizeof line &&
+        vasprintf(&whole, format, again) < 0)
+        whole = NULL;
+    va_end(again);
     progress(NULL);
     fputs("blip2: ", stderr);
-    put_harmless(stderr, line, strlen(line), "?");
+    put_harmless(stderr, whole ? whole : line, strlen(whole ? whole : line), "?");
     fputs("\n", stderr);
+    free(whole);
 }
 
 void complain(const char *format, ...)

@@ -6,6 +6,7 @@
 #include "verbs.h"
 
 #include <blip2_debug.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { COLUMN = 18 }; /* of the texts beside their labels */
@@ -27,15 +28,25 @@ static void parts_table(const blip2_info *info)
     part_line("total", info->parameters, info->weight_bytes, "");
 }
 
+/* The system does not always say what is available; 0 stands for that. */
+static const char *room_text(char buffer[64], uint64_t need, uint64_t available)
+{
+    char size[32];
+    if (available)
+        snprintf(buffer, 64, "%s available here, %s", size_text(size, available),
+                 need <= available ? "enough" : "not enough");
+    else
+        strcpy(buffer, "what is available here is not known");
+    return buffer;
+}
+
 static void memory_line(const blip2_info *info, const blip2_machine *machine)
 {
-    char weights[32], working[32], sum[32], available[32], line[256];
+    char weights[32], working[32], sum[32], room[64], line[256];
     uint64_t need = info->weight_bytes + info->working_bytes;
-    snprintf(line, sizeof line, "%s: weights %s + %s for one caption; %s available here, %s",
-             size_text(sum, need), size_text(weights, info->weight_bytes),
-             size_text(working, info->working_bytes),
-             size_text(available, machine->memory_available),
-             need <= machine->memory_available ? "enough" : "not enough");
+    snprintf(line, sizeof line, "%s: weights %s + %s for one caption; %s", size_text(sum, need),
+             size_text(weights, info->weight_bytes), size_text(working, info->working_bytes),
+             room_text(room, need, machine->memory_available));
     fact(COLUMN, "memory", line);
 }
 
@@ -89,7 +100,7 @@ static json_t *show_json(const blip2_info *info, const blip2_machine *machine)
     json_put(o, "parameters", json_integer((json_int_t)info->parameters));
     json_put(o, "weight_bytes", json_integer((json_int_t)info->weight_bytes));
     json_put(o, "working_bytes", json_integer((json_int_t)info->working_bytes));
-    json_put(o, "memory_available", json_integer((json_int_t)machine->memory_available));
+    json_put(o, "memory_available", json_known(machine->memory_available));
     json_put(o, "parts", parts_json(info));
     return o;
 }

@@ -4,6 +4,7 @@
 #include "memory.h"
 #include "output.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,15 +33,20 @@ static size_t sequence(const unsigned char *p, size_t n, size_t *skip)
     return length;
 }
 
-bool is_obeyed(const unsigned char *p, size_t length)
+unsigned code_point(const unsigned char *p, size_t length)
 {
-    if (length == 1)
-        return p[0] < 0x20 || p[0] == 0x7f;
-    if (length == 2)
-        return p[0] == 0xc2 && p[1] < 0xa0;
-    return length == 3 && p[0] == 0xe2 &&
-           ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
-            (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+    unsigned c = length == 1 ? p[0] : p[0] & (0x7fu >> length);
+    for (size_t i = 1; i < length; i++)
+        c = c << 6 | (p[i] & 0x3f);
+    return c;
+}
+
+/* C0, DEL and C1; those that turn the direction of writing. */
+static bool is_obeyed(const unsigned char *p, size_t length)
+{
+    unsigned c = code_point(p, length);
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
 }
 
 size_t harmless(const char *text, size_t n, const char *mark, const char **shown, size_t *length)

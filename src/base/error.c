@@ -14,15 +14,42 @@ static void make_printable(char *s)
             *s = '?';
 }
 
+/* A long path must not push out what is wrong with it: head and tail stay, the middle goes. */
+static void fit(char *message, size_t size, const char *text, size_t n)
+{
+    static const char GAP[] = " ... ";
+    size_t head = size / 3, tail = n - (size - head - sizeof GAP);
+    while (head > 0 && ((unsigned char)text[head] & 0xc0) == 0x80)
+        head--;
+    while (((unsigned char)text[tail] & 0xc0) == 0x80)
+        tail++;
+    snprintf(message, size, "%.*s%s%s", (int)head, text, GAP, text + tail);
+}
+
+static void write_message(Error *e, const char *fmt, va_list ap)
+{
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(e->message, sizeof e->message, fmt, ap);
+    /* Not one of the library's allocations: an error is no place for another one. */
+    char *whole = n >= (int)sizeof e->message ? malloc((size_t)n + 1) : NULL;
+    if (whole) {
+        vsnprintf(whole, (size_t)n + 1, fmt, again);
+        fit(e->message, sizeof e->message, whole, (size_t)n);
+    }
+    free(whole);
+    va_end(again);
+    make_printable(e->message);
+}
+
 bool error_set(Error *e, ErrorCode code, const char *fmt, ...)
 {
     if (!e || e->code)
         return false;
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(e->message, sizeof e->message, fmt, ap);
+    write_message(e, fmt, ap);
     va_end(ap);
-    make_printable(e->message);
     e->code = code;
     return false;
 }
@@ -34,14 +61,11 @@ bool error_memory(Error *e, const char *what, unsigned long long bytes)
 
 void error_prefix(Error *e, const char *prefix)
 {
-    char old[sizeof e->message];
     if (!e || !e->code)
         return;
-    memcpy(old, e->message, sizeof old);
-    int n = snprintf(e->message, sizeof e->message, "%s: ", prefix);
-    if (n >= 0 && (size_t)n < sizeof e->message)
-        snprintf(e->message + n, sizeof e->message - (size_t)n, "%s", old);
-    make_printable(e->message);
+    Error old = *e;
+    e->code = ERR_NONE;
+    error_set(e, old.code, "%s: %s", prefix, old.message);
 }
 
 _Noreturn void bug(const char *file, int line, const char *what)

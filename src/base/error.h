@@ -27,7 +27,8 @@ typedef struct Error {
 } Error;
 
 /* Sets code and message unless an error is already there (or e is NULL). Control characters in the
- * message are replaced, so that text from files cannot break the line. Always returns false. */
+ * message are replaced, so that text from files cannot break the line; what is too long loses its
+ * middle. Always returns false. */
 bool error_set(Error *e, ErrorCode code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

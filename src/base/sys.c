@@ -59,11 +59,17 @@ static size_t read_bytes(const char *path)
     return (size_t)v;
 }
 
+/* The smaller of two of which 0 is not known. */
+static size_t lesser(size_t a, size_t b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
 size_t mem_physical(void)
 {
-    size_t ram = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-    size_t limit = read_bytes("/sys/fs/cgroup/memory.max");
-    return limit && limit < ram ? limit : ram;
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    size_t ram = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
+    return lesser(ram, read_bytes("/sys/fs/cgroup/memory.max"));
 }
 
 /* What the number behind `key` is in a file of such lines, 0 when there is none. */
@@ -91,6 +97,5 @@ size_t mem_available(void)
     if (!limit)
         return free_now;
     used -= files < used ? files : used;
-    size_t left = used < limit ? limit - used : 0;
-    return left < free_now ? left : free_now;
+    return lesser(free_now, used < limit ? limit - used : 1);
 }

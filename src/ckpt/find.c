@@ -122,6 +122,12 @@ static bool not_here(const char *name, const HubModel *m, Error *e)
                          "%s: model: published only as LAVIS .pth files, which are not supported "
                          "yet",
                          name);
+    if (strcmp(name, DEFAULT) == 0)
+        return error_set(
+            e, ERR_NO_MODEL,
+            "%s: model: comes with the program, in share/blip2/models, and is not there; "
+            "the environment variable BLIP2_MODELS may name where it is",
+            name);
     const char *near = nearest(name);
     return error_set(e, ERR_NO_MODEL,
                      "%s: model: expected a directory or a known name (%s, %s, %s, ...), got "

@@ -55,3 +55,34 @@ load common
     blip2 bench --synthetic opt-2.7b -m scenes
     failed 2 "*exclude each other"
 }
+
+# hidden DIRECTORY COMMAND...: the command where that directory is empty
+hidden() {
+    unshare -rm true 2>/dev/null || skip "no namespaces here"
+    # shellcheck disable=SC2016
+    unshare -rm sh -c 'mount -t tmpfs none "$0" && "$@"' "$@" >"$T/out" 2>"$T/err" && status=0 || status=$?
+    out=$(cat "$T/out")
+    err=$(cat "$T/err")
+}
+
+@test "without /proc: what is not known is not nothing" {
+    hidden /proc "$BLIP2" show
+    [ "$status" -eq 0 ]
+    [[ $(tr -s ' \n' ' ' <<<"$out") == *"what is available here is not known"* ]]
+    hidden /proc "$BLIP2" show --json
+    jq -e '.memory_available == null' <<<"$out"
+    hidden /proc "$BLIP2" doctor
+    [ "$status" -eq 0 ]
+    [[ $out == *"available: unknown"* ]]
+    ! grep -q " 0 bytes" <<<"$out"
+    hidden /proc "$BLIP2" bench --repeat 1
+    [ "$status" -eq 0 ]
+}
+
+@test "without the model that comes with the program" {
+    cd /
+    hidden "$ROOT/models" "$BLIP2" caption "$SAMPLES/scene000.png"
+    failed 4 "blip2: scenes: model: comes with the program*is not there*"
+    hidden "$ROOT/models" "$BLIP2" doctor
+    [ "$status" -eq 4 ]
+}

@@ -206,3 +206,22 @@ scene002.png: a rabbit on a blue background" ]
     (ulimit -f 0; XDG_CACHE_HOME=$T/cache "$BLIP2" doctor) | grep -q "peak f32"
     [ -z "$(find "$T/limited" "$T/cache" -type f)" ]
 }
+
+@test "a long path keeps the reason" {
+    long=$(printf 'd/%.0s' $(seq 1 1500))d
+    blip2 caption "$long/x.png"
+    failed 1 "blip2: d/d/*d/x.png: No such file or directory"
+    [ "${#err}" -lt 1100 ]
+    blip2 caption "$(printf 'x%.0s' $(seq 1 3000)).png"
+    failed 1 "blip2: xxx*x.png: File name too long"
+    blip2 show "$long"
+    failed 4 "*, got neither"
+    blip2 debug run scenes --pixels scene000.png --dump "$long"
+    failed 1 "*d: No such file or directory"
+    blip2 debug preprocess scene000.png -o "$long/x.npy"
+    failed 1 "*/x.npy: No such file or directory"
+    blip2 "$long"
+    failed 2 "*; see blip2 --help"
+    blip2 caption --num-beams "$long" scene000.png
+    failed 2 "blip2: --num-beams: expected a whole number*"
+}

@@ -22,6 +22,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "base/utf8.h"
 #include "base/write.h"
 #include "tensor/dtype.h"
 
@@ -266,6 +267,16 @@ static void test_error(void **state)
     big[sizeof big - 1] = 0;
     error_prefix(&e, big);
     assert_int_equal(strlen(e.message), sizeof e.message - 1);
+    assert_non_null(strstr(e.message, "xx ... xx"));
+    assert_non_null(strstr(e.message, "xx: file: a?b?[31m: 5")); /* the reason stays */
+    for (int shift = 0; shift < 3; shift++) { /* and no character is cut in two */
+        for (size_t i = 0; i + 3 < sizeof big; i += 3)
+            memcpy(big + i, "\xe2\x82\xac", 4);
+        e = (Error){0};
+        error_set(&e, ERR_FAILED, "%.*s%s: why", shift, "ab", big);
+        assert_true(utf8_invalid(e.message, strlen(e.message)) == -1);
+        assert_string_equal(e.message + strlen(e.message) - 5, ": why");
+    }
     assert_false(error_set(NULL, ERR_FAILED, "nobody listens"));
 }
 
