@@ -642,7 +642,8 @@ static void test_dialogue_room(void **state)
         blip2_item chat = ITEM(.task = BLIP2_CHAT, .text = LAST, .turns = turns,
                                .turn_count = ROUNDS, .options = &o);
         blip2_result *r = ask_all(session, images, 1, &chat);
-        assert_int_equal(sscanf(blip2_result_notice(r, 0), "dialogue: the oldest %zu", &dropped), 1);
+        assert_int_equal(sscanf(blip2_result_notice(r, 0), "dialogue: the oldest %zu", &dropped),
+                         1);
         size_t room = i ? all - all / 2 : all - 10;
         assert_in_range(dropped, 1, ROUNDS - 1);
         assert_true(chat_ids(t, turns + dropped, ROUNDS - dropped, LAST) <= room);

@@ -418,10 +418,9 @@ static void test_three_beams(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_program),     cmocka_unit_test(test_call),
-        cmocka_unit_test(test_batch),       cmocka_unit_test(test_stopped),
-        cmocka_unit_test(test_three_greedy),
-        cmocka_unit_test(test_three_beams),
+        cmocka_unit_test(test_program),      cmocka_unit_test(test_call),
+        cmocka_unit_test(test_batch),        cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_three_greedy), cmocka_unit_test(test_three_beams),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -294,7 +294,8 @@ static bool fail_one(Engine *en, EngineItem *const *want, long n)
     bool hit = mem_fail_hit();
     mem_fail_at(0);
     assert_true(ok || (hit && e.code == ERR_MEMORY));
-    assert_int_equal(en->encoder.n, 0); /* nobody holds a picture any more, and none is remembered */
+    assert_int_equal(en->encoder.n,
+                     0); /* nobody holds a picture any more, and none is remembered */
     for (int i = 0; i < FEW; i++) {
         if (!ok && (i >= 3 || !item[i] || !en->items))
             continue;
@@ -459,8 +460,7 @@ static void test_waiting_notice(void **state)
         bool good = i != FAILS && i != TOO_LARGE;
         ErrorCode code = good ? ERR_NONE : i == FAILS ? ERR_FAILED : ERR_MEMORY;
         assert_int_equal(engine_error(item[i])->code, code);
-        assert_string_equal(engine_notice(item[i]),
-                            good ? "batch: memory for 2 of 5 at once" : "");
+        assert_string_equal(engine_notice(item[i]), good ? "batch: memory for 2 of 5 at once" : "");
     }
     side_close(&s);
 }
@@ -549,7 +549,8 @@ static bool lose_copy(const Picture *picture, int pictures_n, long n, float *out
                 continue;
             }
             ctx_begin(&en->c, ROLE_ENCODE);
-            assert_true(tensor_download(&en->c, got, tensor_at(&en->c, job[i].encoded->data, NQ, width)));
+            assert_true(
+                tensor_download(&en->c, got, tensor_at(&en->c, job[i].encoded->data, NQ, width)));
             if (n == 0)
                 memcpy(out + i * EMBEDS, got, sizeof(float) * (size_t)(NQ * width));
             assert_memory_equal(out + i * EMBEDS, got, sizeof(float) * (size_t)(NQ * width));
@@ -559,6 +560,46 @@ static bool lose_copy(const Picture *picture, int pictures_n, long n, float *out
     bool failed = fenced_copy_failed(s.t.dev);
     side_close(&s);
     return failed;
+}
+
+/* Pictures without a serial are not each other's, and a job's results are all its own. */
+static void test_no_serial(void **state)
+{
+    (void)state;
+    static const uint8_t rgb[2][3] = {{0, 0, 0}, {255, 200, 100}};
+    float got[2][NQ * 64];
+    Picture picture[2];
+    EncodeJob job[2];
+    Side s;
+    side_open(&s, cpu_device(NULL), 2);
+    Encoder *en = &s.en.encoder;
+    int width = en->net->config.opt.width;
+    for (int i = 0; i < 2; i++) {
+        picture[i] = (Picture){.width = 1,
+                               .height = 1,
+                               .channels = 3,
+                               .orientation = 1,
+                               .data = (uint8_t *)(uintptr_t)rgb[i]};
+        job[i] = (EncodeJob){
+            .picture = &picture[i], .times = {1e9, 1e9, 1e9}, .error = {ERR_FAILED, "of before"}};
+    }
+    for (int way = 0; way < 2; way++) { /* in one group; one while the other is there */
+        encoder_encode(en, job, 2 - way);
+        if (way)
+            encoder_encode(en, job + 1, 1);
+        for (int i = 0; i < 2; i++) {
+            assert_non_null(job[i].encoded);
+            assert_int_equal(job[i].error.code, ERR_NONE);
+            assert_true(job[i].times.encode > 0 && job[i].times.encode < 1e9);
+            ctx_begin(&en->c, ROLE_ENCODE);
+            assert_true(tensor_download(&en->c, got[i],
+                                        tensor_at(&en->c, job[i].encoded->data, NQ, width)));
+        }
+        assert_memory_not_equal(got[0], got[1], sizeof(float) * (size_t)(NQ * width));
+        for (int i = 0; i < 2; i++)
+            encoder_release(en, job[i].encoded);
+    }
+    side_close(&s);
 }
 
 /* What is remembered is there: not lost, and not on its way to be. */
@@ -747,7 +788,8 @@ int main(void)
         cmocka_unit_test(test_too_long),      cmocka_unit_test(test_memory),
         cmocka_unit_test(test_waiting_order), cmocka_unit_test(test_waiting_notice),
         cmocka_unit_test(test_end_ids),       cmocka_unit_test(test_known_picture),
-        cmocka_unit_test(test_lost_copies),   cmocka_unit_test(test_fenced),
+        cmocka_unit_test(test_no_serial),     cmocka_unit_test(test_lost_copies),
+        cmocka_unit_test(test_fenced),
     };
     return cmocka_run_group_tests(tests, setup, golden_teardown);
 }

@@ -135,6 +135,9 @@ static void test_warp_edges(void **state)
     warp_fixed(few, 4, &o, 3, 1);
     o.top_k = 3;
     warp_fixed(few, 4, &o, 1, 1);
+    o.top_k = 0;
+    o.top_p = 0.5; /* what together has exactly p is enough */
+    warp_fixed((const float[]){2, 2, 2, 2}, 4, &o, 1, 2);
 }
 
 /* P(first i, second j) = p_i p_j / (1 - p_i). */
@@ -310,6 +313,55 @@ static void test_cold_beam_sampling(void **state)
     assert_int_equal(cold[0].ids[0], cold[2].ids[0]);
     sequences_free(cold, 3);
     sequences_free(beam, 3);
+}
+
+/* Two beams over the first n of these ids alone, the best sequence: whether ten seeds give the same. */
+static bool seeds_agree(GenOptions *o, int n, GenSequence *first)
+{
+    static const int ALLOWED[] = {3, 8, 5, 9};
+    int banned[V];
+    bool agree = true;
+    o->banned = banned;
+    o->n_banned = 0;
+    for (int id = 0; id < V; id++) {
+        bool allowed = false;
+        for (int i = 0; i < n; i++)
+            allowed |= ALLOWED[i] == id;
+        if (!allowed)
+            banned[o->n_banned++] = id;
+    }
+    for (o->seed = 0; o->seed < 10; o->seed++) {
+        GenSequence out = {0};
+        run_one(33, o, o->seed ? &out : first);
+        agree = agree && (!o->seed || same(&out, first));
+        sequences_free(&out, 1);
+    }
+    return agree;
+}
+
+/* Where as many are drawn as there are, drawing decides nothing, for what was drawn is ranked: 5.x then
+ * finds what beam search finds. It draws enough for every end id; 4.33 two for each beam. */
+static void test_beam_sampling_of_all(void **state)
+{
+    for (int lib = LIB_LAVIS; lib <= LIB_HF; lib++) {
+        GenOptions o = neutral_options((Library)lib);
+        GenSequence all = {0}, beam = {0};
+        o.num_beams = 2;
+        o.n_eos = 0;
+        o.max_new_tokens = 6;
+        assert_true(seeds_agree(&o, 2, &beam));
+        o.sample = true;
+        assert_true(seeds_agree(&o, 2, &all));
+        assert_true(lib == LIB_LAVIS || same(&all, &beam));
+        sequences_free(&all, 1);
+        sequences_free(&beam, 1);
+        o.n_eos = 3;
+        o.eos[1] = 9;
+        o.eos[2] = 13;
+        o.temperature = 4;
+        assert_int_equal(seeds_agree(&o, 4, &all), lib == LIB_HF);
+        sequences_free(&all, 1);
+    }
 }
 
 /* However hard top-k and top-p cut, each beam keeps more ids than there are end ids: with 5, 9 and
@@ -775,6 +827,7 @@ int main(void)
         cmocka_unit_test(test_stream_score),
         cmocka_unit_test(test_beam_sampling_scores),
         cmocka_unit_test(test_cold_beam_sampling),
+        cmocka_unit_test(test_beam_sampling_of_all),
         cmocka_unit_test(test_beam_sampling_goes_on),
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_no_items),

@@ -53,14 +53,14 @@ typedef struct Formula {
     Ctx c;
     FormulaRow row[FORMULA_ROWS];
     FormulaPrompt prompt[FORMULA_PROMPTS];
-    int rows, prompts, next; /* live, open; where the next free row is looked for */
+    int rows, prompts, next;                /* live, open; where the next free row is looked for */
     int starts, calls, most_fed, most_rows; /* most_rows: of a call of advance */
-    int feed;             /* ids that can be fed */
-    float spread;         /* logits lie in [0, spread) */
-    float bonus;          /* and this more for the ids 5, 9 and 13 */
-    int fail_at;          /* this call of advance reports an error; 0: none */
-    double fail_chance;   /* of each call of start and advance: out of memory */
-    uint64_t fail_number; /* of the draws for it */
+    int feed;                               /* ids that can be fed */
+    float spread;                           /* logits lie in [0, spread) */
+    float bonus;                            /* and this more for the ids 5, 9 and 13 */
+    int fail_at;                            /* this call of advance reports an error; 0: none */
+    double fail_chance;                     /* of each call of start and advance: out of memory */
+    uint64_t fail_number;                   /* of the draws for it */
 } Formula;
 
 static uint32_t formula_mix(uint32_t h)

@@ -462,10 +462,8 @@ static void test_forward_keeps_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_generation),
-        cmocka_unit_test(test_shared_slots),
-        cmocka_unit_test(test_cache_grows),
+        cmocka_unit_test(test_activations),           cmocka_unit_test(test_generation),
+        cmocka_unit_test(test_shared_slots),          cmocka_unit_test(test_cache_grows),
         cmocka_unit_test(test_forward_keeps_nothing),
     };
     return cmocka_run_group_tests(tests, golden_setup, golden_teardown);

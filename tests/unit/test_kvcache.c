@@ -331,6 +331,9 @@ static void test_growth_lost(void **state)
         }
     }
     drop_all(&c, &s, 1);
+    fenced_fail_copy(fenced, 1); /* what nobody uses is not copied */
+    assert_true(kv_reserve(&c, 4 * CAPACITY, NULL));
+    assert_false(fenced_copy_failed(fenced));
     kv_free(&c);
     late->close(late);
     fenced->close(fenced);

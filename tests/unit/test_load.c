@@ -390,6 +390,10 @@ static void test_pieces_refused(void **state)
     v.type = mixed;
     v.mixed_parts = true;
     refuse(&v, SAID, " as \"" LAYER "q_proj.weight\", got ");
+    /* another weight of the layer is not made of them */
+    v = LAVIS_BIAS;
+    v.drop = LAYER "projection.weight";
+    refuse(&v, "\"" LAYER "projection.weight\"", "missing");
     /* none of the pieces: the weight itself is what is missing */
     refuse(&(Variant){.drop = LAYER "qkv.bias"}, "\"" LAYER "qkv.bias\"", "missing");
     /* beside the weight, its pieces have no place */

@@ -318,9 +318,8 @@ static void test_other_shapes(void **state)
     static const struct {
         int h, w, patches;
         float want[4];
-    } shapes[] = {{14, 56, 4, {150, 150, 150, 150}},
-                  {28, 14, 2, {100, 200}},
-                  {14, 28, 2, {150, 150}}};
+    } shapes[] = {
+        {14, 56, 4, {150, 150, 150, 150}}, {28, 14, 2, {100, 200}}, {14, 28, 2, {150, 150}}};
     static const float black[3 * 14 * 56];
     static float table[5 * 16];
     make_vit();

@@ -8,6 +8,7 @@
 
 #include "cpu/cpu.h"
 #include "models/opt.h"
+#include "models/quantise.h"
 #include "models/recipe.h"
 #include "base/rng.h"
 
@@ -217,6 +218,36 @@ static void pieces_of_tensors(void **state)
     assert_memory_equal(out, WANT + 2, 6 * sizeof *out);
     r.n = 1;
     assert_ptr_equal(recipe_in_place(&r), a + 6);
+    ta.data = (const char *)a + 2; /* kernels read it only where each number is aligned */
+    assert_null(recipe_in_place(&r));
+    r.dtype = F16;
+    assert_ptr_equal(recipe_in_place(&r), (const char *)a + 14);
+}
+
+/* --- int8 ------------------------------------------------------------------------------------- */
+
+static void one_row_as_int8(void **state)
+{
+    static const struct {
+        float w[4], scale; /* scale: 0 or what the largest is 127 times of */
+        int8_t q[4];
+    } ROWS[] = {{{0.5f, -1, 0.25f, 0}, 1 / 127.0f, {64, -127, 32, 0}},
+                {{-254, 253, 1, 3}, 2, {-127, 126, 0, 2}}, /* ties to even */
+                {{0, 0, 0, 0}, 0, {0}},
+                {{1e-40f, -1e-40f, 0, 0}, 0, {0}}, /* too small to divide by */
+                {{3, NAN, 1, 0}, NAN, {0}},
+                {{INFINITY, 1, 1, 1}, NAN, {0}},
+                {{1, -INFINITY, 1, 1}, NAN, {0}}};
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        int8_t q[4];
+        float scale = 7;
+        quantise_row(q, &scale, ROWS[i].w, 4);
+        if (isnan(ROWS[i].scale))
+            assert_true(isnan(scale));
+        else
+            assert_float_equal(scale, ROWS[i].scale, 1e-9);
+        assert_memory_equal(q, ROWS[i].q, sizeof q);
+    }
 }
 
 int main(void)
@@ -228,6 +259,7 @@ int main(void)
         cmocka_unit_test(blocks_know_whether_they_train),
         cmocka_unit_test(tied_head_has_one_gradient),
         cmocka_unit_test(pieces_of_tensors),
+        cmocka_unit_test(one_row_as_int8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
