@@ -75,7 +75,7 @@ struct GenItem {
     GenToken *on_token;
     void *user;
 
-    bool running, reserved; /* reserved: the language model keeps room for it */
+    bool running; /* the language model keeps room for it */
     Error error;
     const Search *search;
     void *state; /* the search's */

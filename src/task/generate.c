@@ -118,9 +118,9 @@ static void drop_rows(Generator *g, GenItem *it)
 static void item_stop(Generator *g, GenItem *it)
 {
     drop_rows(g, it);
-    if (it->reserved)
+    if (it->running)
         g->lm->release(g->lm, &it->prompt);
-    it->reserved = it->running = false;
+    it->running = false;
 }
 
 /* What only a running item needs. */
@@ -232,7 +232,7 @@ static bool prefill_together(Generator *g, GenItem **item, int n, Error *e)
     for (int i = 0; i < n; i++) {
         item[i]->row[0] = row[i];
         item[i]->n_rows = item[i]->n_next = 1;
-        item[i]->running = item[i]->reserved = true;
+        item[i]->running = true;
     }
     bool ok = pass_read(g, &p, e);
     for (int i = 0; !ok && i < n; i++)

@@ -338,6 +338,35 @@ static void test_stopped(void **state)
     check_run(run_stopped);
 }
 
+/* A join that fails as a whole leaves nothing in the batch. */
+static void test_joins_that_fail(void **state)
+{
+    blip2_error none = {0};
+    Work w;
+    size_t ticket;
+    long n = 0;
+    open_work(&w, &none);
+    blip2_model *m = open_model(dir, BLIP2_AUTO);
+    blip2_session *s = open_session(m, 1, NULL);
+    blip2_batch *b = blip2_batch_new(s, &none);
+    assert_true(blip2_batch_join(b, &w.item[1], 1, &ticket, &none));
+    blip2_result_free(blip2_batch_leave(b, ticket, &none));
+    size_t warm = blip2_debug_bytes_in_use();
+    for (bool joined = false; !joined; n++) {
+        blip2_error err = {0};
+        blip2_debug_fail_alloc(n + 1);
+        joined = blip2_batch_join(b, &w.item[1], 1, &ticket, &err);
+        blip2_debug_fail_alloc(0);
+        assert_int_equal(err.code, joined ? BLIP2_OK : BLIP2_MEMORY);
+        assert_true(joined || blip2_debug_bytes_in_use() == warm);
+    }
+    assert_true(n > 2);
+    blip2_batch_free(b);
+    blip2_session_free(s);
+    blip2_model_free(m);
+    close_work(&w);
+}
+
 /* --- several alike -------------------------------------------------------------------------------- */
 
 typedef struct Three {
@@ -418,9 +447,10 @@ static void test_three_beams(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_program),      cmocka_unit_test(test_call),
-        cmocka_unit_test(test_batch),        cmocka_unit_test(test_stopped),
-        cmocka_unit_test(test_three_greedy), cmocka_unit_test(test_three_beams),
+        cmocka_unit_test(test_program),         cmocka_unit_test(test_call),
+        cmocka_unit_test(test_batch),           cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_joins_that_fail), cmocka_unit_test(test_three_greedy),
+        cmocka_unit_test(test_three_beams),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -315,21 +315,18 @@ static void test_cold_beam_sampling(void **state)
     sequences_free(beam, 3);
 }
 
-/* Two beams over the first n of these ids alone, the best sequence: whether ten seeds give the same. */
+/* Two beams over the end ids and the first n of these alone, the best sequence: whether ten seeds give
+ * the same. */
 static bool seeds_agree(GenOptions *o, int n, GenSequence *first)
 {
-    static const int ALLOWED[] = {3, 8, 5, 9};
+    static const int ALLOWED[] = {3, 8};
     int banned[V];
     bool agree = true;
     o->banned = banned;
     o->n_banned = 0;
-    for (int id = 0; id < V; id++) {
-        bool allowed = false;
-        for (int i = 0; i < n; i++)
-            allowed |= ALLOWED[i] == id;
-        if (!allowed)
-            banned[o->n_banned++] = id;
-    }
+    for (int id = 0; id < V; id++)
+        if (id != ALLOWED[0] && id != ALLOWED[n - 1])
+            banned[o->n_banned++] = id; /* end ids cannot be banned */
     for (o->seed = 0; o->seed < 10; o->seed++) {
         GenSequence out = {0};
         run_one(33, o, o->seed ? &out : first);
@@ -359,7 +356,7 @@ static void test_beam_sampling_of_all(void **state)
         o.eos[1] = 9;
         o.eos[2] = 13;
         o.temperature = 4;
-        assert_int_equal(seeds_agree(&o, 4, &all), lib == LIB_HF);
+        assert_int_equal(seeds_agree(&o, 1, &all), lib == LIB_HF);
         sequences_free(&all, 1);
     }
 }
