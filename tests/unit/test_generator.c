@@ -191,6 +191,8 @@ static void test_free_running(void **state)
 
 /* --- one of many ------------------------------------------------------------------------------------- */
 
+static const int START[] = {2};
+
 /* Steps are as few passes as hold 256 rows each: what a pass holds does not grow with the items. */
 static void test_rows_of_a_pass(void **state)
 {
@@ -204,7 +206,7 @@ static void test_rows_of_a_pass(void **state)
     o.num_beams = BEAMS;
     o.n_eos = 0;
     for (int i = 0; i < MANY; i++) {
-        text[i] = (FormulaText){.salt = (uint32_t)i, .history = (const int[]){2}, .n_history = 1};
+        text[i] = (FormulaText){.salt = (uint32_t)i, .history = START, .n_history = 1};
         r[i] = formula_request(&text[i], &o);
     }
     assert_true(generator_join(g, r, MANY, item, NULL));
@@ -220,7 +222,7 @@ static void test_rows_of_a_pass(void **state)
 /* Items that have left take no room: those that come later find it. */
 static void test_come_and_go(void **state)
 {
-    FormulaText text = {.salt = 4, .history = (const int[]){2}, .n_history = 1};
+    FormulaText text = {.salt = 4, .history = START, .n_history = 1};
     GenOptions o = neutral_options(LIB_HF);
     Formula *f = formula_new();
     Generator *g = generator_new(&f->lm, NULL);
@@ -256,8 +258,8 @@ static bool first_row_fails(Stream *on, void *to, const void *from, size_t bytes
 /* Of two that sample, and so take their rows down, one cannot: the other has what it gets alone. */
 static void test_one_row_fails(void **state)
 {
-    FormulaText text[2] = {{.salt = 8, .history = (const int[]){2}, .n_history = 1},
-                           {.salt = 9, .history = (const int[]){2}, .n_history = 1}};
+    FormulaText text[2] = {{.salt = 8, .history = START, .n_history = 1},
+                           {.salt = 9, .history = START, .n_history = 1}};
     GenOptions o = neutral_options(LIB_HF);
     GenSequence out[2] = {{0}}, alone = {0};
     Error error[2] = {{0}};
