@@ -119,7 +119,8 @@ bool api_start(EngineStart *start, blip2_session *s, const blip2_item *items, si
         add_request(&c, s, items, i, ticket[i]);
     ok = ok && start(&s->engine, c.request, c.n, c.item, e);
     for (int i = 0; ok && i < c.n; i++)
-        c.ticket[i]->item = c.item[i];
+        if (!(c.ticket[i]->item = c.item[i]))
+            c.ticket[i]->error = *e;
     mem_free(c.request);
     mem_free(c.item);
     mem_free(c.ticket);

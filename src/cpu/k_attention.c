@@ -269,12 +269,13 @@ static void attend_slots_part(const void *args, Part *part)
 
 static bool attention_slots(Stream *on, const SlotAttentionArgs *a)
 {
-    int rows = a->q->rows, heads = a->heads, longest = 0, all = 0;
+    int rows = a->q->rows, heads = a->heads, longest = 0;
+    size_t all = 0;
     for (int r = 0; r < rows; r++) {
         longest = a->n[r] > longest ? a->n[r] : longest;
-        all += a->n[r];
+        all += (size_t)a->n[r];
     }
-    int threads = (size_t)all * (size_t)a->q->cols >= PARALLEL_FLOATS ? on->threads : 1;
+    int threads = all * (size_t)a->q->cols >= PARALLEL_FLOATS ? on->threads : 1;
     size_t each = ((size_t)panels(longest) + (size_t)panels(a->q->cols / heads)) * W;
     float *memory = cpu_scratch(on, SCRATCH_ATTENTION, (size_t)threads * each * sizeof(float));
     if (!memory)

@@ -82,11 +82,14 @@ static bool item_lists(GenItem *it, const GenRequest *r)
 /* Room in the lists of a step for all there are, this one included. */
 static bool reserve_lists(Generator *g, GenItem *it, Error *e)
 {
-    it->max_rows = rows_of(&it->o);
-    g->n_rows += (size_t)it->max_rows;
-    return (MEM_GROW(g->running, &g->cap_running, g->n_items) &&
-            MEM_GROW(g->lists, &g->cap_lists, 3 * g->n_rows)) ||
-           error_memory(e, "step", 3 * g->n_rows * sizeof *g->lists);
+    int rows = rows_of(&it->o);
+    size_t all = g->n_rows + (size_t)rows;
+    if (!MEM_GROW(g->running, &g->cap_running, g->n_items) ||
+        !MEM_GROW(g->lists, &g->cap_lists, 3 * all))
+        return error_memory(e, "step", 3 * all * sizeof *g->lists);
+    it->max_rows = rows;
+    g->n_rows = all;
+    return true;
 }
 
 static bool item_prepare(Generator *g, GenItem *it, const GenRequest *r, Error *e)

@@ -367,6 +367,41 @@ static void test_joins_that_fail(void **state)
     close_work(&w);
 }
 
+/* More items than are joined at a time, of which the first group ends at once: an item that there is no
+ * memory for says so. */
+static void test_left_out(void **state)
+{
+    enum { MANY = 9 };
+    blip2_error none = {0};
+    blip2_item item[MANY];
+    Work w;
+    long n = 0;
+    open_work(&w, &none);
+    blip2_model *m = open_model(dir, BLIP2_AUTO);
+    for (int i = 0; i < MANY; i++) {
+        item[i] = w.item[0];
+        if (i < MANY - 1) {
+            item[i].task = BLIP2_ASK;
+            item[i].text = "\xff";
+        }
+    }
+    for (bool hit = true; hit;) {
+        blip2_error err = {0};
+        size_t failed = 0;
+        blip2_session *s = open_session(m, 1, NULL);
+        blip2_debug_fail_alloc(++n);
+        blip2_result *r = blip2_generate(s, item, MANY, &err);
+        end_failing(n, &err, 0, &hit);
+        if (r)
+            check_item(&w, r, MANY - 1, 0, &failed);
+        blip2_result_free(r);
+        blip2_session_free(s);
+    }
+    assert_true(n > MANY);
+    blip2_model_free(m);
+    close_work(&w);
+}
+
 /* --- several alike -------------------------------------------------------------------------------- */
 
 typedef struct Three {
@@ -449,7 +484,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_program),         cmocka_unit_test(test_call),
         cmocka_unit_test(test_batch),           cmocka_unit_test(test_stopped),
-        cmocka_unit_test(test_joins_that_fail), cmocka_unit_test(test_three_greedy),
+        cmocka_unit_test(test_joins_that_fail), cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_three_greedy),
         cmocka_unit_test(test_three_beams),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
