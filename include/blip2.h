@@ -274,7 +274,7 @@ typedef struct blip2_candidate {
     size_t id_count;
 } blip2_candidate;
 
-/* Candidates, best first: num_captions of them, or 0 when the item failed. NULL: there is no such
+/* Candidates, best first (samples: as they were drawn): num_captions of them, or 0 when the item failed. NULL: there is no such
  * one. */
 BLIP2_API size_t blip2_result_count(const blip2_result *result, size_t item);
 BLIP2_API const blip2_candidate *blip2_result_candidate(const blip2_result *result, size_t item,
@@ -332,7 +332,7 @@ BLIP2_API blip2_result *blip2_batch_leave(blip2_batch *batch, size_t ticket, bli
 /* --- facts about a model ------------------------------------------------------------------------ */
 
 typedef struct blip2_part {
-    const char *name; /* "vision", "qformer", "projection", "language model" */
+    const char *name; /* "vision", "Q-Former", "projection", "language model" */
     uint64_t parameters;
     uint64_t bytes;    /* as they lie in memory */
     const char *dtype; /* "BF16", "F32", "mixed", "I8" */
