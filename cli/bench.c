@@ -154,7 +154,8 @@ static bool measure(const Args *args, const Runtime *runtime, Measurement *m, bl
 {
     struct rusage usage;
     progress("measuring the machine");
-    if (!blip2_debug_machine(&m->machine, (int)args_whole(args, OPT_THREADS, 0), true, err))
+    if (!blip2_debug_machine(&m->machine, (int)args_whole(args, OPT_THREADS, 0),
+                             BLIP2_MEASURE_SPEED, err))
         return false;
     forget_peak();
     if (!blip2_debug_bench(runtime->session, &m->machine, (int)args_whole(args, OPT_REPEAT, REPEAT),

@@ -95,6 +95,11 @@ const Option options[OPT_COUNT] = {
     [OPT_REPEAT] = {"repeat", 0, KIND_WHOLE, "N", 1, 1000, BIT(BENCH), bench_group,
                     "measure each stage N times and give the median (default 5)"},
 
+    [OPT_MEASURE] =
+        {"measure", 0, KIND_FLAG, NULL, 0, 0, BIT(DOCTOR), bench_group,
+         "choose the kernels anew by what is measured now, and store that in place of an earlier "
+         "choice; on an idle machine"},
+
     [OPT_LIBRARY] = {"library", 0, KIND_CHOICE, "lavis|hf", 0, 0, BIT(PREPROCESS) | BIT(RUN),
                      debug_group,
                      "prepare the picture as LAVIS (the default) or as transformers does"},
