@@ -30,6 +30,7 @@ struct Editor {
     EditLine *edit;
     History *history;
     char *history_path; /* NULL: nowhere to keep it */
+    FILE *no_messages;  /* where libedit's go */
 #endif
 };
 
@@ -174,7 +175,9 @@ static void open_history(Editor *e)
 
 static void open_edit(Editor *e)
 {
-    e->edit = el_init("blip2", stdin, stdout, stderr);
+    /* Its messages quote $TERM and the user's settings as they are. */
+    e->no_messages = fopen("/dev/null", "we");
+    e->edit = e->no_messages ? el_init("blip2", stdin, stdout, e->no_messages) : NULL;
     if (!e->edit)
         return;
     el_set(e->edit, EL_CLIENTDATA, e);
@@ -214,6 +217,8 @@ static void close_edit(Editor *e)
             save_history(e);
         history_end(e->history);
     }
+    if (e->no_messages)
+        fclose(e->no_messages);
     free(e->history_path);
 }
 

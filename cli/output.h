@@ -25,8 +25,8 @@ int out_columns(void);
 
 void out_text(const char *text);
 void out_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Text of others, a model's or a file's name, on one line: what a terminal would obey (text.h,
- * harmless) becomes a space. */
+/* Text of others, a model's or a file's name, on one line: control characters become spaces, on a
+ * terminal all that it would obey (text.h, harmless); elsewhere the rest goes as it is. */
 void out_plain(const char *text);
 void out_plain_part(const char *text, size_t n);
 /* false once standard output has failed; says so on standard error the first time. */
