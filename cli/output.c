@@ -100,14 +100,15 @@ bool out_flush(void)
     if (!first_error)
         return true;
     broken = true;
-    complain("standard output: %s", strerror(first_error));
+    if (first_error != EPIPE)
+        complain("standard output: %s", strerror(first_error));
     return false;
 }
 
 int out_finish(int code)
 {
     progress(NULL);
-    return out_flush() ? code : EXIT_FAILED;
+    return out_flush() || first_error == EPIPE ? code : EXIT_FAILED;
 }
 
 static bool coloured(void)
