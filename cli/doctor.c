@@ -94,7 +94,7 @@ static json_t *checkup_json(const Checkup *c)
     json_put(o, "memory_available", json_known(m->memory_available));
     json_put(o, "picture_formats", formats);
     json_put(o, "line_editing", json_text(m->line_editing));
-    json_put(o, "embedded_model", json_text(c->model_path));
+    json_put_path(o, "embedded_model", c->model_path);
     return o;
 }
 

@@ -87,7 +87,7 @@ static json_t *parts_json(const blip2_info *info)
 static json_t *show_json(const blip2_info *info, const blip2_machine *machine)
 {
     json_t *o = json_object();
-    json_put(o, "path", json_text(info->path));
+    json_put_path(o, "path", info->path);
     json_put(o, "architecture", json_text(info->architecture));
     json_put(o, "image_size", json_integer(info->image_size));
     json_put(o, "query_tokens", json_integer(info->query_tokens));
