@@ -8,9 +8,11 @@
 #include "verbs.h"
 
 #include <blip2_debug.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Answers one parsed line; NULL and *err when it cannot be done. */
 typedef json_t *(*LineFn)(const blip2_tokenizer *t, json_t *line, blip2_error *err);
@@ -101,6 +103,10 @@ static int do_lines(const blip2_tokenizer *t, LineFn fn)
         failed += !do_line(t, line, (size_t)n, number, fn);
     }
     free(line);
+    if (ferror(stdin)) {
+        complain("standard input: %s", strerror(errno));
+        return number > failed ? EXIT_SOME : EXIT_FAILED;
+    }
     return failed == 0 ? EXIT_OK : failed == number ? EXIT_FAILED : EXIT_SOME;
 }
 

@@ -23,7 +23,8 @@ enum { REMEMBERED = 1000 };
 
 struct Editor {
     const char *prompt;
-    bool interactive;
+    bool interactive, failed;
+    bool whole; /* the line has no NUL */
     char *line; /* of getline */
     size_t capacity;
 #ifdef HAVE_LIBEDIT
@@ -39,6 +40,16 @@ bool editor_is_interactive(const Editor *e)
     return e->interactive;
 }
 
+bool editor_failed(const Editor *e)
+{
+    return e->failed;
+}
+
+bool editor_line_is_whole(const Editor *e)
+{
+    return e->whole;
+}
+
 /* Lines as they come; a prompt only for a person. */
 static const char *plain_line(Editor *e)
 {
@@ -52,10 +63,14 @@ static const char *plain_line(Editor *e)
     if (n < 0) {
         if (errno == ENOMEM)
             out_of_memory();
+        e->failed = ferror(stdin);
+        if (e->failed)
+            complain("standard input: %s", strerror(errno));
         return NULL;
     }
     if (n > 0 && e->line[n - 1] == '\n')
-        e->line[n - 1] = '\0';
+        e->line[--n] = '\0';
+    e->whole = strlen(e->line) == (size_t)n;
     return e->line;
 }
 
@@ -202,6 +217,7 @@ static const char *edited_line(Editor *e)
         return NULL;
     e->line = need_room(e->line, &e->capacity, (size_t)n + 1, 1);
     memcpy(e->line, line, (size_t)n + 1);
+    e->whole = strlen(e->line) == (size_t)n;
     e->line[strcspn(e->line, "\n")] = '\0';
     if (e->history && e->line[strspn(e->line, " \t")])
         history(e->history, &event, H_ENTER, e->line);
