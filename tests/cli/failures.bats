@@ -243,3 +243,30 @@ left() {
     blip2 caption --num-beams "$long" scene000.png
     failed 2 "blip2: --num-beams: expected a whole number*"
 }
+
+@test "weights that are cut short while they are in use: the file is named, exit code 5" {
+    cp -r "$ROOT/models/scenes" "$T/my model"
+    chmod -R u+w "$T/my model"
+    many=$(for _ in $(seq 300); do echo scene00*.png; done)
+    # shellcheck disable=SC2086 # many words
+    { status=0; timeout 100 "$BLIP2" caption -b 1 --batch 1 -m "$T/my model" $many 2>"$T/err" || status=$?; echo $status >"$T/status"; } | {
+        read -r _
+        truncate -s 100000 "$T/my model/model.safetensors"
+        cat >/dev/null
+    }
+    [ "$(cat "$T/status")" -eq 5 ]
+    [[ $(cat "$T/err") == "blip2: $T/my model/model.safetensors: weights: the file was cut short"* ]]
+    [ "$(wc -l <"$T/err")" -eq 1 ]
+}
+
+@test "a SIGBUS from outside ends the program as ever" {
+    mkfifo "$T/questions"
+    "$BLIP2" chat scene001.png <"$T/questions" >/dev/null 2>"$T/err" &
+    program=$!
+    exec 5>"$T/questions"
+    sleep 0.5
+    kill -BUS "$program"
+    wait "$program" && status=0 || status=$?
+    exec 5>&-
+    [ "$status" -eq $((128 + $(kill -l BUS))) ]
+}
