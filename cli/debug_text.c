@@ -1,18 +1,16 @@
 /* blip2 debug tokenize, debug detokenize: JSON lines in, JSON lines out, one for one: a line that
  * cannot be done gives {"error": ...} and the others are still done. */
-#define _GNU_SOURCE
 #include "json.h"
+#include "line.h"
 #include "memory.h"
 #include "output.h"
 #include "session.h"
 #include "verbs.h"
 
 #include <blip2_debug.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Answers one parsed line; NULL and *err when it cannot be done. */
 typedef json_t *(*LineFn)(const blip2_tokenizer *t, json_t *line, blip2_error *err);
@@ -93,21 +91,15 @@ static bool do_line(const blip2_tokenizer *t, const char *line, size_t n, size_t
  * one line by line. */
 static int do_lines(const blip2_tokenizer *t, LineFn fn)
 {
-    char *line = NULL;
-    size_t capacity = 0, number = 0, failed = 0;
-    ssize_t n;
-    while (out_flush() && (n = getline(&line, &capacity, stdin)) >= 0) {
-        if (n > 0 && line[n - 1] == '\n')
-            n--;
-        number++;
-        failed += !do_line(t, line, (size_t)n, number, fn);
+    Line l = {0};
+    size_t done = 0, failed = 0;
+    while (out_flush() && read_line(&l)) {
+        done++;
+        failed += !do_line(t, l.text, l.length, l.number, fn);
     }
-    free(line);
-    if (ferror(stdin)) {
-        complain("standard input: %s", strerror(errno));
-        return number > failed ? EXIT_SOME : EXIT_FAILED;
-    }
-    return failed == 0 ? EXIT_OK : failed == number ? EXIT_FAILED : EXIT_SOME;
+    free(l.text);
+    failed += l.failed;
+    return failed == 0 ? EXIT_OK : failed - l.failed == done ? EXIT_FAILED : EXIT_SOME;
 }
 
 static int run_lines(const Args *args, LineFn fn)
