@@ -121,10 +121,11 @@ const Option options[OPT_COUNT] = {
                 "write the picture after the resize, before normalisation"},
     [OPT_OUTPUT] = {"output", 'o', KIND_FILE, "X.NPY", 0, 0, BIT(PREPROCESS), output_group,
                     "write the normalised picture, float32 [3,S,S]"},
-    [OPT_JSON] = {"json", 'j', KIND_FLAG, NULL, 0, 0,
-                  ANSWERS | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) | BIT(RUN), output_group,
-                  "JSON on standard output, one object per line; a file name that is not UTF-8 also "
-                  "stands there in base64, as \"image_bytes\""},
+    [OPT_JSON] =
+        {"json", 'j', KIND_FLAG, NULL, 0, 0,
+         ANSWERS | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) | BIT(RUN), output_group,
+         "JSON on standard output, one object per line; a file name that is not UTF-8 also "
+         "stands there in base64, as \"image_bytes\""},
     [OPT_BATCH] =
         {"batch", 0, KIND_WHOLE, "N", 1, 256, BIT(CAPTION) | BIT(ASK), output_group,
          "pictures computed together (default 8; 1 on a terminal). The texts do not depend on it"},
