@@ -126,7 +126,7 @@ int main(int argc, char **argv)
     dev = cpu_device(NULL);
     if (!data || !dev)
         return 1;
-    cpu_probe(&p, threads);
+    cpu_measure(&p, threads, false);
     printf("%s, %d threads: f32 %.0f, bf16 %.0f, fp16 %.0f, int8 %.0f Gop/s; memory %.1f GB/s, "
            "huge pages %.1f\n",
            p.cpu, threads ? threads : cpus_usable(), p.gops_f32, p.gops_bf16, p.gops_fp16,

@@ -55,7 +55,7 @@ static json_t *timings_json(const blip2_timings *t)
 json_t *failure_json(const char *path, const char *message)
 {
     json_t *o = json_object();
-    json_put(o, "image", json_text(path));
+    json_put_path(o, "image", path);
     json_put(o, "error", json_text(message));
     return o;
 }
@@ -66,7 +66,7 @@ json_t *answer_json(const char *path, const char *question, const blip2_result *
     json_t *o = json_object();
     const blip2_candidate *best = blip2_result_candidate(result, index, 0);
     size_t count = blip2_result_count(result, index);
-    json_put(o, "image", json_text(path));
+    json_put_path(o, "image", path);
     if (question)
         json_put(o, "question", json_text(question));
     json_put(o, "text", json_text(best->text));

@@ -50,7 +50,7 @@ static json_t *bench_json(const Measurement *m)
     for (size_t i = 0; i < m->bench.stage_count; i++)
         json_put(stages, m->bench.stages[i].name, stage_json(&m->bench.stages[i]));
     json_put(o, "machine", machine_json(&m->machine));
-    json_put(o, "model", json_text(m->model));
+    json_put_path(o, "model", m->model);
     json_put(o, "dtype", json_text(m->bench.dtype));
     json_put(o, "weights_bytes", json_integer((json_int_t)m->bench.weights_bytes));
     json_put(o, "peak_rss_bytes", json_integer((json_int_t)m->peak_rss));
@@ -154,7 +154,8 @@ static bool measure(const Args *args, const Runtime *runtime, Measurement *m, bl
 {
     struct rusage usage;
     progress("measuring the machine");
-    if (!blip2_debug_machine(&m->machine, (int)args_whole(args, OPT_THREADS, 0), true, err))
+    if (!blip2_debug_machine(&m->machine, (int)args_whole(args, OPT_THREADS, 0),
+                             BLIP2_MEASURE_SPEED, err))
         return false;
     forget_peak();
     if (!blip2_debug_bench(runtime->session, &m->machine, (int)args_whole(args, OPT_REPEAT, REPEAT),

@@ -11,6 +11,7 @@
 #include "verbs.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -192,6 +193,15 @@ static bool do_line(Chat *c, const char *line)
     return true;
 }
 
+/* The rest of the line is lost, so what stands before it is not what was asked. */
+static void refuse_nul(Chat *c, const char *line)
+{
+    blip2_error err = {.code = BLIP2_USAGE};
+    snprintf(err.message, sizeof err.message, "question: byte %zu: expected UTF-8, got 0x00",
+             strlen(line));
+    failure(c, &err);
+}
+
 static int talk(Chat *c)
 {
     Editor *editor = editor_open("> ");
@@ -206,10 +216,15 @@ static int talk(Chat *c)
         if (c->interactive)
             out_print("%s/help tells the commands%s\n", out_dim(), out_normal());
         while (good && out_flush() && (line = editor_line(editor)))
-            good = do_line(c, line);
+            if (editor_line_is_whole(editor))
+                good = do_line(c, line);
+            else
+                refuse_nul(c, line);
         if (c->interactive && good)
             out_text("\n");
     }
+    if (editor_failed(editor) && c->failed++ == 0)
+        c->first_code = EXIT_FAILED;
     editor_close(editor);
     return c->failed == 0 ? EXIT_OK : c->answered ? EXIT_SOME : c->first_code;
 }

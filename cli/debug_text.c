@@ -1,7 +1,7 @@
 /* blip2 debug tokenize, debug detokenize: JSON lines in, JSON lines out, one for one: a line that
  * cannot be done gives {"error": ...} and the others are still done. */
-#define _GNU_SOURCE
 #include "json.h"
+#include "line.h"
 #include "memory.h"
 #include "output.h"
 #include "session.h"
@@ -91,17 +91,15 @@ static bool do_line(const blip2_tokenizer *t, const char *line, size_t n, size_t
  * one line by line. */
 static int do_lines(const blip2_tokenizer *t, LineFn fn)
 {
-    char *line = NULL;
-    size_t capacity = 0, number = 0, failed = 0;
-    ssize_t n;
-    while (out_flush() && (n = getline(&line, &capacity, stdin)) >= 0) {
-        if (n > 0 && line[n - 1] == '\n')
-            n--;
-        number++;
-        failed += !do_line(t, line, (size_t)n, number, fn);
+    Line l = {0};
+    size_t done = 0, failed = 0;
+    while (out_flush() && read_line(&l)) {
+        done++;
+        failed += !do_line(t, l.text, l.length, l.number, fn);
     }
-    free(line);
-    return failed == 0 ? EXIT_OK : failed == number ? EXIT_FAILED : EXIT_SOME;
+    free(l.text);
+    failed += l.failed;
+    return failed == 0 ? EXIT_OK : failed - l.failed == done ? EXIT_FAILED : EXIT_SOME;
 }
 
 static int run_lines(const Args *args, LineFn fn)

@@ -43,14 +43,15 @@ static void memory(const blip2_machine *m)
 static void machine_text(const blip2_machine *m)
 {
     static const char none[] = "not on this machine", unmeasured[] = "could not be measured";
-    char text[128];
+    char text[192];
     fact(COLUMN, "processor", m->cpu);
     snprintf(text, sizeof text, "%d", m->threads);
     fact(COLUMN, "threads", text);
     memory(m);
     fact(COLUMN, "kernel set", isas_text(text, m));
-    snprintf(text, sizeof text, "bf16 weights: %s, f16 weights: %s (%s)", m->bf16_kernel,
-             m->f16_kernel, m->probe_cached ? "measured earlier" : "measured now");
+    snprintf(text, sizeof text, "bf16 weights: %s, f16 weights: %s (%s%s)", m->bf16_kernel,
+             m->f16_kernel, m->probe_cached ? "chosen earlier" : "chosen now",
+             m->probe_doubtful ? "; what was measured now says otherwise, see --measure" : "");
     fact(COLUMN, "fastest kernels", text);
     speed("peak f32", m->gops_f32, "GFLOP/s", unmeasured);
     speed("peak bf16", m->gops_bf16, "GFLOP/s", none);
@@ -88,11 +89,12 @@ static json_t *checkup_json(const Checkup *c)
     json_put(o, "bf16_kernel", json_text(m->bf16_kernel));
     json_put(o, "f16_kernel", json_text(m->f16_kernel));
     json_put(o, "probe_cached", json_boolean(m->probe_cached));
+    json_put(o, "probe_doubtful", json_boolean(m->probe_doubtful));
     json_put(o, "memory", json_known(m->memory));
     json_put(o, "memory_available", json_known(m->memory_available));
     json_put(o, "picture_formats", formats);
     json_put(o, "line_editing", json_text(m->line_editing));
-    json_put(o, "embedded_model", json_text(c->model_path));
+    json_put_path(o, "embedded_model", c->model_path);
     return o;
 }
 
@@ -111,7 +113,9 @@ int run_doctor(const Args *args)
     Checkup c = {0};
     blip2_error err = {0};
     progress("measuring");
-    if (!blip2_debug_machine(&c.machine, (int)args_whole(args, OPT_THREADS, 0), true, &err))
+    if (!blip2_debug_machine(&c.machine, (int)args_whole(args, OPT_THREADS, 0),
+                             args->has[OPT_MEASURE] ? BLIP2_MEASURE_RENEW : BLIP2_MEASURE_SPEED,
+                             &err))
         return report(&err);
     c.machine.line_editing = editor_kind();
     check_model(&c);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "editor.h"
 
+#include "line.h"
 #include "memory.h"
 #include "output.h"
 
@@ -24,12 +25,12 @@ enum { REMEMBERED = 1000 };
 struct Editor {
     const char *prompt;
     bool interactive;
-    char *line; /* of getline */
-    size_t capacity;
+    Line line;
 #ifdef HAVE_LIBEDIT
     EditLine *edit;
     History *history;
     char *history_path; /* NULL: nowhere to keep it */
+    FILE *no_messages;  /* where libedit's go */
 #endif
 };
 
@@ -38,24 +39,24 @@ bool editor_is_interactive(const Editor *e)
     return e->interactive;
 }
 
+bool editor_failed(const Editor *e)
+{
+    return e->line.failed;
+}
+
+bool editor_line_is_whole(const Editor *e)
+{
+    return strlen(e->line.text) == e->line.length;
+}
+
 /* Lines as they come; a prompt only for a person. */
 static const char *plain_line(Editor *e)
 {
-    ssize_t n;
     if (e->interactive) {
         out_text(e->prompt);
         out_flush();
     }
-    errno = 0;
-    n = getline(&e->line, &e->capacity, stdin);
-    if (n < 0) {
-        if (errno == ENOMEM)
-            out_of_memory();
-        return NULL;
-    }
-    if (n > 0 && e->line[n - 1] == '\n')
-        e->line[n - 1] = '\0';
-    return e->line;
+    return read_line(&e->line) ? e->line.text : NULL;
 }
 
 #ifdef HAVE_LIBEDIT
@@ -174,7 +175,9 @@ static void open_history(Editor *e)
 
 static void open_edit(Editor *e)
 {
-    e->edit = el_init("blip2", stdin, stdout, stderr);
+    /* Its messages quote $TERM and the user's settings as they are. */
+    e->no_messages = fopen("/dev/null", "we");
+    e->edit = e->no_messages ? el_init("blip2", stdin, stdout, e->no_messages) : NULL;
     if (!e->edit)
         return;
     el_set(e->edit, EL_CLIENTDATA, e);
@@ -197,12 +200,14 @@ static const char *edited_line(Editor *e)
     const char *line = el_gets(e->edit, &n);
     if (!line || n <= 0)
         return NULL;
-    e->line = need_room(e->line, &e->capacity, (size_t)n + 1, 1);
-    memcpy(e->line, line, (size_t)n + 1);
-    e->line[strcspn(e->line, "\n")] = '\0';
-    if (e->history && e->line[strspn(e->line, " \t")])
-        history(e->history, &event, H_ENTER, e->line);
-    return e->line;
+    Line *l = &e->line;
+    l->length = (size_t)n - (line[n - 1] == '\n');
+    l->text = need_room(l->text, &l->capacity, l->length + 1, 1);
+    memcpy(l->text, line, l->length);
+    l->text[l->length] = '\0';
+    if (e->history && l->text[strspn(l->text, " \t")])
+        history(e->history, &event, H_ENTER, l->text);
+    return l->text;
 }
 
 static void close_edit(Editor *e)
@@ -214,6 +219,8 @@ static void close_edit(Editor *e)
             save_history(e);
         history_end(e->history);
     }
+    if (e->no_messages)
+        fclose(e->no_messages);
     free(e->history_path);
 }
 
@@ -245,7 +252,7 @@ void editor_close(Editor *e)
 #ifdef HAVE_LIBEDIT
     close_edit(e);
 #endif
-    free(e->line);
+    free(e->line.text);
     free(e);
 }
 

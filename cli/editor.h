@@ -12,6 +12,10 @@ Editor *editor_open(const char *prompt);
 /* The next line without its newline, valid until the next call; NULL at the end of input. A line
  * given up with Control-C is an empty line. */
 const char *editor_line(Editor *e);
+/* false: the last line goes on behind a NUL byte, at which the string ends. */
+bool editor_line_is_whole(const Editor *e);
+/* Whether reading ended by a failure; it has been reported. */
+bool editor_failed(const Editor *e);
 bool editor_is_interactive(const Editor *e);
 void editor_close(Editor *e);
 

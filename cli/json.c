@@ -41,6 +41,32 @@ void json_put(json_t *object, const char *key, json_t *value)
         out_of_memory();
 }
 
+static json_t *base64(const char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n = strlen(text), used = 0;
+    char *out = need_array(n + 2, 2);
+    for (size_t i = 0; i < n; i += 3) {
+        unsigned v = p[i] * 65536u + (i + 1 < n ? p[i + 1] * 256u : 0) + (i + 2 < n ? p[i + 2] : 0);
+        for (int k = 0; k < 4; k++)
+            out[used++] = i + (size_t)k > n ? '=' : digits[v >> (18 - 6 * k) & 63];
+    }
+    json_t *value = json_stringn(out, used);
+    free(out);
+    return value;
+}
+
+void json_put_path(json_t *object, const char *key, const char *path)
+{
+    json_put(object, key, json_text(path));
+    if (path && utf8_fault(path) >= 0) {
+        char *bytes = need_format("%s_bytes", key);
+        json_put(object, bytes, base64(path));
+        free(bytes);
+    }
+}
+
 void json_add(json_t *array, json_t *value)
 {
     if (json_array_append_new(array, value) != 0)

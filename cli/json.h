@@ -17,7 +17,10 @@ json_t *json_number(double value);
 json_t *json_known(uint64_t bytes);
 /* object[key] = value; takes the reference, also of NULL, which is memory run out. */
 void json_put(json_t *object, const char *key, json_t *value);
-/* The same at the end of an array. */
+/* object[key] = a path. One that is not UTF-8 has U+FFFD where it is not; its bytes, which differ
+ * from those of every other name, are then object[key_bytes] in base64 (RFC 4648). */
+void json_put_path(json_t *object, const char *key, const char *path);
+/* The same as json_put at the end of an array. */
 void json_add(json_t *array, json_t *value);
 
 /* One line of JSON to standard output; takes the reference, as json_put. */

@@ -1,4 +1,5 @@
 /* The command blip2: reads the line, runs one of verbs[]. */
+#include "cut_short.h"
 #include "options.h"
 #include "output.h"
 
@@ -13,6 +14,7 @@ int main(int argc, char **argv)
     /* A closed pipe is seen as a failed write, and what was being done is put away in order. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* and so is a file that may grow no further */
+    watch_mapped_files();
     int code = args_parse(&args, argc, argv);
     if (code == 0)
         code = verbs[args.verb].run(&args);

@@ -95,6 +95,11 @@ const Option options[OPT_COUNT] = {
     [OPT_REPEAT] = {"repeat", 0, KIND_WHOLE, "N", 1, 1000, BIT(BENCH), bench_group,
                     "measure each stage N times and give the median (default 5)"},
 
+    [OPT_MEASURE] =
+        {"measure", 0, KIND_FLAG, NULL, 0, 0, BIT(DOCTOR), bench_group,
+         "choose the kernels anew by what is measured now, and store that in place of an earlier "
+         "choice; on an idle machine"},
+
     [OPT_LIBRARY] = {"library", 0, KIND_CHOICE, "lavis|hf", 0, 0, BIT(PREPROCESS) | BIT(RUN),
                      debug_group,
                      "prepare the picture as LAVIS (the default) or as transformers does"},
@@ -116,9 +121,11 @@ const Option options[OPT_COUNT] = {
                 "write the picture after the resize, before normalisation"},
     [OPT_OUTPUT] = {"output", 'o', KIND_FILE, "X.NPY", 0, 0, BIT(PREPROCESS), output_group,
                     "write the normalised picture, float32 [3,S,S]"},
-    [OPT_JSON] = {"json", 'j', KIND_FLAG, NULL, 0, 0,
-                  ANSWERS | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) | BIT(RUN), output_group,
-                  "JSON on standard output, one object per line"},
+    [OPT_JSON] =
+        {"json", 'j', KIND_FLAG, NULL, 0, 0,
+         ANSWERS | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) | BIT(RUN), output_group,
+         "JSON on standard output, one object per line; a file name that is not UTF-8 also "
+         "stands there in base64, as \"image_bytes\""},
     [OPT_BATCH] =
         {"batch", 0, KIND_WHOLE, "N", 1, 256, BIT(CAPTION) | BIT(ASK), output_group,
          "pictures computed together (default 8; 1 on a terminal). The texts do not depend on it"},

@@ -59,6 +59,7 @@ typedef enum OptId {
     OPT_GENERATE,
     OPT_SYNTHETIC,
     OPT_REPEAT,
+    OPT_MEASURE,
     OPT_FAIL_ALLOC,
     OPT_HELP,
     OPT_VERSION,

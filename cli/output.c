@@ -69,9 +69,20 @@ static bool put_harmless(FILE *f, const char *text, size_t n, const char *mark)
     return good;
 }
 
+/* To a file or a program text goes as it is, but on one line. */
+static bool put_line(FILE *f, const char *text, size_t n)
+{
+    bool good = true;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        good &= putc(c < 0x20 || c == 0x7f ? ' ' : c, f) != EOF;
+    }
+    return good;
+}
+
 void out_plain_part(const char *text, size_t n)
 {
-    if (!put_harmless(stdout, text, n, " "))
+    if (!(out_is_terminal() ? put_harmless(stdout, text, n, " ") : put_line(stdout, text, n)))
         note_error();
 }
 
@@ -89,14 +100,15 @@ bool out_flush(void)
     if (!first_error)
         return true;
     broken = true;
-    complain("standard output: %s", strerror(first_error));
+    if (first_error != EPIPE)
+        complain("standard output: %s", strerror(first_error));
     return false;
 }
 
 int out_finish(int code)
 {
     progress(NULL);
-    return out_flush() ? code : EXIT_FAILED;
+    return out_flush() || first_error == EPIPE ? code : EXIT_FAILED;
 }
 
 static bool coloured(void)

@@ -1,6 +1,7 @@
 /* output.h: what the command writes. Results go to standard output, everything else to standard
- * error. A result that cannot be written (disk full, closed pipe) is an error like any other: it is
- * noticed at the flush after each result, reported once, and ends the run with exit code 1. */
+ * error. A result that cannot be written (disk full) is an error like any other: it is
+ * noticed at the flush after each result, reported once, and ends the run with exit code 1. A reader
+ * that has had enough (head -1) ends the run, too, and is no failure. */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
@@ -25,13 +26,15 @@ int out_columns(void);
 
 void out_text(const char *text);
 void out_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Text of others, a model's or a file's name, on one line: what a terminal would obey (text.h,
- * harmless) becomes a space. */
+/* Text of others, a model's or a file's name, on one line: control characters become spaces, on a
+ * terminal all that it would obey (text.h, harmless); elsewhere the rest goes as it is. */
 void out_plain(const char *text);
 void out_plain_part(const char *text, size_t n);
-/* false once standard output has failed; says so on standard error the first time. */
+/* false once nothing more can be written; says so on standard error the first time, unless it is that
+ * the reader has gone. */
 bool out_flush(void);
-/* Flushes; returns code, or EXIT_FAILED when standard output failed. */
+/* Flushes; returns code, or EXIT_FAILED when standard output failed. What the reader did not want
+ * does not count. */
 int out_finish(int code);
 
 /* Start and end of emphasis: escape sequences on a terminal, else empty strings. */

@@ -27,6 +27,7 @@ typedef struct Work {
     blip2_options generation;
     const char *question;
     bool json, streaming, many;
+    bool ended; /* nothing more can be written */
     size_t group, done, failed;
     int first_code; /* exit code of the first failure */
     int final_code; /* not 0: nothing more can be done */
@@ -90,8 +91,7 @@ static void write_item(Work *w, Item *item)
         write_failure(w, item);
     else
         write_success(w, item);
-    if (!out_flush())
-        w->final_code = EXIT_FAILED;
+    w->ended = !out_flush();
 }
 
 static bool show_token(void *user, size_t index, int id, const char *text)
@@ -129,7 +129,7 @@ static blip2_result *compute(Work *w, Item *items, size_t count)
 static void compute_and_write(Work *w, Item *items, size_t count)
 {
     blip2_result *result = compute(w, items, count);
-    for (size_t i = 0; i < count && !w->final_code; i++)
+    for (size_t i = 0; i < count && !w->final_code && !w->ended; i++)
         write_item(w, &items[i]);
     blip2_result_free(result);
 }
@@ -182,7 +182,7 @@ int answer_pictures(const Args *args, blip2_task task, const char *question, cha
     int code = runtime_open(&runtime, args);
     if (!code)
         code = prepare(&w, args, &runtime, task, count);
-    for (size_t i = 0; !code && !w.final_code && i < count; i += w.group) {
+    for (size_t i = 0; !code && !w.final_code && !w.ended && i < count; i += w.group) {
         if (w.many && !out_is_terminal())
             progress("%zu of %zu pictures", i, count);
         do_group(&w, paths + i, count - i < w.group ? count - i : w.group);

@@ -87,7 +87,7 @@ static json_t *parts_json(const blip2_info *info)
 static json_t *show_json(const blip2_info *info, const blip2_machine *machine)
 {
     json_t *o = json_object();
-    json_put(o, "path", json_text(info->path));
+    json_put_path(o, "path", info->path);
     json_put(o, "architecture", json_text(info->architecture));
     json_put(o, "image_size", json_integer(info->image_size));
     json_put(o, "query_tokens", json_integer(info->query_tokens));
@@ -116,7 +116,7 @@ int run_show(const Args *args)
     blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
     /* Unlike blip2_model_load this takes a model without a tokenizer: show says what is missing. */
     blip2_model *model = blip2_debug_load(name, chosen_dtype(args), &err);
-    if (!model || !blip2_debug_machine(&machine, 0, false, &err)) {
+    if (!model || !blip2_debug_machine(&machine, 0, BLIP2_MEASURE_NOTHING, &err)) {
         blip2_model_free(model);
         return report(&err);
     }

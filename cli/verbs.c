@@ -76,18 +76,22 @@ const Verb verbs[VERB_COUNT] = {
                    {{"blip2 show", "the embedded model"},
                     {"blip2 show ~/models/blip2-opt-2.7b", "a directory from Hugging Face"},
                     {"blip2 show scenes --json", "for scripts"}}},
-    [VERB_DOCTOR] = {"doctor",
-                     "",
-                     0,
-                     0,
-                     "what this machine can do, and what was chosen",
-                     "Processor, instruction sets and the kernels that the measurement chose, peak "
-                     "and bandwidth, memory, "
-                     "optional parts, and whether the embedded model is found.",
-                     run_doctor,
-                     {{"blip2 doctor", "check this machine"},
-                      {"BLIP2_ISA=avx2 blip2 doctor", "with another kernel set"},
-                      {"blip2 doctor --json", "for a bug report"}}},
+    [VERB_DOCTOR] =
+        {"doctor",
+         "",
+         0,
+         0,
+         "what this machine can do, and what was chosen",
+         "Processor, instruction sets and the kernels that the measurement chose, peak "
+         "and bandwidth, memory, "
+         "optional parts, and whether the embedded model is found. The speeds are measured "
+         "now; the choice of kernels is stored, so that results do not change from one "
+         "start to the next, until --measure makes it anew.",
+         run_doctor,
+         {{"blip2 doctor", "check this machine"},
+          {"BLIP2_ISA=avx2 blip2 doctor", "with another kernel set"},
+          {"blip2 doctor --measure", "choose the kernels anew"},
+          {"blip2 doctor --json", "for a bug report"}}},
     [VERB_BENCH] =
         {"bench",
          "",

@@ -81,11 +81,17 @@ typedef struct blip2_machine {
     double gops_f32, gops_bf16, gops_fp16, gops_int8; /* peak of each instruction; 0: not there */
     double gbs_mapped, gbs_huge;                      /* read bandwidth */
     size_t memory, memory_available;
-    bool probe_cached;
+    bool probe_cached;        /* the choice of kernels was made earlier and stored */
+    bool probe_doubtful;      /* and what was measured now speaks for another one */
     const char *line_editing; /* set by the command, not the library */
 } blip2_machine;
-/* Measures for a moment; bandwidth only when asked (half a second). */
-BLIP2_API bool blip2_debug_machine(blip2_machine *m, int threads, bool bandwidth, blip2_error *err);
+typedef enum blip2_measure {
+    BLIP2_MEASURE_NOTHING, /* peaks and bandwidths are 0 */
+    BLIP2_MEASURE_SPEED,   /* all of them, now: half a second */
+    BLIP2_MEASURE_RENEW,   /* the same, and the stored choice of kernels is made anew */
+} blip2_measure;
+BLIP2_API bool blip2_debug_machine(blip2_machine *m, int threads, blip2_measure how,
+                                   blip2_error *err);
 
 /* A zoo type ("blip2-opt-2.7b", "opt-2.7b", "blip2_opt/pretrain_opt2.7b") with random weights of
  * the given precision in memory, on small pages as a mapped file has them. */
@@ -105,9 +111,10 @@ typedef struct blip2_bench {
     blip2_stage stages[8];
 } blip2_bench;
 
-/* Runs every stage `repeat` times on a synthetic picture; m as measured by blip2_debug_machine.
+/* Runs every stage `repeat` times on a synthetic picture; m as measured by blip2_debug_machine. When
+ * a stage exceeds a peak of m, the peaks are measured again, and m has the better ones.
  * on_stage (may be NULL) is called before each stage, for progress. */
-BLIP2_API bool blip2_debug_bench(blip2_session *session, const blip2_machine *m, int repeat,
+BLIP2_API bool blip2_debug_bench(blip2_session *session, blip2_machine *m, int repeat,
                                  void (*on_stage)(void *user, const char *name), void *user,
                                  blip2_bench *out, blip2_error *err);
 

@@ -50,11 +50,11 @@ static int open_named(const char *path, struct stat *st, ErrorCode code, Error *
 {
     bool pipe = stat(path, st) == 0 && S_ISFIFO(st->st_mode);
     int fd = open_flags(path, pipe ? 0 : O_NONBLOCK, st, code, e);
-    if (fd < 0 || S_ISREG(st->st_mode) || S_ISFIFO(st->st_mode) || isatty(fd)) {
-        if (fd >= 0 && !pipe)
-            fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    bool terminal = fd >= 0 && isatty(fd);
+    if (terminal)
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    if (fd < 0 || terminal || S_ISREG(st->st_mode) || S_ISFIFO(st->st_mode))
         return fd;
-    }
     error_set(e, code, "%s: expected a file or a pipe, got %s", path, kind_of(st->st_mode));
     close(fd);
     return -1;

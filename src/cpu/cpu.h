@@ -15,16 +15,24 @@ Device *cpu_device(Error *e);
 /* NULL-terminated list of the kernel sets that are built in and that this CPU can run, best last. */
 const char *const *cpu_isas(void);
 
-/* What the measurement at start chose and saw; for doctor and bench. Stored per CPU model in
- * $XDG_CACHE_HOME/blip2/cpu-MODEL.json (or ~/.cache), measured afresh when absent (a few ms). */
+/* What the instructions of this CPU are worth, and which kernel was chosen for that. Stored per CPU
+ * model in $XDG_CACHE_HOME/blip2/cpu-MODEL.json (or ~/.cache), so that results do not change from one
+ * start to the next. */
 typedef struct CpuProbe {
     char cpu[128];        /* model name from cpuid */
     char isa[32];         /* best kernel set */
     char bf16_kernel[16]; /* "bf16" (vdpbf16ps) or "widened" (f32 FMA on widened weights) */
     double gops_f32, gops_bf16, gops_fp16, gops_int8; /* peak of the instruction, 0: not there */
-    bool from_cache;
+    bool from_cache;                                  /* the choice was made earlier */
 } CpuProbe;
-void cpu_probe(CpuProbe *p, int threads); /* threads 0: as many as this process may use */
+/* The stored choice with the peaks stored beside it, of any number of threads; measured (a few ms) and
+ * stored when there is none. threads 0: as many as this process may use. */
+void cpu_probe(CpuProbe *p, int threads);
+/* Peaks measured now. The stored choice stays, and a stored peak stays unless it is exceeded: it may
+ * come from a busy moment. `renew`: choice and peaks are stored afresh, whatever was there. */
+void cpu_measure(CpuProbe *p, int threads, bool renew);
+/* The kernel for bf16 weights that these peaks speak for. */
+const char *cpu_better_bf16(const CpuProbe *p);
 
 /* Name of the kernel that `linear` uses on a stream of the CPU for a weight type: "f32", "widened",
  * "bf16". */

@@ -11,12 +11,12 @@
 #include "base/sys.h"
 #include "cpu/cpu.h"
 
-enum { REPEAT_MAX = 64, PROMPT = 9, CAPTION_IDS = 12, BEAMS = 5, DECODE_STEPS = 4 };
+enum { REPEAT_MAX = 64, PROMPT = 9, CAPTION_IDS = 12, BEAMS = 5, DECODE_STEPS = 4, AGAIN = 20 };
 
 /* What the stages share: the session and inputs made once. */
 typedef struct Bench {
     blip2_session *s;
-    const blip2_machine *machine;
+    blip2_machine *machine;
     blip2_image *picture;
     float *px;       /* the picture as the tower takes it */
     float *activity; /* [tokens][widest] something to multiply */
@@ -240,8 +240,6 @@ static void as_products(const Bench *b, blip2_stage *st, const Param *w, double 
 {
     st->kernel = cpu_kernel_name(b->s->on, w->dtype);
     st->gops = ops / st->ms * 1e-6;
-    double peak = peak_of(b->machine, st->kernel);
-    st->of_peak = peak > 0 ? st->gops / peak : 0;
 }
 
 static void as_reading(const Bench *b, blip2_stage *st)
@@ -364,7 +362,33 @@ static bool run_stages(Bench *b, int repeat, void (*on_stage)(void *, const char
     return true;
 }
 
-bool blip2_debug_bench(blip2_session *session, const blip2_machine *m, int repeat,
+static bool set_shares(const Bench *b, blip2_bench *out)
+{
+    bool possible = true;
+    for (size_t i = 0; i < out->stage_count; i++) {
+        blip2_stage *st = &out->stages[i];
+        double peak = st->kernel && st->gops > 0 ? peak_of(b->machine, st->kernel) : 0;
+        st->of_peak = peak > 0 ? st->gops / peak : 0;
+        possible = possible && st->of_peak <= 1;
+    }
+    return possible;
+}
+
+/* More than the peak is a peak measured while something else ran. */
+static void add_shares(const Bench *b, blip2_bench *out)
+{
+    blip2_machine *m = b->machine;
+    for (int i = 0; !set_shares(b, out) && i < AGAIN; i++) {
+        CpuProbe p;
+        cpu_measure(&p, m->threads, false);
+        m->gops_f32 = fmax(m->gops_f32, p.gops_f32);
+        m->gops_bf16 = fmax(m->gops_bf16, p.gops_bf16);
+        m->gops_fp16 = fmax(m->gops_fp16, p.gops_fp16);
+        m->gops_int8 = fmax(m->gops_int8, p.gops_int8);
+    }
+}
+
+bool blip2_debug_bench(blip2_session *session, blip2_machine *m, int repeat,
                        void (*on_stage)(void *user, const char *name), void *user, blip2_bench *out,
                        blip2_error *err)
 {
@@ -373,6 +397,8 @@ bool blip2_debug_bench(blip2_session *session, const blip2_machine *m, int repea
     *out = (blip2_bench){.dtype = dtype_name(session->model->net->vit.block[0].fc1.w.dtype),
                          .weights_bytes = session->model->info.weight_bytes};
     bool ok = make_inputs(&b) && run_stages(&b, repeat, on_stage, user, out);
+    if (ok)
+        add_shares(&b, out);
     free_inputs(&b);
     return ok || api_error(err, &b.e);
 }

@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "base/sys.h"
 #include "cpu/cpu.h"
+#include "cpu/isa.h"
 
 /* The kernel set that a session gets here, which $BLIP2_ISA may have fixed. */
 static bool kernels_in_use(blip2_machine *m, Error *e)
@@ -25,27 +26,32 @@ static bool kernels_in_use(blip2_machine *m, Error *e)
     return on != NULL;
 }
 
-bool blip2_debug_machine(blip2_machine *m, int threads, bool bandwidth, blip2_error *err)
+static void measure(blip2_machine *m, blip2_measure how)
 {
-    Error e = {0};
-    CpuProbe p = {0};
-    *m = (blip2_machine){.threads = threads > 0 ? threads : cpus_usable()};
-    cpu_probe(&p, m->threads);
-    if (!kernels_in_use(m, &e))
-        return api_error(err, &e);
-    memcpy(m->cpu, p.cpu, sizeof m->cpu);
-    m->isas = cpu_isas();
+    CpuProbe p;
+    cpu_measure(&p, m->threads, how == BLIP2_MEASURE_RENEW);
     m->gops_f32 = p.gops_f32;
     m->gops_bf16 = p.gops_bf16;
     m->gops_fp16 = p.gops_fp16;
     m->gops_int8 = p.gops_int8;
     m->probe_cached = p.from_cache;
+    m->probe_doubtful = strcmp(p.bf16_kernel, cpu_better_bf16(&p)) != 0;
+    m->gbs_mapped = cpu_bandwidth(m->threads, false);
+    m->gbs_huge = cpu_bandwidth(m->threads, true);
+}
+
+bool blip2_debug_machine(blip2_machine *m, int threads, blip2_measure how, blip2_error *err)
+{
+    Error e = {0};
+    *m = (blip2_machine){.threads = threads > 0 ? threads : cpus_usable()};
+    if (how != BLIP2_MEASURE_NOTHING)
+        measure(m, how);
+    if (!kernels_in_use(m, &e)) /* opens a stream, which makes the choice where there is none */
+        return api_error(err, &e);
+    snprintf(m->cpu, sizeof m->cpu, "%s", cpu_features()->model);
+    m->isas = cpu_isas();
     m->memory = mem_physical();
     m->memory_available = mem_available();
-    if (bandwidth) {
-        m->gbs_mapped = cpu_bandwidth(m->threads, false);
-        m->gbs_huge = cpu_bandwidth(m->threads, true);
-    }
     return true;
 }
 

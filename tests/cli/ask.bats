@@ -100,3 +100,16 @@ a rabbit" ]
     grep -q "picture?" "$XDG_STATE_HOME/blip2/chat_history" ||
         grep -q 'what' "$XDG_STATE_HOME/blip2/chat_history"
 }
+
+@test "chat: a NUL byte in a line, and input that cannot be read, are errors" {
+    printf 'what is th\0ere?\nwhat is this?\n' | "$BLIP2" chat -b 1 scene001.png >"$T/out" 2>"$T/err" && status=0 || status=$?
+    [ "$status" -eq 3 ]
+    [ "$(cat "$T/err")" = "blip2: question: byte 10: expected UTF-8, got 0x00" ]
+    [ "$(wc -l <"$T/out")" -eq 1 ]
+    blip2 chat -b 1 scene001.png </
+    failed 1 "blip2: standard input: Is a directory"
+    blip2 debug tokenize scenes </
+    failed 1 "blip2: standard input: Is a directory"
+    blip2 caption - </
+    failed 1 "blip2: standard input: Is a directory"
+}

@@ -132,6 +132,24 @@ load common
     jq -e '.image | endswith("/x\ufffdy.png")' <<<"$out"
 }
 
+@test "names that are not UTF-8 stay different in JSON" {
+    for name in 'a\377.png' 'a\376.png' 'ab\303.png' 'abc\200.png' 'é.png'; do
+        printf -v path '%s/%b' "$T" "$name"
+        cp scene001.png "$path"
+        blip2 caption -b 1 --json "$path" "$path.not"
+        [ "$(jq -s '.[0].text' "$T/out")" = '"two strawberries on a gray background"' ]
+        if [ "$name" = é.png ]; then
+            jq -se 'map(has("image_bytes")) == [false, false] and (.[0].image | endswith("é.png"))' "$T/out"
+        else
+            jq -rs '.[0].image_bytes' "$T/out" | base64 -d | cmp - <(printf '%s' "$path")
+            jq -rs '.[1].image_bytes' "$T/out" | base64 -d | cmp - <(printf '%s.not' "$path")
+        fi
+    done
+    printf -v path '%s/m%b' "$T" '\377'
+    ln -s "$ROOT/models/scenes" "$path"
+    [ "$("$BLIP2" show --json "$path" | jq -r .path_bytes | base64 -d | od -c)" = "$(printf '%s' "$path" | od -c)" ]
+}
+
 @test "on a terminal the text appears and is the same" {
     needs_terminal
     TERM=xterm script -qec "$BLIP2 caption scene003.png" /dev/null </dev/null >"$T/out"

@@ -28,6 +28,26 @@ load common
         and .machine.read_gbs.mapped > 0 and .memory > 0 and (.embedded_model | type) == "string"' <<<"$out"
 }
 
+@test "doctor and bench measure; the stored choice is renewed when asked" {
+    export XDG_CACHE_HOME=$T/cache
+    [ "$("$BLIP2" doctor --json | jq .probe_cached)" = false ]
+    stored=$(find "$T/cache" -type f)
+    edited='.gops_f32 = 0.25 | .bf16 = (if .bf16 == "bf16" then "widened" else "bf16" end)'
+    jq "$edited" "$stored" >"$T/edited"
+    cp "$T/edited" "$stored"
+    blip2 doctor --json
+    jq -e '.probe_cached and .probe_doubtful and .machine.peak_gops.f32 > 0.25' <<<"$out"
+    [ "$(jq .bf16 "$stored")" = "$(jq .bf16 "$T/edited")" ]
+    jq -e '.gops_f32 > 0.25' "$stored"
+    [[ $("$BLIP2" doctor | tr -s ' \n' ' ') == *"(chosen earlier; what was measured now says otherwise, see --measure)"* ]]
+    cp "$T/edited" "$stored"
+    blip2 bench --json --repeat 1
+    jq -e '.machine.peak_gops.f32 > 0.25 and .stages.gemm.of_peak <= 1' <<<"$out"
+    blip2 doctor --json --measure
+    jq -e '(.probe_cached or .probe_doubtful) | not' <<<"$out"
+    [ "$(jq .bf16 "$stored")" != "$(jq .bf16 "$T/edited")" ]
+}
+
 @test "doctor follows BLIP2_ISA" {
     [ "$(BLIP2_ISA=portable "$BLIP2" doctor --json | jq -r .machine.isa)" = portable ]
 }

@@ -137,12 +137,30 @@ scene002.png: a rabbit on a blue background" ]
     done
 }
 
-@test "closed pipe: exit code 1, one line" {
-    { status=0; "$BLIP2" caption --batch 1 --json scene0*.png scene0*.png 2>"$T/err" || status=$?; echo $status >"$T/status"; } | head -c 1 >/dev/null
-    [ "$(cat "$T/status")" -eq 1 ]
-    err=$(cat "$T/err")
-    one_error
-    [[ $err == "blip2: standard output: Broken pipe" ]]
+# left CODE ARGUMENTS: the reader leaves after one line; no word about it, and soon.
+left() {
+    { status=0; timeout 60 "$BLIP2" "${@:2}" 2>"$T/err" || status=$?; echo $status >"$T/status"; } | head -1 >"$T/out"
+    [ "$(cat "$T/status")" -eq "$1" ] || { cat "$T/status" "$T/err"; return 1; }
+    [ "$(wc -l <"$T/out")" -eq 1 ]
+}
+
+@test "a reader that leaves early is no failure" {
+    many=$(for _ in $(seq 100); do echo scene00*.png; done)
+    # shellcheck disable=SC2086 # many words
+    left 0 caption -t 1 -b 1 --batch 1 $many
+    [ ! -s "$T/err" ]
+    # shellcheck disable=SC2086
+    left 0 caption -t 1 -b 1 --json $many
+    [ ! -s "$T/err" ]
+    for _ in $(seq 20000); do echo '{"text": "x"}'; done >"$T/lines"
+    left 0 debug tokenize scenes <"$T/lines"
+    [ ! -s "$T/err" ]
+    left 0 help man
+    [ ! -s "$T/err" ]
+    # what failed before did fail
+    # shellcheck disable=SC2086
+    left 3 caption -b 1 --batch 1 nix.png $many
+    [ "$(cat "$T/err")" = "blip2: nix.png: No such file or directory" ]
 }
 
 @test "what was printed before a failure stays" {
@@ -224,4 +242,31 @@ scene002.png: a rabbit on a blue background" ]
     failed 2 "*; see blip2 --help"
     blip2 caption --num-beams "$long" scene000.png
     failed 2 "blip2: --num-beams: expected a whole number*"
+}
+
+@test "weights that are cut short while they are in use: the file is named, exit code 5" {
+    cp -r "$ROOT/models/scenes" "$T/my model"
+    chmod -R u+w "$T/my model"
+    many=$(for _ in $(seq 300); do echo scene00*.png; done)
+    # shellcheck disable=SC2086 # many words
+    { status=0; timeout 100 "$BLIP2" caption -b 1 --batch 1 -m "$T/my model" $many 2>"$T/err" || status=$?; echo $status >"$T/status"; } | {
+        read -r _
+        truncate -s 100000 "$T/my model/model.safetensors"
+        cat >/dev/null
+    }
+    [ "$(cat "$T/status")" -eq 5 ]
+    [[ $(cat "$T/err") == "blip2: $T/my model/model.safetensors: weights: the file was cut short"* ]]
+    [ "$(wc -l <"$T/err")" -eq 1 ]
+}
+
+@test "a SIGBUS from outside ends the program as ever" {
+    mkfifo "$T/questions"
+    "$BLIP2" chat scene001.png <"$T/questions" >/dev/null 2>"$T/err" &
+    program=$!
+    exec 5>"$T/questions"
+    sleep 0.5
+    kill -BUS "$program"
+    wait "$program" && status=0 || status=$?
+    exec 5>&-
+    [ "$status" -eq $((128 + $(kill -l BUS))) ]
 }

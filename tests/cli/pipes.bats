@@ -88,3 +88,18 @@ at_once() {
     at_once caption "$T/huge.png"
     failed 1 "*huge.png: expected at most 2147483648 bytes, got 3221225472"
 }
+
+@test "a line without end" {
+    ulimit -v 4000000
+    for verb in "debug tokenize scenes" "debug detokenize scenes" "chat scene000.png"; do
+        # shellcheck disable=SC2086 # words
+        at_once $verb </dev/zero
+        failed 1 "blip2: standard input: line 1: expected at most 67108864 bytes, got more"
+    done
+    (printf '{"text": "a"}\n'; cat /dev/zero) 2>/dev/null | {
+        at_once debug tokenize scenes
+        [ "$status" -eq 3 ]
+        [ "$(wc -l <"$T/out")" -eq 1 ]
+    }
+    printf '{"text": "a"}' | "$BLIP2" debug tokenize scenes | grep -q ids # the last line may have no end
+}

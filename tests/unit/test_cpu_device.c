@@ -163,33 +163,118 @@ static void test_probe_is_stored(void **state)
     CpuProbe first = probe(1), second = probe(1), other = probe(2);
     assert_false(first.from_cache);
     assert_true(second.from_cache);
-    assert_false(other.from_cache);
+    assert_true(other.from_cache); /* the choice does not depend on threads */
     assert_string_equal(first.bf16_kernel, second.bf16_kernel);
     assert_string_equal(first.bf16_kernel, other.bf16_kernel);
+    assert_true(first.gops_f32 == second.gops_f32);
     print_message("%s: f32 %.0f bf16 %.0f fp16 %.0f int8 %.0f Gop/s\n", first.cpu, first.gops_f32,
                   first.gops_bf16, first.gops_fp16, first.gops_int8);
 }
 
-/* The choice in the file holds, whatever a new measurement would say. */
+/* Puts `value` in place of what stands after "key": in the stored record, up to the end of the line. */
+static void edit_record(const char *key, const char *value)
+{
+    char path[300], text[4096], edited[4200];
+    cache_file(path, sizeof path);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    char *at = strstr(text, key);
+    assert_non_null(at);
+    at += strlen(key);
+    snprintf(edited, sizeof edited, "%.*s: %s%s", (int)(at - text), text, value,
+             at + strcspn(at, ",\n"));
+    write_text(path, edited);
+}
+
+/* The choice in the file holds, whatever a new measurement would say, until it is renewed. */
 static void test_stored_choice_holds(void **state)
 {
     (void)state;
-    char path[300], text[4096];
+    CpuProbe first = probe(1), now;
+    bool native = !strcmp(first.bf16_kernel, "bf16");
+    const char *other = native ? "widened" : "bf16";
+    edit_record("\"bf16\"", native ? "\"widened\"" : "\"bf16\"");
+    assert_string_equal(probe(1).bf16_kernel, other);
+    assert_string_equal(probe(2).bf16_kernel, other);
+    cpu_measure(&now, 1, false);
+    assert_true(now.from_cache);
+    assert_string_equal(now.bf16_kernel, other);
+    cpu_measure(&now, 1, true);
+    assert_false(now.from_cache);
+    assert_string_equal(now.bf16_kernel, cpu_better_bf16(&now));
+    assert_string_equal(probe(1).bf16_kernel, now.bf16_kernel);
+}
+
+/* A measurement is of now. The record keeps a better one and loses one that is exceeded. */
+static void test_measured_now(void **state)
+{
+    (void)state;
+    CpuProbe now;
+    cpu_measure(&now, 1, true);
+    edit_record("\"gops_f32\"", "0.5");
+    assert_true(probe(1).gops_f32 == 0.5);
+    cpu_measure(&now, 1, false);
+    assert_true(now.gops_f32 > 0.5);
+    assert_true(probe(1).gops_f32 == now.gops_f32);
+    edit_record("\"gops_f32\"", "123456789.5");
+    cpu_measure(&now, 1, false);
+    assert_true(now.gops_f32 < 1e8);
+    assert_true(probe(1).gops_f32 == 123456789.5);
+    cpu_measure(&now, 2, false); /* that of other threads says nothing */
+    assert_true(probe(2).gops_f32 == now.gops_f32);
+    edit_record("\"gops_f32\"", "123456789.5");
+    cpu_measure(&now, 2, true);
+    assert_true(probe(2).gops_f32 == now.gops_f32);
+}
+
+/* Threads that find no record and write one: what is there is whole after every round, and alone. */
+static void *probe_at_once(void *barrier)
+{
+    CpuProbe p;
+    pthread_barrier_wait(barrier);
+    cpu_probe(&p, 1);
+    return NULL;
+}
+
+static void test_probe_race(void **state)
+{
+    (void)state;
+    enum { THREADS = 8, ROUNDS = 200 };
+    char path[300], folder[300];
+    pthread_t threads[THREADS];
+    pthread_barrier_t barrier;
+    glob_t found;
     probe(1);
     cache_file(path, sizeof path);
-    FILE *f = fopen(path, "r");
-    text[fread(text, 1, sizeof text - 1, f)] = 0;
-    fclose(f);
-    char *at = strstr(text, "\"bf16\": \"");
-    assert_non_null(at);
-    char *value = at + 9, rest[4096];
-    bool native = !strncmp(value, "bf16", 4);
-    snprintf(rest, sizeof rest, "%s", strchr(value, '"'));
-    snprintf(value, sizeof text - (size_t)(value - text), "%s%s", native ? "widened" : "bf16",
-             rest);
-    write_text(path, text);
-    assert_string_equal(probe(1).bf16_kernel, native ? "widened" : "bf16");
-    assert_string_equal(probe(2).bf16_kernel, native ? "widened" : "bf16");
+    for (int round = 0; round < ROUNDS; round++) {
+        unlink(path);
+        pthread_barrier_init(&barrier, NULL, THREADS);
+        for (int i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, probe_at_once, &barrier), 0);
+        for (int i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        pthread_barrier_destroy(&barrier);
+        assert_true(probe(1).from_cache);
+    }
+    snprintf(folder, sizeof folder, "%s/blip2/*", cache_dir);
+    assert_int_equal(glob(folder, 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    globfree(&found);
+}
+
+static void test_record_is_a_pipe(void **state)
+{
+    (void)state;
+    char path[300];
+    struct stat st;
+    probe(1);
+    cache_file(path, sizeof path);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_false(probe(1).from_cache); /* and nobody waits */
+    assert_true(lstat(path, &st) == 0 && S_ISFIFO(st.st_mode));
     unlink(path);
 }
 
@@ -332,6 +417,9 @@ int main(void)
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_probe_is_stored),
         cmocka_unit_test(test_stored_choice_holds),
+        cmocka_unit_test(test_measured_now),
+        cmocka_unit_test(test_probe_race),
+        cmocka_unit_test(test_record_is_a_pipe),
         cmocka_unit_test(test_damaged_cache),
         cmocka_unit_test(test_no_cache_dir),
         cmocka_unit_test(test_many_streams),
