@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/kind.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -110,6 +111,9 @@ static bool merge_line(Tokenizer *t, const char *s, size_t n, Error *e)
 static bool parse_merges(Tokenizer *t, const char *s, size_t n, Error *e)
 {
     long bad = utf8_invalid(s, n);
+    const char *kind = file_kind(s, n);
+    if (kind)
+        return error_set(e, ERR_BAD_MODEL, "merges.txt: file: expected merges, got %s", kind);
     if (bad >= 0)
         return error_set(e, ERR_BAD_MODEL, "merges.txt: invalid UTF-8 at byte %ld", bad);
     if (!bpe_init(bpe_of(t), &t->vocab, count_lines(s, n)))

@@ -209,6 +209,16 @@ int tokenizer_id(const Tokenizer *t, const char *token)
     return vocab_find(&t->vocab, token, strlen(token));
 }
 
+bool tokenizer_has(const Tokenizer *t, int id)
+{
+    return id >= 0 && id < t->vocab.size && t->vocab.token[id].present;
+}
+
+const Notes *tokenizer_notes(const Tokenizer *t)
+{
+    return &t->notes;
+}
+
 bool tokenizer_is_special(const Tokenizer *t, int id)
 {
     return id >= 0 && id < t->vocab.size && t->vocab.token[id].special;

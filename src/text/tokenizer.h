@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/error.h"
+#include "base/note.h"
 #include "base/str.h"
 #include "text/ids.h"
 
@@ -41,6 +42,9 @@ int tokenizer_size(const Tokenizer *t);                  /* highest id + 1, adde
 const char *tokenizer_kind(const Tokenizer *t);          /* "BPE" */
 int tokenizer_id(const Tokenizer *t, const char *token); /* of a whole token's text; -1: none */
 bool tokenizer_is_special(const Tokenizer *t, int id);
+bool tokenizer_has(const Tokenizer *t, int id); /* ids need not be without gaps */
+/* What in its files was not used or contradicts them, and is no error. */
+const Notes *tokenizer_notes(const Tokenizer *t);
 
 /* The clean-up of decoded text (" ." becomes "." and so on), in place. transformers 4.33,
  * PreTrainedTokenizerBase.clean_up_tokenization. Returns the new length. */
