@@ -17,7 +17,17 @@ bool api_check_dtype(blip2_dtype dtype, Error *e)
                      BLIP2_INT8, (int)dtype);
 }
 
-/* What no file says wrong by itself: that the parts do not fit each other. */
+/* Tokens whose ids the language model has no rows for. */
+static int tokens_beyond(const Tokenizer *t, int vocab)
+{
+    int n = 0;
+    for (int id = vocab; id < tokenizer_size(t); id++)
+        n += tokenizer_has(t, id);
+    return n;
+}
+
+/* What no file says wrong by itself: that the parts do not fit each other. Some added tokens too many do
+ * no harm while nobody uses them; a tokenizer most of which is beyond the vocabulary is another model's. */
 static bool check_parts(const blip2_model *m, const char *dir, Error *e)
 {
     const ModelConfig *k = &m->net->config;
@@ -26,6 +36,10 @@ static bool check_parts(const blip2_model *m, const char *dir, Error *e)
         return error_set(e, ERR_BAD_MODEL,
                          "%s: config.json: expected more positions than the picture's %d, got %d",
                          dir, k->qformer.queries, lm.positions);
+    if (m->tokenizer && tokens_beyond(m->tokenizer, lm.vocab) > lm.vocab)
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s: tokenizer: expected ids below the vocabulary's %d, got %d: another model's?",
+                         dir, lm.vocab, tokenizer_size(m->tokenizer) - 1);
     return true;
 }
 
@@ -33,19 +47,17 @@ static bool check_parts(const blip2_model *m, const char *dir, Error *e)
 static Notes gather_notes(const blip2_model *m, const char *dir)
 {
     const ModelConfig *k = &m->net->config;
+    const Tokenizer *t = m->tokenizer;
     Notes notes = m->net->notes;
-    int vocab = config_language(k).vocab, beyond = 0;
-    if (!m->tokenizer)
-        return notes;
-    note_add_all(&notes, tokenizer_notes(m->tokenizer));
-    int size = tokenizer_size(m->tokenizer), image = tokenizer_id(m->tokenizer, "<image>");
-    for (int id = vocab; id < size; id++)
-        beyond += tokenizer_has(m->tokenizer, id);
+    int vocab = config_language(k).vocab, beyond = t ? tokens_beyond(t, vocab) : 0;
+    int image = t ? tokenizer_id(t, "<image>") : -1;
+    if (t)
+        note_add_all(&notes, tokenizer_notes(t));
     if (beyond)
         note_add(&notes,
                  "%s: tokenizer: ids up to %d, beyond the vocabulary of %d (%d in all): text that needs one "
                  "cannot be done",
-                 dir, size - 1, vocab, beyond);
+                 dir, tokenizer_size(t) - 1, vocab, beyond);
     if (image >= 0 && k->image_token >= 0 && image != k->image_token)
         note_add(&notes, "%s: tokenizer: <image> is %d, where config.json's image_token_index says %d", dir,
                  image, k->image_token);
