@@ -349,7 +349,8 @@ typedef struct blip2_info {
     blip2_part parts[8];
     uint64_t parameters, weight_bytes,
         working_bytes; /* working: beside the weights, for one caption */
-    const char *notice; /* what in the files was not used or does not fit together, and is no error: one
+    const char
+        *notice; /* what in the files was not used or does not fit together, and is no error: one
                            line for the user; NULL: nothing */
 } blip2_info;
 

@@ -37,9 +37,10 @@ static bool check_parts(const blip2_model *m, const char *dir, Error *e)
                          "%s: config.json: expected more positions than the picture's %d, got %d",
                          dir, k->qformer.queries, lm.positions);
     if (m->tokenizer && tokens_beyond(m->tokenizer, lm.vocab) > lm.vocab)
-        return error_set(e, ERR_BAD_MODEL,
-                         "%s: tokenizer: expected ids below the vocabulary's %d, got %d: another model's?",
-                         dir, lm.vocab, tokenizer_size(m->tokenizer) - 1);
+        return error_set(
+            e, ERR_BAD_MODEL,
+            "%s: tokenizer: expected ids below the vocabulary's %d, got %d: another model's?", dir,
+            lm.vocab, tokenizer_size(m->tokenizer) - 1);
     return true;
 }
 
@@ -55,11 +56,13 @@ static Notes gather_notes(const blip2_model *m, const char *dir)
         note_add_all(&notes, tokenizer_notes(t));
     if (beyond)
         note_add(&notes,
-                 "%s: tokenizer: ids up to %d, beyond the vocabulary of %d (%d in all): text that needs one "
+                 "%s: tokenizer: ids up to %d, beyond the vocabulary of %d (%d in all): text that "
+                 "needs one "
                  "cannot be done",
                  dir, tokenizer_size(t) - 1, vocab, beyond);
     if (image >= 0 && k->image_token >= 0 && image != k->image_token)
-        note_add(&notes, "%s: tokenizer: <image> is %d, where config.json's image_token_index says %d", dir,
+        note_add(&notes,
+                 "%s: tokenizer: <image> is %d, where config.json's image_token_index says %d", dir,
                  image, k->image_token);
     return notes;
 }

@@ -11,14 +11,14 @@ typedef struct Kind {
     const char *what;
 } Kind;
 
-#define MAGIC(text)      text, sizeof text - 1, 0
-#define AS_HUGGING_FACE  " (expected a Hugging Face directory with safetensors)"
-#define DOWNLOAD_AGAIN   " (download it again)"
-#define GGUF_WHAT        "a GGUF or GGML file of llama.cpp" AS_HUGGING_FACE
-#define TORCH_WHAT       "a zip archive, as PyTorch saves its weights" AS_HUGGING_FACE
-#define PICKLE_WHAT      "a Python pickle, as old PyTorch saves its weights" AS_HUGGING_FACE
-#define COMPRESSED_WHAT  "a compressed file (unpack it)"
-#define PICTURE_WHAT     "a picture"
+#define MAGIC(text)     text, sizeof text - 1, 0
+#define AS_HUGGING_FACE " (expected a Hugging Face directory with safetensors)"
+#define DOWNLOAD_AGAIN  " (download it again)"
+#define GGUF_WHAT       "a GGUF or GGML file of llama.cpp" AS_HUGGING_FACE
+#define TORCH_WHAT      "a zip archive, as PyTorch saves its weights" AS_HUGGING_FACE
+#define PICKLE_WHAT     "a Python pickle, as old PyTorch saves its weights" AS_HUGGING_FACE
+#define COMPRESSED_WHAT "a compressed file (unpack it)"
+#define PICTURE_WHAT    "a picture"
 
 static const Kind KINDS[] = {
     {MAGIC("version https://git-lfs"), "a Git LFS pointer (git lfs pull fetches the file)"},
@@ -36,7 +36,9 @@ static const Kind KINDS[] = {
     {MAGIC("\x93NUMPY"), "a NumPy array"},
     {MAGIC("\x1f\x8b"), COMPRESSED_WHAT},
     {MAGIC("\x28\xb5\x2f\xfd"), COMPRESSED_WHAT},
-    {MAGIC("\xfd" "7zXZ"), COMPRESSED_WHAT},
+    {MAGIC("\xfd"
+           "7zXZ"),
+     COMPRESSED_WHAT},
     {MAGIC("7z\xbc\xaf"), COMPRESSED_WHAT},
     {"ustar", 5, 257, "a tar archive (unpack it)"},
     {MAGIC("\x89PNG"), PICTURE_WHAT},

@@ -45,7 +45,8 @@ static bool explain_adapter(const char *dir, Error *e)
     adapter_fact(path, "peft_type", "PEFT", type);
     adapter_fact(path, "base_model_name_or_path", "the model it was trained on", base);
     error_set(e, ERR_BAD_MODEL,
-              "%s: model: expected a whole model, got a %s adapter without its base model (%s): merge the "
+              "%s: model: expected a whole model, got a %s adapter without its base model (%s): "
+              "merge the "
               "two with PEFT's merge_and_unload and pass the directory that this is saved to",
               path, type, base);
     mem_free(path);
@@ -164,14 +165,16 @@ static bool explain_url(const char *url, Error *e)
     const char *repo;
     size_t n = repo_in_url(url, &repo);
     if (n)
-        return error_set(e, ERR_NO_MODEL,
-                         "%s: model: expected a directory or a name, got a URL: download the repository and "
-                         "pass its directory, or %.*s when it is in Hugging Face's cache",
-                         url, (int)n, repo);
-    return error_set(e, ERR_NO_MODEL,
-                     "%s: model: expected a directory or a name, got a URL: download the model and pass its "
-                     "directory",
-                     url);
+        return error_set(
+            e, ERR_NO_MODEL,
+            "%s: model: expected a directory or a name, got a URL: download the repository and "
+            "pass its directory, or %.*s when it is in Hugging Face's cache",
+            url, (int)n, repo);
+    return error_set(
+        e, ERR_NO_MODEL,
+        "%s: model: expected a directory or a name, got a URL: download the model and pass its "
+        "directory",
+        url);
 }
 
 /* A file in the place of a directory: by what it is, or by its name. */
@@ -182,9 +185,10 @@ static bool explain_file(const char *path, Error *e)
     const char *dir = strrchr(path, '/'), *kind = NULL;
     int n = dir == path ? 1 : dir ? (int)(dir - path) : 1;
     if (str_ends(path, ".safetensors") || str_ends(path, "config.json"))
-        return error_set(e, ERR_NO_MODEL,
-                         "%s: model: expected a directory, got a file: pass the directory it is in, %.*s",
-                         path, n, dir ? path : ".");
+        return error_set(
+            e, ERR_NO_MODEL,
+            "%s: model: expected a directory, got a file: pass the directory it is in, %.*s", path,
+            n, dir ? path : ".");
     if (file_map(&f, path, ERR_FAILED, &ignored))
         kind = file_kind(f.data, f.size);
     file_unmap(&f);

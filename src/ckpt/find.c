@@ -129,10 +129,11 @@ static bool not_here(const char *name, const HubModel *m, Error *e)
             "the environment variable BLIP2_MODELS may name where it is",
             name);
     if (is_repo(name) && !nearest(name))
-        return error_set(e, ERR_NO_MODEL,
-                         "%s: model: expected a directory, or a repository in Hugging Face's cache, got "
-                         "neither: download the repository and pass its directory",
-                         name);
+        return error_set(
+            e, ERR_NO_MODEL,
+            "%s: model: expected a directory, or a repository in Hugging Face's cache, got "
+            "neither: download the repository and pass its directory",
+            name);
     const char *near = nearest(name);
     return error_set(e, ERR_NO_MODEL,
                      "%s: model: expected a directory or a known name (%s, %s, %s, ...), got "
@@ -147,10 +148,11 @@ static bool take_dir(const char *dir, char **found, Error *e)
     if (!hub_is_folder(dir))
         *found = mem_strdup(dir);
     else if (hub_snapshot(dir, found) && !*found)
-        return error_set(e, ERR_NO_MODEL,
-                         "%s: model: expected a downloaded snapshot that refs/main names, got none: download "
-                         "the repository again, or pass a directory of %s/snapshots",
-                         dir, dir);
+        return error_set(
+            e, ERR_NO_MODEL,
+            "%s: model: expected a downloaded snapshot that refs/main names, got none: download "
+            "the repository again, or pass a directory of %s/snapshots",
+            dir, dir);
     return *found || error_memory(e, dir, strlen(dir));
 }
 

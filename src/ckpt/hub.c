@@ -216,7 +216,8 @@ bool hub_folder_repo(const char *path, char *repo, size_t cap)
     size_t at = end;
     while (at && path[at - 1] != '/')
         at--;
-    if (end - at < sizeof START || end - at >= cap || strncmp(path + at, START, sizeof START - 1) != 0)
+    if (end - at < sizeof START || end - at >= cap ||
+        strncmp(path + at, START, sizeof START - 1) != 0)
         return false;
     memcpy(repo, path + at + sizeof START - 1, end - at - sizeof START + 1);
     repo[end - at - sizeof START + 1] = 0;

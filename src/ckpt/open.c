@@ -34,7 +34,10 @@ static bool open_dir(Checkpoint *c, const char *dir, Error *e)
 {
     int single = has_file(dir, SINGLE), index = has_file(dir, INDEX);
     if (single == 0 && index == 0)
-        return model_dir_explain(dir, "weights: expected model.safetensors (or model.safetensors.index.json and its shards), got none", e);
+        return model_dir_explain(dir,
+                                 "weights: expected model.safetensors (or "
+                                 "model.safetensors.index.json and its shards), got none",
+                                 e);
     char *path = single < 0 || index < 0 ? NULL : path_join(dir, single ? SINGLE : INDEX);
     if (!path)
         return error_memory(e, dir, strlen(dir));

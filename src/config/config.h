@@ -48,11 +48,11 @@ typedef struct ModelConfig {
     VitConfig vit;
     QformerConfig qformer;
     OptConfig opt;
-    int bos, pad;    /* ids; fall back to text_config, as the end ids in gen do. Ids of the files may
+    int bos, pad;   /* ids; fall back to text_config, as the end ids in gen do. Ids of the files may
                        lie beyond the vocabulary: such a one is never generated, nor an error */
-    GenOptions gen;  /* defaults of --generation hf: what generation_config.json sets. Lengths are 0
+    GenOptions gen; /* defaults of --generation hf: what generation_config.json sets. Lengths are 0
                        where it sets none, the others then as in GEN_NEUTRAL */
-    int image_token; /* id of <image>; -1: none */
+    int image_token;    /* id of <image>; -1: none */
     bool legacy_layout; /* processor_config has no num_query_tokens: no placeholders (HF) */
     int pixels;         /* preprocessor_config size; falls back to vit.image */
     float mean[3], std[3];

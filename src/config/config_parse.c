@@ -70,8 +70,8 @@ static void read_qformer(const Part *p, const VitConfig *vit, QformerConfig *q, 
     part_must_be(p, "position_embedding_type", "absolute");
     heads_divide(p, q->width, q->heads);
     if (!p->e->code && q->image_width != vit->width)
-        note_add(notes, "%s: encoder_hidden_size: %d, taken for vision_config's hidden_size, %d", p->where,
-                 q->image_width, vit->width);
+        note_add(notes, "%s: encoder_hidden_size: %d, taken for vision_config's hidden_size, %d",
+                 p->where, q->image_width, vit->width);
     q->image_width = vit->width; /* whatever it says: Blip2Config does the same */
 }
 
@@ -139,7 +139,8 @@ static void refuse_quantised(const Part *p)
     part_child(&q, p, "quantization_config");
     if (q.o)
         error_set(p->e, ERR_BAD_MODEL,
-                  "%s: expected none, got weights quantised with %.60s, which are not supported: take the "
+                  "%s: expected none, got weights quantised with %.60s, which are not supported: "
+                  "take the "
                   "original model (--dtype int8 quantises it while loading)",
                   q.where, part_text(&q, "quant_method", "an unnamed method"));
 }
@@ -179,7 +180,8 @@ static void check_grid(ModelConfig *c, const char *dir, const char *file, Error 
         error_set(e, ERR_BAD_MODEL,
                   "%s/%s: size: expected %d to %d pixels, at most %d times the %d that "
                   "the vision tower was trained with (config.json), got %d",
-                  dir, file, c->vit.patch, most * c->vit.patch, VIT_GRID_TIMES, c->vit.image, c->pixels);
+                  dir, file, c->vit.patch, most * c->vit.patch, VIT_GRID_TIMES, c->vit.image,
+                  c->pixels);
     else if (c->pixels != c->vit.image)
         note_add(&c->notes,
                  "%s/%s: size: %d pixels, where the vision tower was trained with %d "
@@ -193,8 +195,8 @@ static void note_ids(ModelConfig *c, const char *dir)
     static const char *const NAMES[] = {"eos_token_id", "image_token_index"};
     for (int i = 0; c->kind == MODEL_OPT && i < 2; i++)
         if (ids[i] >= c->opt.vocab)
-            note_add(&c->notes, "%s/config.json: %s: %d, beyond the vocabulary of %d", dir, NAMES[i],
-                     ids[i], c->opt.vocab);
+            note_add(&c->notes, "%s/config.json: %s: %d, beyond the vocabulary of %d", dir,
+                     NAMES[i], ids[i], c->opt.vocab);
 }
 
 static void finish(ModelConfig *c, const char *dir, const char *file, Error *e)
@@ -235,8 +237,8 @@ bool config_parse(ModelConfig *c, const ConfigText texts[CONFIG_FILES], const ch
     json_t *doc[CONFIG_FILES];
     *c = (ModelConfig){.mean = CLIP_MEAN, .std = CLIP_STD};
     for (int i = 0; i < CONFIG_FILES; i++)
-        doc[i] = part_open(&p[i], texts[i].text, texts[i].size, dir, config_file_name((ConfigFile)i),
-                           &first);
+        doc[i] = part_open(&p[i], texts[i].text, texts[i].size, dir,
+                           config_file_name((ConfigFile)i), &first);
     const char *pictures = read_all(p, c);
     finish(c, dir, pictures, &first);
     for (int i = 0; i < CONFIG_FILES; i++)

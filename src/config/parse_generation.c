@@ -127,10 +127,11 @@ static void find_unsupported(const Part *p, ModelConfig *c)
         if (is_neutral(part_member(p, key), UNSUPPORTED[i].neutral))
             continue;
         first = n++ ? first : key;
-        config_hf_fault(c, UNSUPPORTED[i].when,
-                 "%.250s: %s: expected it unset, got a setting that this version cannot follow "
-                 "(--generation lavis does not read it)",
-                 p->where, key);
+        config_hf_fault(
+            c, UNSUPPORTED[i].when,
+            "%.250s: %s: expected it unset, got a setting that this version cannot follow "
+            "(--generation lavis does not read it)",
+            p->where, key);
     }
     if (n)
         note_add(&c->notes, "%s: %s: not followed (%d in all)", p->where, first, n);
@@ -172,6 +173,8 @@ void config_read_generation(const Part *p, bool text_says_eos, ModelConfig *c)
         note_add(&c->notes, "%s", wrong.message);
     }
     if (text_says_eos && !same_ends(&before, &c->gen))
-        note_add(&c->notes, "%s: eos_token_id: %d, where text_config of config.json says %d: the former is used",
-                 p->where, c->gen.eos[0], before.eos[0]);
+        note_add(
+            &c->notes,
+            "%s: eos_token_id: %d, where text_config of config.json says %d: the former is used",
+            p->where, c->gen.eos[0], before.eos[0]);
 }

@@ -97,7 +97,8 @@ static ConfigFile read_pictures(const Part *pre, const Part *processor, ModelCon
     read_image_processor(&nested, c);
     Pictures inner = pictures_of(c);
     if (pre->o && memcmp(&outer, &inner, sizeof inner) != 0)
-        note_add(&c->notes, "%s: not read, and it differs (size %d, not %d): image_processor of %s counts",
+        note_add(&c->notes,
+                 "%s: not read, and it differs (size %d, not %d): image_processor of %s counts",
                  pre->where, outer.pixels, inner.pixels, processor->where);
     return CONFIG_PROCESSOR;
 }
@@ -110,8 +111,9 @@ static void read_queries(const Part *p, ModelConfig *c)
         return;
     note_add(&c->notes, "%s: num_query_tokens: %d, where config.json says %d", p->where, queries,
              c->qformer.queries);
-    config_hf_fault(c, GEN_ALWAYS, "%.250s: num_query_tokens: expected %d as in config.json, got %d", p->where,
-             c->qformer.queries, queries);
+    config_hf_fault(c, GEN_ALWAYS,
+                    "%.250s: num_query_tokens: expected %d as in config.json, got %d", p->where,
+                    c->qformer.queries, queries);
 }
 
 const char *config_read_processor(const Part *preprocessor, const Part *processor, ModelConfig *c)

@@ -102,7 +102,8 @@ static void note_unused(Blip2 *m)
         left++;
     }
     if (left)
-        note_add(&m->notes, "%s: tensor \"%s\": not used (%zu in all)", first->file, first->name, left);
+        note_add(&m->notes, "%s: tensor \"%s\": not used (%zu in all)", first->file, first->name,
+                 left);
 }
 
 static bool mark(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
@@ -132,10 +133,11 @@ static void explain(Loader *l)
         return;
     if (how) {
         *l->e = (Error){0};
-        error_set(l->e, ERR_BAD_MODEL,
-                  "%s: weights: expected F32, F16 or BF16, got weights quantised with %s, which are not "
-                  "supported: take the original model (--dtype int8 quantises it while loading)",
-                  ckpt_path(l->m->ckpt), how);
+        error_set(
+            l->e, ERR_BAD_MODEL,
+            "%s: weights: expected F32, F16 or BF16, got weights quantised with %s, which are not "
+            "supported: take the original model (--dtype int8 quantises it while loading)",
+            ckpt_path(l->m->ckpt), how);
     } else if (*l->missing) {
         suggest(l);
     }

@@ -246,7 +246,8 @@ static bool check_size(const VitConfig *k, const EncodeJob *job, Error *e)
     int most = VIT_GRID_TIMES * (k->image / k->patch) * k->patch;
     return (job->height <= most && job->width <= most) ||
            error_set(e, ERR_FAILED,
-                     "pixels: expected at most %d x %d, %d times the size that the vision tower was trained "
+                     "pixels: expected at most %d x %d, %d times the size that the vision tower "
+                     "was trained "
                      "with, got %d x %d",
                      most, most, VIT_GRID_TIMES, job->width, job->height);
 }

@@ -95,8 +95,8 @@ static bool ids_known(const Engine *en, const Ids *ids, Error *e)
     for (size_t i = 0; i < ids->n; i++)
         if (ids->id[i] < 0 || ids->id[i] >= en->lm->vocab)
             return error_set(e, ERR_FAILED,
-                             "prompt: token %zu: expected an id below the vocabulary's %d, got %d", i,
-                             en->lm->vocab, ids->id[i]);
+                             "prompt: token %zu: expected an id below the vocabulary's %d, got %d",
+                             i, en->lm->vocab, ids->id[i]);
     return true;
 }
 

@@ -13,8 +13,9 @@
 
 typedef struct Tokenizer Tokenizer;
 
-/* Opens the tokenizer of a model directory: tokenizer.json, else vocab.json + merges.txt (+
- * added_tokens.json, special_tokens_map.json, tokenizer_config.json). Errors: ERR_BAD_MODEL naming
+/* Opens the tokenizer of a model directory: tokenizer.json, else vocab.json + merges.txt; and the files
+ * beside them (added_tokens.json, special_tokens_map.json, tokenizer_config.json; of config.json what
+ * model it is), which win where transformers lets them (text/beside.h). Errors: ERR_BAD_MODEL naming
  * the file; ERR_NO_MODEL "DIR: tokenizer: no tokenizer.json ..." when there is none; ERR_MEMORY.
  * Free with tokenizer_free. */
 Tokenizer *tokenizer_load(const char *dir, Error *e);

@@ -117,13 +117,15 @@ static blip2_model *must_notice(const char *part)
 }
 
 /* The error of item i, which ends before any picture is looked at. */
-static void check_fails(blip2_model *m, const blip2_item *item, blip2_error_code code, const char *part)
+static void check_fails(blip2_model *m, const blip2_item *item, blip2_error_code code,
+                        const char *part)
 {
     blip2_error err = {0};
     blip2_session *s = open_session(m, 1, NULL);
     bool ok = blip2_check(s, item, &err);
     if (ok != !part || err.code != code || (part && !strstr(err.message, part)))
-        fail_msg("expected %d with \"%s\", got %d \"%s\"", code, part ? part : "", err.code, err.message);
+        fail_msg("expected %d with \"%s\", got %d \"%s\"", code, part ? part : "", err.code,
+                 err.message);
     blip2_session_free(s);
 }
 
@@ -131,19 +133,22 @@ static void test_foreign_image_token(void **state)
 {
     change("config.json", "\"image_token_index\": 587", "\"image_token_index\": 900000");
     blip2_model_free(must_notice("image_token_index: 900000, beyond the vocabulary of 588"));
-    blip2_model_free(must_notice("tokenizer: <image> is 587, where config.json's image_token_index says"));
+    blip2_model_free(
+        must_notice("tokenizer: <image> is 587, where config.json's image_token_index says"));
 }
 
 /* Tokens that the language model does not know are an error only in a prompt that has one. */
 static void test_tokens_beyond(void **state)
 {
     change("tokenizer.json", "\"added_tokens\": [",
-           "\"added_tokens\": [{\"id\":588,\"content\":\"<extra>\",\"special\":true,\"normalized\":false},");
+           "\"added_tokens\": "
+           "[{\"id\":588,\"content\":\"<extra>\",\"special\":true,\"normalized\":false},");
     blip2_model *m = must_notice("ids up to 588, beyond the vocabulary of 588 (1 in all)");
     blip2_item item = blip2_item_default();
     check_fails(m, &item, BLIP2_OK, NULL);
     item.prompt = "a <extra> of";
-    check_fails(m, &item, BLIP2_FAILED, "prompt: token 3: expected an id below the vocabulary's 588, got 588");
+    check_fails(m, &item, BLIP2_FAILED,
+                "prompt: token 3: expected an id below the vocabulary's 588, got 588");
     blip2_model_free(m);
 }
 
@@ -222,7 +227,8 @@ static void test_query_counts(void **state)
     blip2_item item = blip2_item_default();
     check_fails(m, &item, BLIP2_OK, NULL);
     item.options = &o;
-    check_fails(m, &item, BLIP2_BAD_MODEL, "num_query_tokens: expected 16 as in config.json, got 8");
+    check_fails(m, &item, BLIP2_BAD_MODEL,
+                "num_query_tokens: expected 16 as in config.json, got 8");
     blip2_model_free(m);
 }
 

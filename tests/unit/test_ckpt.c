@@ -221,7 +221,8 @@ static void refuses_lengths(void **state)
     unsigned char bytes[64] = {0};
     static const char LFS[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
     assert_int_equal(parse_bytes(bytes, 0, &e), -1);
-    check_error(&e, ERR_BAD_MODEL, "f: file: expected safetensors weights, got an empty file", NULL);
+    check_error(&e, ERR_BAD_MODEL, "f: file: expected safetensors weights, got an empty file",
+                NULL);
     assert_int_equal(parse_bytes(bytes, 7, &e), -1);
     check_error(&e, ERR_BAD_MODEL, "got 7", NULL);
     assert_int_equal(parse_bytes(bytes, 8, &e), -1);
@@ -388,7 +389,8 @@ static void missing_files(void **state)
     put("empty.safetensors", "", 0);
     e = (Error){0};
     assert_null(ckpt_open_file(at("empty.safetensors"), &e));
-    check_error(&e, ERR_BAD_MODEL, "empty.safetensors: file: expected safetensors weights, got an empty file", NULL);
+    check_error(&e, ERR_BAD_MODEL,
+                "empty.safetensors: file: expected safetensors weights, got an empty file", NULL);
 }
 
 static void survives_lack_of_memory(void **state)
@@ -420,7 +422,8 @@ int main(void)
         cmocka_unit_test(old_opt_names),
         cmocka_unit_test(accepts),
         cmocka_unit_test(refuses),
-        cmocka_unit_test(refuses_lengths), cmocka_unit_test(names_what_it_is),
+        cmocka_unit_test(refuses_lengths),
+        cmocka_unit_test(names_what_it_is),
         cmocka_unit_test(refuses_long_names),
         cmocka_unit_test(shows_names_safely),
         cmocka_unit_test(caps_the_number_of_tensors),

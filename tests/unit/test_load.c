@@ -77,8 +77,9 @@ static void add_part(StrBuf *head, StrBuf *data, const Variant *v, size_t i, con
     }
     const char *hit = v->into ? strstr(name, v->into) : NULL;
     strbuf_printf(head, "%s\"%s%.*s%s%s\":{\"dtype\":\"%s\",\"shape\":[", head->len > 1 ? "," : "",
-                  v->before ? v->before : "", (int)(hit ? hit - name : 0), name, hit ? v->into_by : "",
-                  hit ? hit + strlen(v->into) : name, same(v->retype, name) ? "I32" : dtype_name(type));
+                  v->before ? v->before : "", (int)(hit ? hit - name : 0), name,
+                  hit ? v->into_by : "", hit ? hit + strlen(v->into) : name,
+                  same(v->retype, name) ? "I32" : dtype_name(type));
     for (int d = 0; d < t->rank; d++) {
         int at_dim = same(v->reshape, name) ? t->rank - 1 - d : d;
         long long extent = t->shape[at_dim] / (at_dim ? 1 : (long long)parts);
@@ -310,7 +311,8 @@ static void test_unused(void **state)
 static void test_wrapped(void **state)
 {
     static const struct {
-        const char *before, *into, *into_by; /* in front of every name; inside of those that hold `into` */
+        const char *before, *into,
+            *into_by; /* in front of every name; inside of those that hold `into` */
         const char *first;
     } CASES[] = {
         {"module.", NULL, NULL, "\"module.language_model."},
@@ -335,7 +337,8 @@ static void test_wrapped(void **state)
         notices(&v, "read without the wrapper in its name");
     }
     /* a name of its own stays in the message */
-    refuse(&(Variant){.before = "module.", .reshape = FC1}, "tensor \"module." FC1 "\"", "expected shape");
+    refuse(&(Variant){.before = "module.", .reshape = FC1}, "tensor \"module." FC1 "\"",
+           "expected shape");
     refuse(&(Variant){.before = "module.", .drop = "query_tokens"}, "\"query_tokens\"", "missing");
 }
 
@@ -594,11 +597,19 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),          cmocka_unit_test(test_layouts),
-        cmocka_unit_test(test_quantised),      cmocka_unit_test(test_refused), cmocka_unit_test(test_unused), cmocka_unit_test(test_wrapped), cmocka_unit_test(test_quantised_elsewhere),
-        cmocka_unit_test(test_tolerated),      cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_pieces_refused), cmocka_unit_test(test_tied),
-        cmocka_unit_test(test_random),         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_quantised),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_unused),
+        cmocka_unit_test(test_wrapped),
+        cmocka_unit_test(test_quantised_elsewhere),
+        cmocka_unit_test(test_tolerated),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_pieces_refused),
+        cmocka_unit_test(test_tied),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
