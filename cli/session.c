@@ -29,7 +29,7 @@ blip2_dtype chosen_dtype(const Args *args)
 {
     static const char *const names[] = {"f32", "bf16", "f16", "int8", "int4"};
     static const blip2_dtype types[] = {BLIP2_F32, BLIP2_BF16, BLIP2_F16, BLIP2_INT8, BLIP2_INT4};
-    const char *name = args_text(args, OPT_DTYPE, "");
+    const char *name = args_text(args, OPT_DTYPE, ""); /* synonyms have been resolved */
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(names[i], name) == 0)
             return types[i];
