@@ -154,6 +154,16 @@ static void read_settings(const Part *p, GenOptions *g)
     g->early_stopping = read_early(p);
 }
 
+/* "2", "2, 50118" */
+static const char *ends_text(char out[96], const GenOptions *g)
+{
+    int n = 0;
+    out[0] = 0;
+    for (int i = 0; i < g->n_eos && n < 80; i++)
+        n += snprintf(out + n, (size_t)(96 - n), "%s%d", i ? ", " : "", g->eos[i]);
+    return out;
+}
+
 static bool same_ends(const GenOptions *a, const GenOptions *b)
 {
     return a->n_eos == b->n_eos && memcmp(a->eos, b->eos, (size_t)a->n_eos * sizeof(int)) == 0;
@@ -172,9 +182,11 @@ void config_read_generation(const Part *p, bool text_says_eos, ModelConfig *c)
         config_hf_fault(c, GEN_ALWAYS, "%.399s", wrong.message);
         note_add(&c->notes, "%s", wrong.message);
     }
-    if (text_says_eos && !same_ends(&before, &c->gen))
+    if (text_says_eos && !same_ends(&before, &c->gen)) {
+        char used[96], other[96];
         note_add(
             &c->notes,
-            "%s: eos_token_id: %d, where text_config of config.json says %d: the former is used",
-            p->where, c->gen.eos[0], before.eos[0]);
+            "%s: eos_token_id: %s, where text_config of config.json says %s: the former is used",
+            p->where, ends_text(used, &c->gen), ends_text(other, &before));
+    }
 }

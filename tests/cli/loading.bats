@@ -79,6 +79,19 @@ noticed() {
     failed 5 "*preprocessor_config.json: size: expected 16 to 384 pixels, at most 4 times the 96*, got 4096"
 }
 
+@test "pixels of any size, up to where the positions reach" {
+    npy() {
+        head="{'descr': '<f4', 'fortran_order': False, 'shape': (3, $1, $1)}"
+        { printf '\223NUMPY\001\000'; printf "\\x$(printf %x ${#head})\\0%s" "$head"; head -c $((12 * $1 * $1)) /dev/zero; } >"$T/x.npy"
+    }
+    npy 384
+    blip2 debug run scenes --pixels "$T/x.npy" --ids 2
+    [ "$status" -eq 0 ]
+    npy 400
+    blip2 debug run scenes --pixels "$T/x.npy" --ids 2
+    failed 1 "*pixels: expected at most 384 x 384, 4 times the size that the vision tower was trained with, got 400 x 400"
+}
+
 @test "show tells the notice, and null without one" {
     blip2 show --json
     jq -e '.notice == null' <<<"$out"
@@ -209,7 +222,7 @@ from_cache() {
     blip2 caption https://example.org/a.png
     failed 1 "*a URL is not fetched*"
     blip2 caption "$T"
-    failed 1 "*expected a file, got a directory: give the pictures in it, $T/\*"
+    failed 1 "*got a directory: give the pictures in it, $T/\*"
     cp scene003.png "$T/-dash.png"
     cp scene003.png "$T/-m.png"
     cd "$T"

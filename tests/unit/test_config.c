@@ -377,6 +377,9 @@ static void disagreements(void **state)
     c = parsed("{\"text_config\":{\"eos_token_id\":50118}}", "{\"eos_token_id\":2}", 0, 0);
     assert_int_equal(c.gen.eos[0], 2);
     assert_non_null(strstr(c.notes.text, "eos_token_id: 2, where text_config"));
+    c = parsed("{\"text_config\":{\"eos_token_id\":2}}", "{\"eos_token_id\":[2,50118]}", 0, 0);
+    assert_non_null(
+        strstr(c.notes.text, "eos_token_id: 2, 50118, where text_config of config.json says 2:"));
     c = parsed("{}", "{\"eos_token_id\":50118}", 0, 0); /* only one states it */
     assert_string_equal(c.notes.text, "");
     c = parsed("{\"image_token_index\":7,\"image_token_id\":8}", 0, 0, 0);
