@@ -292,7 +292,11 @@ static void test_refused(void **state)
     refuse(&(Variant){.drop = "language_model.model.decoder.embed_tokens.weight"}, "embed_tokens",
            "missing");
     refuse(&(Variant){.rename = FC1, .to = FC1 "x"}, "\"" FC1 "\"", "missing");
-    /* the nearest name that nobody else asks for */
+    /* the nearest name that nobody else asks for: none here */
+    Error e = {0};
+    write_variant(&(Variant){.drop = FC1});
+    assert_null(model_open(dev, scratch, false, &e));
+    assert_true(str_ends(e.message, "\": expected, but missing"));
     refuse(&(Variant){.rename = FC1, .to = FC1 "x"}, "\"" FC1 "\"",
            "expected, but missing; the file has \"" FC1 "x\"");
     refuse(&(Variant){.reshape = FC1}, "\"" FC1 "\"", "expected shape [104,48], got [48,104]");
@@ -336,6 +340,14 @@ static void test_wrapped(void **state)
         notices(&v, CASES[i].first);
         notices(&v, "read without the wrapper in its name");
     }
+    /* not where two tensors would get one name */
+    notices(&(Variant){.extra = "module.query_tokens"},
+            "\"module.query_tokens\": not used (1 in all)");
+    Error e = {0};
+    Blip2 *m = model_open(dev, scratch, false, &e);
+    assert_non_null(m);
+    assert_null(strstr(m->notes.text, "wrapper"));
+    model_close(m);
     /* a name of its own stays in the message */
     refuse(&(Variant){.before = "module.", .reshape = FC1}, "tensor \"module." FC1 "\"",
            "expected shape");
