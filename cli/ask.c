@@ -1,12 +1,48 @@
 /* blip2 ask IMAGE... QUESTION */
 #include "answer.h"
+#include "output.h"
 #include "session.h"
 #include "verbs.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static bool is_file(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* Words that are neither files nor look like names of some: a question without quotes. */
+static bool are_words(char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_file(words[i]) || strpbrk(words[i], "./ "))
+            return false;
+    return count > 0;
+}
+
+/* The two usual slips: the question first, or not in quotes. 0, or EXIT_USAGE after one line. */
+static int check_order(char *const *operands, size_t pictures)
+{
+    const char *last = operands[pictures];
+    if (is_file(last) && !is_file(operands[0]))
+        return usage_error(
+            "ask: expected IMAGE... QUESTION, got the file %s last: blip2 ask %s \"%s\"", last,
+            last, operands[0]);
+    if (is_file(operands[0]) && !strchr(last, ' ') && are_words(operands + 1, pictures - 1))
+        return usage_error(
+            "ask: expected IMAGE... QUESTION with the question in quotes, got %zu words: blip2 "
+            "ask %s \"%s %s...\"",
+            pictures, operands[0], operands[1], pictures > 2 ? operands[2] : last);
+    return 0;
+}
 
 int run_ask(const Args *args)
 {
     size_t pictures = (size_t)args->count - 1;
     int code = check_text("question", args->operands[pictures]);
+    if (!code)
+        code = check_order(args->operands, pictures);
     if (code)
         return code;
     return answer_pictures(args, BLIP2_ASK, args->operands[pictures], args->operands, pictures);

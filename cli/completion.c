@@ -6,11 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A choice "a|b" as words. */
-static void words(const char *choices)
+/* A choice "a|b" as words, and what stands for them. */
+static void words(OptId id)
 {
-    for (; *choices; choices++)
-        out_print("%c", *choices == '|' ? ' ' : *choices);
+    for (const char *p = options[id].argument; *p; p++)
+        out_print("%c", *p == '|' ? ' ' : *p);
+    for (const Synonym *s = synonyms; s->word; s++)
+        if (s->option == id)
+            out_print(" %s", s->word);
 }
 
 /* Text inside single quotes; quotes in it become the typographic one, which every shell leaves
@@ -56,7 +59,7 @@ static void bash_values(void)
         out_text(") ");
         if (o->kind == KIND_CHOICE) {
             out_text("COMPREPLY=($(compgen -W '");
-            words(o->argument);
+            words((OptId)i);
             out_text("' -- \"$cur\")); ");
         } else if (o->kind == KIND_FILE || o->kind == KIND_FOLDER) {
             out_print("COMPREPLY=($(compgen %s -- \"$cur\")); ",
@@ -124,7 +127,7 @@ static void zsh_option(const Option *o)
         out_print(":%s:", o->name);
         if (o->kind == KIND_CHOICE) {
             out_text("(");
-            words(o->argument);
+            words((OptId)(o - options));
             out_text(")");
         } else if (o->kind == KIND_FILE || o->kind == KIND_FOLDER) {
             out_text(o->kind == KIND_FOLDER ? "_files -/" : "_files");
@@ -197,7 +200,7 @@ static void fish_option(OptId id)
         out_print(" -s %c", o->letter);
     if (o->kind == KIND_CHOICE) {
         out_text(" -x -a '");
-        words(o->argument);
+        words(id);
         out_text("'");
     } else if (o->argument) {
         out_text(o->kind == KIND_FILE || o->kind == KIND_FOLDER ? " -r -F" : " -x");

@@ -70,7 +70,7 @@ static void example_list(const Verb *verb)
 
 static void option_list(VerbId verb)
 {
-    char label[64];
+    char label[64], text[1024];
     for (int g = 0; option_groups[g + 1]; g++) {
         bool first = true;
         for (int i = 0; i < OPT_COUNT; i++) {
@@ -81,7 +81,7 @@ static void option_list(VerbId verb)
                 heading(option_groups[g]);
             }
             first = false;
-            entry(option_label(label, &options[i]), options[i].help);
+            entry(option_label(label, &options[i]), option_help((OptId)i, text));
         }
     }
 }

@@ -54,6 +54,7 @@ static void option_entry(OptId id)
 {
     const Option *o = &options[id];
     const char *between = "";
+    char text[1024];
     out_text(".TP\n\\fB");
     if (o->letter)
         out_print("\\-%c\\fR, \\fB", o->letter);
@@ -66,7 +67,7 @@ static void option_entry(OptId id)
         out_text("\\fR");
     }
     out_text("\n");
-    roff(o->help);
+    roff(option_help(id, text));
     if (o->verbs == (1u << VERB_COUNT) - 1) {
         out_text(".\n");
         return;

@@ -1,6 +1,7 @@
 /* options.c: the table of options. */
 #include "options.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define BIT(verb) (1u << VERB_##verb)
@@ -136,6 +137,44 @@ const Option options[OPT_COUNT] = {
     [OPT_VERSION] = {"version", 'V', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show the version"},
 };
 /* clang-format on */
+
+/* The names of config.json's torch_dtype, and those that people say. */
+const Synonym synonyms[] = {
+    {OPT_DTYPE, "float32", "f32"}, {OPT_DTYPE, "fp32", "f32"}, {OPT_DTYPE, "bfloat16", "bf16"},
+    {OPT_DTYPE, "float16", "f16"}, {OPT_DTYPE, "fp16", "f16"}, {OPT_DTYPE, "half", "f16"},
+    {OPT_COUNT, NULL, NULL},
+};
+
+/* Whether word is one of the words of a choice "a|b|c". */
+static bool is_choice(const char *choices, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *p = choices; *p; p += strcspn(p, "|"), p += *p == '|')
+        if (n > 0 && strcspn(p, "|") == n && memcmp(p, word, n) == 0)
+            return true;
+    return false;
+}
+
+const char *choice_word(OptId id, const char *word)
+{
+    for (const Synonym *s = synonyms; s->word; s++)
+        if (s->option == id && strcmp(s->word, word) == 0)
+            return s->means;
+    return is_choice(options[id].argument, word) ? word : NULL;
+}
+
+const char *option_help(OptId id, char buffer[1024])
+{
+    const char *between = "; also ";
+    int n = snprintf(buffer, 1024, "%s", options[id].help);
+    for (const Synonym *s = synonyms; s->word; s++) {
+        if (s->option != id || n < 0 || n >= 1024)
+            continue;
+        n += snprintf(buffer + n, 1024 - (size_t)n, "%s%s = %s", between, s->word, s->means);
+        between = ", ";
+    }
+    return buffer;
+}
 
 OptId option_named(const char *name, size_t n)
 {

@@ -90,6 +90,19 @@ typedef struct Option {
 
 extern const Option options[OPT_COUNT];
 
+/* Other words for those of a choice: accepted, completed and documented beside them. */
+typedef struct Synonym {
+    OptId option;
+    const char *word, *means;
+} Synonym;
+
+extern const Synonym synonyms[]; /* ends with a NULL word */
+
+/* The word of the choice that `word` is or stands for; NULL: it is none. */
+const char *choice_word(OptId id, const char *word);
+/* Everything that --help says about it, synonyms included. */
+const char *option_help(OptId id, char buffer[1024]);
+
 /* By name without dashes or by letter; OPT_COUNT: none. name need not be terminated. */
 OptId option_named(const char *name, size_t n);
 OptId option_lettered(char letter);

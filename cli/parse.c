@@ -6,19 +6,10 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Whether word is one of the words of a choice "a|b|c". */
-static bool is_choice(const char *choices, const char *word)
-{
-    size_t n = strlen(word);
-    for (const char *p = choices; *p; p += strcspn(p, "|"), p += *p == '|')
-        if (n > 0 && strcspn(p, "|") == n && memcmp(p, word, n) == 0)
-            return true;
-    return false;
-}
 
 static bool read_real(const char *text, double *value)
 {
@@ -57,6 +48,17 @@ static int number_value(const Option *o, const char *text, Value *value)
     return 0;
 }
 
+static int unknown_choice(OptId id, const char *text)
+{
+    char also[256] = "";
+    size_t n = 0;
+    for (const Synonym *s = synonyms; s->word; s++)
+        if (s->option == id && n < sizeof also)
+            n += (size_t)snprintf(also + n, sizeof also - n, "%s%s", n ? ", " : " (or ", s->word);
+    return usage_error("--%s: expected %s%s%s, got '%s'", options[id].name, options[id].argument,
+                       also, n ? ")" : "", text);
+}
+
 static int take_value(Args *args, OptId id, const char *text)
 {
     const Option *o = &options[id];
@@ -71,9 +73,8 @@ static int take_value(Args *args, OptId id, const char *text)
                    : usage_error("--%s: expected a whole number from 0 to %llu, got '%s'", o->name,
                                  (unsigned long long)UINT64_MAX, text);
     case KIND_CHOICE:
-        if (!is_choice(o->argument, text))
-            return usage_error("--%s: expected %s, got '%s'", o->name, o->argument, text);
-        break;
+        value->text = choice_word(id, text);
+        return value->text ? 0 : unknown_choice(id, text);
     default: break;
     }
     value->text = text;
@@ -98,6 +99,14 @@ static int unknown_option(const char *word)
     return EXIT_USAGE;
 }
 
+/* A file whose name looks like an option, as "*" of a shell gives it. */
+static int file_as_option(const char *word)
+{
+    return usage_error(
+        "%s: expected an option, got the name of a file; write ./%s, or -- before the files", word,
+        word);
+}
+
 /* The option of argv[*at] and, for those that take a value, its value, which may be the next word. */
 static int take_option(Args *args, int argc, char **argv, int *at)
 {
@@ -111,7 +120,10 @@ static int take_option(Args *args, int argc, char **argv, int *at)
         id = option_lettered(word[1]);
         value = word[2] ? word + 2 : NULL;
     }
-    if (id == OPT_COUNT || (options[id].kind == KIND_FLAG && value && word[1] != '-'))
+    bool unknown = id == OPT_COUNT || (options[id].kind == KIND_FLAG && value && word[1] != '-');
+    if ((unknown || (word[1] != '-' && word[2])) && access(word, F_OK) == 0)
+        return file_as_option(word);
+    if (unknown)
         return unknown_option(word);
     if (options[id].kind == KIND_FLAG) {
         args->has[id] = true;

@@ -29,7 +29,7 @@ blip2_dtype chosen_dtype(const Args *args)
 {
     static const char *const names[] = {"f32", "bf16", "f16", "int8", "int4"};
     static const blip2_dtype types[] = {BLIP2_F32, BLIP2_BF16, BLIP2_F16, BLIP2_INT8, BLIP2_INT4};
-    const char *name = args_text(args, OPT_DTYPE, "");
+    const char *name = args_text(args, OPT_DTYPE, ""); /* synonyms have been resolved */
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(names[i], name) == 0)
             return types[i];
@@ -47,6 +47,8 @@ int runtime_open_with(Runtime *r, const Args *args, blip2_model *model)
     blip2_session_options so = blip2_session_options_default();
     so.threads = (int)args_whole(args, OPT_THREADS, 0);
     r->model = model;
+    if (model && blip2_model_info(model)->notice)
+        complain("%s", blip2_model_info(model)->notice);
     r->session = model ? blip2_session_new(model, &so, &err) : NULL;
     return r->session ? 0 : report(&err);
 }

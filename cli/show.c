@@ -66,6 +66,8 @@ static void show_text(const blip2_info *info, const blip2_machine *machine)
     fact(COLUMN, "tokenizer", info->tokenizer ? info->tokenizer : "none found");
     fact(COLUMN, "licence", info->licence ? info->licence : "the directory does not say");
     fact(COLUMN, "missing", info->missing ? info->missing : "nothing");
+    if (info->notice)
+        fact(COLUMN, "notice", info->notice);
     memory_line(info, machine);
     parts_table(info);
 }
@@ -97,6 +99,7 @@ static json_t *show_json(const blip2_info *info, const blip2_machine *machine)
     json_put(o, "tokenizer", json_text(info->tokenizer));
     json_put(o, "licence", json_text(info->licence));
     json_put(o, "missing", json_text(info->missing));
+    json_put(o, "notice", json_text(info->notice));
     json_put(o, "parameters", json_integer((json_int_t)info->parameters));
     json_put(o, "weight_bytes", json_integer((json_int_t)info->weight_bytes));
     json_put(o, "working_bytes", json_integer((json_int_t)info->working_bytes));

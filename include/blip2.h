@@ -101,9 +101,9 @@ static inline blip2_load_options blip2_load_options_default(void)
 
 /* path_or_name: a Hugging Face directory, or a name ("scenes"); NULL: the embedded model. Weights
  * are mapped, not copied: the files must stay as they are while the model lives. options may be
- * NULL. Errors: NO_MODEL, BAD_MODEL (missing, unexpected or misshapen tensors are named; no
- * tokenizer, or one with more ids than the vocabulary), USAGE (no such dtype, reserved not 0),
- * MEMORY. */
+ * NULL. A model loads when everything that it needs is there and right; what of its files is not used or
+ * does not fit is told by blip2_info's notice. Errors: NO_MODEL, BAD_MODEL (missing or misshapen tensors
+ * are named; no tokenizer), USAGE (no such dtype, reserved not 0), MEMORY. */
 BLIP2_API blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options *options,
                                         blip2_error *err);
 BLIP2_API void blip2_model_free(blip2_model *model);
@@ -349,6 +349,9 @@ typedef struct blip2_info {
     blip2_part parts[8];
     uint64_t parameters, weight_bytes,
         working_bytes; /* working: beside the weights, for one caption */
+    const char
+        *notice; /* what in the files was not used or does not fit together, and is no error: one
+                           line for the user; NULL: nothing */
 } blip2_info;
 
 BLIP2_API const blip2_info *blip2_model_info(const blip2_model *model);

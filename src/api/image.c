@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "base/file.h"
 #include "base/sys.h"
 
 static atomic_uint_fast64_t next_serial = 1;
@@ -27,6 +28,15 @@ static blip2_image *wrap(bool good, Picture *p, const char *name, double ms, Err
     return NULL;
 }
 
+/* What is often given in the place of a picture. */
+static void explain(const char *path, Error *e)
+{
+    if (file_is_dir(path))
+        error_add(e, ": give the pictures in it, %s/*", path);
+    else if (strstr(path, "://") && !file_exists(path))
+        error_add(e, ": a URL is not fetched: download the picture, or pipe it to -");
+}
+
 blip2_image *blip2_image_from_file(const char *path, blip2_error *err)
 {
     Error e = {0};
@@ -34,6 +44,8 @@ blip2_image *blip2_image_from_file(const char *path, blip2_error *err)
     double start = now_ms();
     bool good = (path || error_set(&e, ERR_USAGE, "picture: expected a path, got NULL")) &&
                 picture_load(&p, path, &e);
+    if (!good && path)
+        explain(path, &e);
     return wrap(good, &p, path, now_ms() - start, &e, err);
 }
 

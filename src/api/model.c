@@ -17,7 +17,17 @@ bool api_check_dtype(blip2_dtype dtype, Error *e)
                      BLIP2_INT8, (int)dtype);
 }
 
-/* What no file says wrong by itself: that the parts do not fit each other. */
+/* Tokens whose ids the language model has no rows for. */
+static int tokens_beyond(const Tokenizer *t, int vocab)
+{
+    int n = 0;
+    for (int id = vocab; id < tokenizer_size(t); id++)
+        n += tokenizer_has(t, id);
+    return n;
+}
+
+/* What no file says wrong by itself: that the parts do not fit each other. Some added tokens too many do
+ * no harm while nobody uses them; a tokenizer most of which is beyond the vocabulary is another model's. */
 static bool check_parts(const blip2_model *m, const char *dir, Error *e)
 {
     const ModelConfig *k = &m->net->config;
@@ -26,15 +36,40 @@ static bool check_parts(const blip2_model *m, const char *dir, Error *e)
         return error_set(e, ERR_BAD_MODEL,
                          "%s: config.json: expected more positions than the picture's %d, got %d",
                          dir, k->qformer.queries, lm.positions);
-    if (m->tokenizer && tokenizer_size(m->tokenizer) > lm.vocab)
-        return error_set(e, ERR_BAD_MODEL,
-                         "%s: tokenizer: expected ids below the vocabulary's %d, got %d", dir,
-                         lm.vocab, tokenizer_size(m->tokenizer) - 1);
+    if (m->tokenizer && tokens_beyond(m->tokenizer, lm.vocab) > lm.vocab)
+        return error_set(
+            e, ERR_BAD_MODEL,
+            "%s: tokenizer: expected ids below the vocabulary's %d, got %d: another model's?", dir,
+            lm.vocab, tokenizer_size(m->tokenizer) - 1);
     return true;
+}
+
+/* What was found in the files and is no error, tokenizer and vocabulary included. */
+static Notes gather_notes(const blip2_model *m, const char *dir)
+{
+    const ModelConfig *k = &m->net->config;
+    const Tokenizer *t = m->tokenizer;
+    Notes notes = m->net->notes;
+    int vocab = config_language(k).vocab, beyond = t ? tokens_beyond(t, vocab) : 0;
+    int image = t ? tokenizer_id(t, "<image>") : -1;
+    if (t)
+        note_add_all(&notes, tokenizer_notes(t));
+    if (beyond)
+        note_add(&notes,
+                 "%s: tokenizer: ids up to %d, beyond the vocabulary of %d (%d in all): text that "
+                 "needs one "
+                 "cannot be done",
+                 dir, tokenizer_size(t) - 1, vocab, beyond);
+    if (image >= 0 && k->image_token >= 0 && image != k->image_token)
+        note_add(&notes,
+                 "%s: tokenizer: <image> is %d, where config.json's image_token_index says %d", dir,
+                 image, k->image_token);
+    return notes;
 }
 
 bool api_describe(blip2_model *m, const char *path, Error *e)
 {
+    Notes notes = gather_notes(m, path);
     const ModelConfig *k = &m->net->config;
     const LanguageConfig lm = config_language(k);
     blip2_info *info = &m->info;
@@ -60,7 +95,10 @@ bool api_describe(blip2_model *m, const char *path, Error *e)
     info->vocabulary = lm.vocab;
     info->positions = lm.positions;
     info->working_bytes = model_working_bytes(k);
-    return (info->path && info->architecture && (info->tokenizer || info->missing)) ||
+    if (*notes.text)
+        info->notice = arena_strdup(&m->mem, notes.text);
+    return (info->path && info->architecture && (info->tokenizer || info->missing) &&
+            (info->notice || !*notes.text)) ||
            error_memory(e, path, 256);
 }
 

@@ -56,6 +56,17 @@ static bool check_item(const blip2_session *s, const blip2_item *item, bool need
            error_set(e, ERR_FAILED, "picture: expected one, got NULL");
 }
 
+/* Under HF's rules the model's generation_config counts, and nothing of it may be left out. */
+static bool can_follow(const ModelConfig *k, const GenOptions *o, Error *e)
+{
+    const bool counts[GEN_WHENS] = {
+        [GEN_ALWAYS] = true, [GEN_SAMPLING] = o->sample, [GEN_BEAMS] = o->num_beams > 1};
+    for (int i = 0; i < GEN_WHENS && o->library == LIB_HF; i++)
+        if (counts[i] && *k->hf_fault[i])
+            return error_set(e, ERR_BAD_MODEL, "%s", k->hf_fault[i]);
+    return true;
+}
+
 bool api_request(const blip2_session *s, const blip2_item *items, size_t i, bool need_image,
                  EngineRequest *r, Ticket *asked, Error *e)
 {
@@ -76,6 +87,7 @@ bool api_request(const blip2_session *s, const blip2_item *items, size_t i, bool
         asked->decode_ms = blip2_image_decode_ms(item.image);
     }
     return api_gen_options(s->model, item.task, item.options, &r->options, e) &&
+           can_follow(&s->model->net->config, &r->options, e) &&
            check_item(s, &item, need_image, e);
 }
 

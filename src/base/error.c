@@ -54,6 +54,18 @@ bool error_set(Error *e, ErrorCode code, const char *fmt, ...)
     return false;
 }
 
+void error_add(Error *e, const char *fmt, ...)
+{
+    size_t at = strlen(e->message);
+    va_list ap;
+    if (!e->code)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(e->message + at, sizeof e->message - at, fmt, ap);
+    va_end(ap);
+    make_printable(e->message);
+}
+
 bool error_memory(Error *e, const char *what, unsigned long long bytes)
 {
     return error_set(e, ERR_MEMORY, "%s: out of memory (%llu bytes)", what, bytes);

@@ -35,6 +35,9 @@ bool error_set(Error *e, ErrorCode code, const char *fmt, ...)
 /* "WHAT: out of memory (N bytes)". Always returns false. */
 bool error_memory(Error *e, const char *what, unsigned long long bytes);
 
+/* Adds to the message that is there; nothing when there is none. */
+void error_add(Error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Puts "prefix: " before the message that is there. */
 void error_prefix(Error *e, const char *prefix);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/kind.h"
 #include "base/mem.h"
 
 enum { DEPTH_MAX = 128 };
@@ -35,7 +36,13 @@ static bool depth_ok(const char *s, size_t n)
 
 json_t *json_parse(const char *text, size_t n, const char *name, ErrorCode code, Error *e)
 {
+    static const char BOM[] = "\xef\xbb\xbf";
     json_error_t why;
+    const char *kind;
+    if (n >= 3 && memcmp(text, BOM, 3) == 0) { /* some editors put one in front */
+        text += 3;
+        n -= 3;
+    }
     if (!depth_ok(text, n)) {
         error_set(e, code, "%s: JSON: expected at most %d nested levels, got more", name,
                   DEPTH_MAX);
@@ -46,6 +53,8 @@ json_t *json_parse(const char *text, size_t n, const char *name, ErrorCode code,
         return doc;
     if (json_error_code(&why) == json_error_out_of_memory)
         error_memory(e, name, n);
+    else if ((kind = file_kind(text, n)))
+        error_set(e, code, "%s: file: expected JSON, got %s", name, kind);
     else
         error_set(e, code, "%s: line %d: bad JSON: %s", name, why.line, why.text);
     return NULL;

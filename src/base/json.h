@@ -2,8 +2,9 @@
  * files but safetensors headers (ckpt/scan.h says why).
  *
  * Documents come from strangers: their size is limited by the caller, nesting to 128 levels before
- * jansson sees the text, duplicate keys are refused, numbers are range-checked. Messages begin with
- * the file, and name the key or the line. */
+ * jansson sees the text, duplicate keys are refused, numbers are range-checked. A byte order mark in
+ * front is no part of the text. Messages begin with the file, and name the key or the line, or what
+ * was recognised instead (base/kind.h). */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 

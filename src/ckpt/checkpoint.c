@@ -73,7 +73,7 @@ static CkptTensor *find_exact(Checkpoint *c, const char *name)
     size_t low = 0, high = c->list.n;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        int order = strcmp(name, c->list.t[mid].name);
+        int order = strcmp(name, c->list.t[mid].key);
         if (order == 0)
             return &c->list.t[mid];
         if (order < 0)

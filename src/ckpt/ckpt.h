@@ -18,7 +18,8 @@
 #define CKPT_MAX_RANK 8
 
 typedef struct CkptTensor {
-    const char *name;
+    const char *name; /* in the file, for messages */
+    const char *key;  /* by which it is looked up: the name, without what ckpt_unwrap took off */
     DType dtype;
     int rank;
     int64_t shape[CKPT_MAX_RANK];
@@ -52,6 +53,20 @@ CkptTensor *ckpt_find(Checkpoint *c, const char *name);
 /* As ckpt_find, and marks it used: what is left over can then be reported. */
 CkptTensor *ckpt_take(Checkpoint *c, const char *name);
 
+/* Programs that wrap a model (data parallel, torch.compile, ...) save it with their own names between
+ * its: "module.", "_orig_mod." and the like, or with one in front of all. From now on tensors are looked
+ * up without them: wrappers are known names wherever they stand, and, when `known` is found only behind
+ * something, that. Nothing changes where two tensors would get one name, or memory lacks. Returns how
+ * many names changed; *first is the first of them. */
+size_t ckpt_unwrap(Checkpoint *c, const char *known, const char **first);
+
+/* The tensor not used whose name is nearest to one that is missing; NULL: none is near. */
+const CkptTensor *ckpt_nearest(const Checkpoint *c, const char *name);
+
+/* With what the weights were quantised, if they are in a way that this program does not read, told by
+ * the names of what lies beside them; NULL: they are not. */
+const char *ckpt_quantised(const Checkpoint *c);
+
 /* Tells the kernel that this tensor's bytes, having been copied, will not be read again: its pages
  * stop counting as this process's memory. Reading it stays correct. Never fails. */
 void ckpt_done_with(const CkptTensor *t);
@@ -60,12 +75,22 @@ void ckpt_done_with(const CkptTensor *t);
  * is looked for in $BLIP2_MODELS (colon-separated), the build tree's models/, the installed
  * prefix's share/blip2/models, share/blip2/models beside the running program's bin/, and Hugging
  * Face's cache (a repository's name or a published model's, ckpt/hub.h). NULL name: "scenes", never
- * a directory of that name that happens to be here. A published model that is not on this machine
- * gets ERR_NO_MODEL with what to do. The path is mem_alloc'd. */
+ * a directory of that name that happens to be here. A folder of that cache (models--OWNER--NAME) stands
+ * for the snapshot in it. What is not there, or no directory (a URL, a file), gets ERR_NO_MODEL with
+ * what to do. The path is mem_alloc'd. */
 char *model_find(const char *name, Error *e);
 
 /* ERR_NO_MODEL unless dir is a directory. */
 bool model_dir_check(const char *dir, Error *e);
+
+/* For a directory in which a file was looked for in vain: says what the directory is instead (an adapter,
+ * PyTorch weights, a folder with a model in it, ...) and what to do, else "DIR: `plain`". ERR_BAD_MODEL
+ * for weights that are there and cannot be read, else ERR_NO_MODEL. Always returns false. */
+bool model_dir_explain(const char *dir, const char *plain, Error *e);
+
+/* The same for a name of model_find that is no directory: a URL, a file. false, and no error, when it is
+ * neither. */
+bool model_name_explain(const char *name, Error *e);
 
 /* NPY (float32, C order) for dumps and goldens. */
 bool npy_write(const char *path, const float *data, int rank, const int64_t *shape, Error *e);

@@ -128,12 +128,32 @@ static bool not_here(const char *name, const HubModel *m, Error *e)
             "%s: model: comes with the program, in share/blip2/models, and is not there; "
             "the environment variable BLIP2_MODELS may name where it is",
             name);
+    if (is_repo(name) && !nearest(name))
+        return error_set(
+            e, ERR_NO_MODEL,
+            "%s: model: expected a directory, or a repository in Hugging Face's cache, got "
+            "neither: download the repository and pass its directory",
+            name);
     const char *near = nearest(name);
     return error_set(e, ERR_NO_MODEL,
                      "%s: model: expected a directory or a known name (%s, %s, %s, ...), got "
                      "neither%s%s%s",
                      name, DEFAULT, hub_at(0)->name, hub_at(1)->name, near ? ": did you mean " : "",
                      near ? near : "", near ? "?" : "");
+}
+
+/* A folder of Hugging Face's cache stands for the snapshot in it. */
+static bool take_dir(const char *dir, char **found, Error *e)
+{
+    if (!hub_is_folder(dir))
+        *found = mem_strdup(dir);
+    else if (hub_snapshot(dir, found) && !*found)
+        return error_set(
+            e, ERR_NO_MODEL,
+            "%s: model: expected a downloaded snapshot that refs/main names, got none: download "
+            "the repository again, or pass a directory of %s/snapshots",
+            dir, dir);
+    return *found || error_memory(e, dir, strlen(dir));
 }
 
 bool model_dir_check(const char *dir, Error *e)
@@ -145,17 +165,16 @@ bool model_dir_check(const char *dir, Error *e)
 
 char *model_find(const char *name, Error *e)
 {
+    char repo[256], *dir = NULL;
     Search s = {.name = name ? name : DEFAULT};
-    const HubModel *m = hub_find(s.name);
-    if (name && file_is_dir(name)) {
-        s.found = mem_strdup(name);
-        s.failed = !s.found;
-    } else if (name && file_exists(name)) {
-        error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got a file", name);
+    if (name && file_is_dir(name))
+        return take_dir(name, &dir, e) ? dir : NULL;
+    if (name && (model_name_explain(name, e) || e->code))
         return NULL;
-    } else {
-        search(&s, m);
-    }
+    if (name && hub_folder_repo(name, repo, sizeof repo))
+        s.name = repo;
+    const HubModel *m = hub_find(s.name);
+    search(&s, m);
     if (s.failed)
         error_memory(e, s.name, strlen(s.name));
     else if (!s.found)

@@ -2,8 +2,10 @@
 #include "ckpt/hub.h"
 
 #include <ctype.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -69,23 +71,83 @@ const HubModel *hub_find(const char *name)
     return NULL;
 }
 
-/* --- the cache --------------------------------------------------------------------------------- */
+/* --- where the cache is ------------------------------------------------------------------------- */
 
-static bool add_cache_root(StrBuf *s)
+static bool is_set(const char *v)
+{
+    return v && *v;
+}
+
+/* "~" as Python's os.path.expanduser: $HOME, else what the user database says. */
+static void add_home(StrBuf *s)
+{
+    struct passwd entry, *found = NULL;
+    char room[4096];
+    const char *home = getenv("HOME");
+    if (!is_set(home) && getpwuid_r(getuid(), &entry, room, sizeof room, &found) == 0 && found)
+        home = found->pw_dir;
+    strbuf_puts(s, is_set(home) ? home : "~");
+}
+
+/* "$NAME" or "${NAME}" as Python's os.path.expandvars: what is not set stays as it is. Returns how many
+ * bytes of p were read. */
+static size_t add_variable(StrBuf *s, const char *p)
+{
+    static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    char name[256];
+    size_t open = p[1] == '{', n = open ? strcspn(p + 2, "}") : strspn(p + 1, ALLOWED);
+    size_t all = 1 + n + 2 * open;
+    if (n == 0 || n >= sizeof name || (open && p[2 + n] != '}')) {
+        strbuf_add(s, p, 1);
+        return 1;
+    }
+    memcpy(name, p + 1 + open, n);
+    name[n] = 0;
+    const char *value = getenv(name);
+    if (value)
+        strbuf_puts(s, value);
+    else
+        strbuf_add(s, p, all);
+    return all;
+}
+
+static void add_expanded(StrBuf *s, const char *path)
+{
+    StrBuf home = {0};
+    if (path[0] == '~' && (path[1] == '/' || !path[1])) {
+        add_home(&home);
+        path++;
+    }
+    strbuf_puts(&home, path);
+    const char *p = strbuf_cstr(&home);
+    s->failed |= !p;
+    while (p && *p) {
+        size_t plain = strcspn(p, "$");
+        strbuf_add(s, p, plain);
+        p += plain;
+        p += *p ? add_variable(s, p) : 0;
+    }
+    strbuf_free(&home);
+}
+
+static void add_cache_root(StrBuf *s)
 {
     static const char *const PLACES[][2] = {{"HF_HUB_CACHE", ""},
+                                            {"HUGGINGFACE_HUB_CACHE", ""},
                                             {"HF_HOME", "/hub"},
-                                            {"XDG_CACHE_HOME", "/huggingface/hub"},
-                                            {"HOME", "/.cache/huggingface/hub"}};
+                                            {"XDG_CACHE_HOME", "/huggingface/hub"}};
     for (int i = 0; i < 4; i++) {
         const char *v = getenv(PLACES[i][0]);
-        if (!v || !*v)
+        if (!is_set(v))
             continue;
-        strbuf_printf(s, "%s%s", v, PLACES[i][1]);
-        return true;
+        add_expanded(s, v);
+        strbuf_puts(s, PLACES[i][1]);
+        return;
     }
-    return false;
+    add_expanded(s, "~/.cache/huggingface/hub");
 }
+
+/* --- what is in it ------------------------------------------------------------------------------- */
 
 /* refs/main holds a commit: it becomes part of a path, so only letters and digits will do. */
 static bool add_commit(StrBuf *s, const MappedFile *ref)
@@ -98,16 +160,13 @@ static bool add_commit(StrBuf *s, const MappedFile *ref)
     return n > 0;
 }
 
-bool hub_cached(const char *repo, char **out)
+bool hub_snapshot(const char *folder, char **out)
 {
     StrBuf s = {0};
     MappedFile ref = {0};
     Error ignored = {0};
     *out = NULL;
-    const char *slash = strchr(repo, '/');
-    if (!slash || !add_cache_root(&s))
-        return true;
-    strbuf_printf(&s, "/models--%.*s--%s", (int)(slash - repo), repo, slash + 1);
+    strbuf_puts(&s, folder);
     size_t base = s.len;
     strbuf_puts(&s, "/refs/main");
     if (!s.failed && file_map(&ref, s.data, ERR_NO_MODEL, &ignored)) {
@@ -120,4 +179,52 @@ bool hub_cached(const char *repo, char **out)
     bool ok = !s.failed;
     strbuf_free(&s);
     return ok;
+}
+
+bool hub_cached(const char *repo, char **out)
+{
+    StrBuf s = {0};
+    const char *slash = strchr(repo, '/');
+    *out = NULL;
+    if (!slash)
+        return true;
+    add_cache_root(&s);
+    strbuf_printf(&s, "/models--%.*s--%s", (int)(slash - repo), repo, slash + 1);
+    bool ok = !s.failed && hub_snapshot(s.data, out);
+    strbuf_free(&s);
+    return ok;
+}
+
+bool hub_is_folder(const char *dir)
+{
+    static const char *const INSIDE[] = {"config.json", "snapshots"};
+    bool there[2];
+    for (int i = 0; i < 2; i++) {
+        char *path = path_join(dir, INSIDE[i]);
+        there[i] = path && file_exists(path);
+        mem_free(path);
+    }
+    return there[1] && !there[0];
+}
+
+bool hub_folder_repo(const char *path, char *repo, size_t cap)
+{
+    static const char START[] = "models--";
+    size_t end = strlen(path);
+    while (end && path[end - 1] == '/')
+        end--;
+    size_t at = end;
+    while (at && path[at - 1] != '/')
+        at--;
+    if (end - at < sizeof START || end - at >= cap ||
+        strncmp(path + at, START, sizeof START - 1) != 0)
+        return false;
+    memcpy(repo, path + at + sizeof START - 1, end - at - sizeof START + 1);
+    repo[end - at - sizeof START + 1] = 0;
+    char *gap = strstr(repo, "--");
+    if (!gap || gap == repo || !gap[2])
+        return false;
+    *gap = '/';
+    memmove(gap + 1, gap + 2, strlen(gap + 2) + 1);
+    return true;
 }

@@ -30,25 +30,14 @@ static int has_file(const char *dir, const char *name)
     return there;
 }
 
-/* Why a directory without safetensors cannot be opened. */
-static bool no_weights(const char *dir, Error *e)
-{
-    static const char *const TORCH[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
-    for (int i = 0; i < 2; i++)
-        if (has_file(dir, TORCH[i]) == 1)
-            return error_set(e, ERR_BAD_MODEL,
-                             "%s: %s: PyTorch .bin weights are not supported yet, expected %s (or "
-                             "%s and its shards)",
-                             dir, TORCH[i], SINGLE, INDEX);
-    return error_set(e, ERR_NO_MODEL, "%s: weights: expected %s (or %s and its shards), got none",
-                     dir, SINGLE, INDEX);
-}
-
 static bool open_dir(Checkpoint *c, const char *dir, Error *e)
 {
     int single = has_file(dir, SINGLE), index = has_file(dir, INDEX);
     if (single == 0 && index == 0)
-        return no_weights(dir, e);
+        return model_dir_explain(dir,
+                                 "weights: expected model.safetensors (or "
+                                 "model.safetensors.index.json and its shards), got none",
+                                 e);
     char *path = single < 0 || index < 0 ? NULL : path_join(dir, single ? SINGLE : INDEX);
     if (!path)
         return error_memory(e, dir, strlen(dir));

@@ -1,9 +1,11 @@
 /* ckpt/safetensors.c: the header of a file, checked against its size. */
 #include "ckpt/safetensors.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/kind.h"
 #include "ckpt/scan.h"
 
 /* A tensor whose place in the file is not yet known to be right. */
@@ -246,15 +248,15 @@ static bool check_cover(Entries *es, uint64_t buffer, const char *path, Error *e
                      (unsigned long long)at, (unsigned long long)buffer);
 }
 
-static int by_name(const void *x, const void *y)
+static int by_key(const void *x, const void *y)
 {
-    return strcmp(((const CkptTensor *)x)->name, ((const CkptTensor *)y)->name);
+    return strcmp(((const CkptTensor *)x)->key, ((const CkptTensor *)y)->key);
 }
 
 void tensors_sort(CkptTensor *t, size_t n)
 {
     if (n)
-        qsort(t, n, sizeof *t, by_name);
+        qsort(t, n, sizeof *t, by_key);
 }
 
 void tensors_free(TensorList *list)
@@ -275,6 +277,7 @@ static bool publish(TensorList *list, const Entries *es, const unsigned char *bu
     CkptTensor *t = list->t + list->n;
     for (size_t i = 0; i < es->n; i++) {
         t[i] = es->v[i].t;
+        t[i].key = t[i].name;
         t[i].data = buffer + es->v[i].begin;
     }
     tensors_sort(t, es->n);
@@ -286,16 +289,27 @@ static bool publish(TensorList *list, const Entries *es, const unsigned char *bu
     return true;
 }
 
+/* What a file is that is no safetensors file; NULL: not known. */
+static const char *weights_kind(const unsigned char *data, size_t size)
+{
+    enum { ANSWER_MAX = 4096 };
+    size_t text = 0;
+    const char *kind = file_kind(data, size);
+    if (kind)
+        return kind;
+    while (text < size && text <= ANSWER_MAX && (data[text] >= 0x20 || isspace(data[text])))
+        text++;
+    return text == size ? "a text, as a server answers (download it again)" : NULL;
+}
+
 /* The length of the header, or 0 with an error: no valid header is empty. */
 static uint64_t header_length(const unsigned char *data, size_t size, const char *path, Error *e)
 {
-    static const char LFS[] = "version https://git-lfs";
     uint64_t n = 0;
-    if (size > sizeof LFS && memcmp(data, LFS, sizeof LFS - 1) == 0)
-        return error_set(e, ERR_BAD_MODEL,
-                         "%s: file: expected weights, got a Git LFS pointer (git lfs pull fetches "
-                         "the file)",
-                         path);
+    const char *kind = size > 8 && data[8] == '{' ? NULL : weights_kind(data, size);
+    if (kind)
+        return error_set(e, ERR_BAD_MODEL, "%s: file: expected safetensors weights, got %s", path,
+                         kind);
     if (size < 8)
         return error_set(e, ERR_BAD_MODEL, "%s: header: expected at least 8 bytes, got %zu", path,
                          size);

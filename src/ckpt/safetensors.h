@@ -27,7 +27,7 @@ typedef struct TensorList {
 bool safetensors_parse(TensorList *list, const unsigned char *data, size_t size, const char *path,
                        Error *e);
 
-void tensors_sort(CkptTensor *t, size_t n); /* by name */
+void tensors_sort(CkptTensor *t, size_t n); /* by key */
 void tensors_free(TensorList *list);
 
 #endif

@@ -92,9 +92,8 @@ bool config_load(ModelConfig *c, const char *dir, Error *e)
     for (int i = 0; i < CONFIG_FILES && ok; i++)
         ok = map_text(&texts[i], &files[i], dir, config_file_name((ConfigFile)i), e);
     if (ok && !texts[CONFIG_MODEL].text)
-        ok = error_set(e, ERR_NO_MODEL,
-                       "%s: config.json: expected a Hugging Face model directory, got no such file",
-                       dir);
+        ok = model_dir_explain(
+            dir, "config.json: expected a Hugging Face model directory, got no such file", e);
     ok = ok && config_parse(c, texts, dir, e) && read_licence(c, dir, e);
     for (int i = 0; i < CONFIG_FILES; i++)
         file_unmap(&files[i]);

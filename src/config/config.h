@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/error.h"
+#include "base/note.h"
 #include "config/generation.h"
 
 typedef struct VitConfig {
@@ -33,20 +34,34 @@ typedef struct OptConfig {
  * `opt` is all zero. */
 typedef enum ModelKind { MODEL_OPT, MODEL_T5, MODEL_MATCHING } ModelKind;
 
+/* When a setting of generation_config.json counts. */
+typedef enum GenWhen { GEN_ALWAYS, GEN_SAMPLING, GEN_BEAMS, GEN_WHENS } GenWhen;
+
+/* The positions of the vision tower are interpolated for pictures of another size than it was trained
+ * with, up to so many times as many patches along a side. Fine-tuning goes to 1.6 times (224 to 364
+ * pixels); beyond four times each trained position stands for sixteen patches and more, and the time
+ * of attention, which grows with the fourth power of the side, is more than 256 times the trained one. */
+enum { VIT_GRID_TIMES = 4 };
+
 typedef struct ModelConfig {
     ModelKind kind;
     VitConfig vit;
     QformerConfig qformer;
     OptConfig opt;
-    int bos, pad;    /* ids; fall back to text_config, as the end ids in gen do */
-    GenOptions gen;  /* defaults of --generation hf: what generation_config.json sets. Lengths are 0
+    int bos, pad;   /* ids; fall back to text_config, as the end ids in gen do. Ids of the files may
+                       lie beyond the vocabulary: such a one is never generated, nor an error */
+    GenOptions gen; /* defaults of --generation hf: what generation_config.json sets. Lengths are 0
                        where it sets none, the others then as in GEN_NEUTRAL */
-    int image_token; /* id of <image>; -1: none */
+    int image_token;    /* id of <image>; -1: none */
     bool legacy_layout; /* processor_config has no num_query_tokens: no placeholders (HF) */
     int pixels;         /* preprocessor_config size; falls back to vit.image */
     float mean[3], std[3];
     char prompt[256]; /* the checkpoint's own caption prompt ("" when it has none) */
     char licence[64]; /* from README.md front matter or config; "" unknown */
+    /* Why --generation hf, which would have to obey it, must be refused: the first setting of
+     * generation_config.json, or disagreement of files, that cannot be followed. "": none */
+    char hf_fault[GEN_WHENS][400];
+    Notes notes; /* what does not fit together and is no error */
 } ModelConfig;
 
 /* What every language model has, whichever it is. */
@@ -59,9 +74,10 @@ typedef struct LanguageConfig {
 LanguageConfig config_language(const ModelConfig *c);
 
 /* Reads all files of `dir`. Missing optional files give the documented defaults. Every size is
- * checked to lie in a sane range (1 .. 1e6, layers <= 1000, pictures <= 4096 pixels, heads divide
- * width, patch <= image). Errors: ERR_NO_MODEL (no directory or no config.json), ERR_BAD_MODEL
- * (file: key: expected, got), ERR_MEMORY. */
+ * checked to lie in a sane range (1 .. 1e6, layers <= 1000, pictures <= 4096 pixels and VIT_GRID_TIMES
+ * the trained grid, heads divide width, patch <= image). Where two files state a value and differ, the
+ * one that transformers follows counts, and a note names both. Errors: ERR_NO_MODEL (no directory or no
+ * config.json), ERR_BAD_MODEL (file: key: expected, got), ERR_MEMORY. */
 bool config_load(ModelConfig *c, const char *dir, Error *e);
 
 typedef enum ConfigFile {

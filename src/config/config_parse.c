@@ -1,17 +1,14 @@
-/* config/config_parse.c: from the JSON files of a model directory to a ModelConfig.
+/* config/config_parse.c: from the JSON files of a model directory to a ModelConfig; config.json itself.
  *
  * Names and defaults are those of transformers' Blip2Config, Blip2VisionConfig,
- * Blip2QFormerConfig (configuration_blip_2.py), OPTConfig, T5Config and BlipImageProcessor. A
+ * Blip2QFormerConfig (configuration_blip_2.py), OPTConfig and T5Config. A
  * setting that would change the numbers and that is not implemented is refused by name. */
-#include <limits.h>
-#include <math.h>
 #include <string.h>
 
-#include "config/config.h"
-#include "config/part.h"
+#include "config/parse.h"
 #include "image/image.h"
 
-enum { DIM_MAX = 1000 * 1000, LAYERS_MAX = 1000, PICTURE_MAX = 4096, GRID_MAX = 1024 };
+enum { LAYERS_MAX = 1000, GRID_MAX = 1024 };
 
 static int size(const Part *p, const char *key, int def)
 {
@@ -59,7 +56,7 @@ static void read_vision(const Part *p, VitConfig *v)
                   p->where, GRID_MAX, v->image, v->patch);
 }
 
-static void read_qformer(const Part *p, const VitConfig *vit, QformerConfig *q)
+static void read_qformer(const Part *p, const VitConfig *vit, QformerConfig *q, Notes *notes)
 {
     q->width = size(p, "hidden_size", 768);
     q->mlp = size(p, "intermediate_size", 3072);
@@ -73,9 +70,9 @@ static void read_qformer(const Part *p, const VitConfig *vit, QformerConfig *q)
     part_must_be(p, "position_embedding_type", "absolute");
     heads_divide(p, q->width, q->heads);
     if (!p->e->code && q->image_width != vit->width)
-        error_set(p->e, ERR_BAD_MODEL,
-                  "%s: encoder_hidden_size: expected %d as vision_config: hidden_size, got %d",
-                  p->where, vit->width, q->image_width);
+        note_add(notes, "%s: encoder_hidden_size: %d, taken for vision_config's hidden_size, %d",
+                 p->where, q->image_width, vit->width);
+    q->image_width = vit->width; /* whatever it says: Blip2Config does the same */
 }
 
 static void read_opt(const Part *p, OptConfig *o)
@@ -129,66 +126,35 @@ static ModelKind read_kind(const Part *p, const Part *lm, const QformerConfig *q
     return MODEL_OPT;
 }
 
-/* Ids lie in the vocabulary; where another network's vocabulary counts, any id will do. */
-static int id_max(const ModelConfig *c)
+/* image_token_id is the newer spelling of image_token_index, which Blip2Config maps to it. */
+static int read_image_token(const Part *p)
 {
-    return c->kind == MODEL_OPT ? c->opt.vocab - 1 : INT_MAX;
+    return config_read_id(p, "image_token_index", config_read_id(p, "image_token_id", -1));
 }
 
-static void read_eos(const Part *p, const ModelConfig *c, GenOptions *g)
+/* Weights of another form than ours, which config.json names. */
+static void refuse_quantised(const Part *p)
 {
-    const json_t *v = part_member(p, "eos_token_id");
-    if (!json_is_array(v)) {
-        g->eos[0] = part_whole(p, "eos_token_id", g->eos[0], 0, id_max(c));
-        g->n_eos = v ? 1 : g->n_eos;
-        return;
-    }
-    g->n_eos = 0;
-    if (json_array_size(v) > MAX_EOS)
-        error_set(p->e, ERR_BAD_MODEL, "%s: eos_token_id: expected 1 to %d ids, got %zu", p->where,
-                  MAX_EOS, json_array_size(v));
-    for (size_t i = 0; i < json_array_size(v) && !p->e->code; i++) {
-        const json_t *id = json_array_get(v, i);
-        bool ok = json_is_integer(id) && json_integer_value(id) >= 0 &&
-                  json_integer_value(id) <= id_max(c);
-        if (!ok) {
-            error_set(p->e, ERR_BAD_MODEL,
-                      "%s: eos_token_id: expected 1 to %d ids in [0, %d], got something else",
-                      p->where, MAX_EOS, id_max(c));
-            return;
-        }
-        g->eos[g->n_eos++] = (int)json_integer_value(id);
-    }
-    if (g->n_eos == 0)
-        error_set(p->e, ERR_BAD_MODEL, "%s: eos_token_id: expected 1 to %d ids, got none", p->where,
-                  MAX_EOS);
-}
-
-static void read_ids(const Part *p, ModelConfig *c)
-{
-    c->bos = part_whole(p, "bos_token_id", c->bos, 0, id_max(c));
-    c->pad = part_whole(p, "pad_token_id", c->pad, 0, id_max(c));
-    read_eos(p, c, &c->gen);
-}
-
-/* image_token_id is the newer spelling of image_token_index. Matching models drop these ids before
- * any embedding. */
-static int read_image_token(const Part *p, const ModelConfig *c)
-{
-    int max = c->kind == MODEL_OPT ? id_max(c) : INT_MAX;
-    int id = part_whole(p, "image_token_id", -1, 0, max);
-    return part_whole(p, "image_token_index", id, 0, max);
+    Part q;
+    part_child(&q, p, "quantization_config");
+    if (q.o)
+        error_set(p->e, ERR_BAD_MODEL,
+                  "%s: expected none, got weights quantised with %.60s, which are not supported: "
+                  "take the "
+                  "original model (--dtype int8 quantises it while loading)",
+                  q.where, part_text(&q, "quant_method", "an unnamed method"));
 }
 
 static void read_model(const Part *p, ModelConfig *c)
 {
     Part vision, qformer, lm;
     part_must_be(p, "model_type", "blip-2");
+    refuse_quantised(p);
     part_child(&vision, p, "vision_config");
     part_child(&qformer, p, "qformer_config");
     part_child(&lm, p, "text_config");
     read_vision(&vision, &c->vit);
-    read_qformer(&qformer, &c->vit, &c->qformer);
+    read_qformer(&qformer, &c->vit, &c->qformer, &c->notes);
     c->qformer.queries = part_whole(p, "num_query_tokens", 32, 1, PICTURE_MAX);
     c->kind = read_kind(p, &lm, &c->qformer);
     if (c->kind == MODEL_OPT)
@@ -199,202 +165,50 @@ static void read_model(const Part *p, ModelConfig *c)
     c->pad = t5 ? 0 : 1;
     c->gen.n_eos = 1;
     if (c->kind != MODEL_MATCHING)
-        read_ids(&lm, c);
-    c->image_token = read_image_token(p, c);
+        config_read_ids(&lm, c);
+    c->image_token = read_image_token(p);
     copy_label(c->licence, sizeof c->licence, part_text(p, "license", ""));
-}
-
-/* --- generation_config.json ---------------------------------------------------------------------- */
-
-const GenOptions GEN_NEUTRAL = {.library = LIB_HF,
-                                .num_beams = 1,
-                                .num_captions = 1,
-                                .length_penalty = 1,
-                                .repetition_penalty = 1,
-                                .top_k = 50,
-                                .top_p = 1,
-                                .temperature = 1};
-
-static EarlyStopping read_early(const Part *p)
-{
-    const json_t *v = part_member(p, "early_stopping");
-    if (json_is_string(v) && strcmp(json_string_value(v), "never") == 0)
-        return EARLY_NEVER;
-    if (v && !json_is_boolean(v))
-        error_set(p->e, ERR_BAD_MODEL,
-                  "%s: early_stopping: expected true, false or \"never\", got something else",
-                  p->where);
-    return json_is_true(v) ? EARLY_TRUE : EARLY_FALSE;
-}
-
-/* As if it were not there: null, false, "", [], {} or the number that changes nothing. */
-static bool is_neutral(const json_t *v, double neutral)
-{
-    return !v || json_is_null(v) || json_is_false(v) ||
-           (json_is_string(v) && json_string_length(v) == 0) ||
-           (json_is_array(v) && json_array_size(v) == 0) ||
-           (json_is_object(v) && json_object_size(v) == 0) ||
-           (json_is_number(v) && json_number_value(v) == neutral);
-}
-
-/* Settings of transformers' GenerationConfig that change ids and are not implemented. */
-static void refuse_unsupported(const Part *p)
-{
-    static const struct {
-        const char *key;
-        double neutral;
-    } UNSUPPORTED[] = {
-        {"forced_bos_token_id", -1},
-        {"forced_eos_token_id", -1},
-        {"suppress_tokens", 0},
-        {"begin_suppress_tokens", 0},
-        {"bad_words_ids", 0},
-        {"force_words_ids", 0},
-        {"constraints", 0},
-        {"sequence_bias", 0},
-        {"num_beam_groups", 1},
-        {"diversity_penalty", 0},
-        {"penalty_alpha", 0},
-        {"min_p", 0},
-        {"typical_p", 1},
-        {"epsilon_cutoff", 0},
-        {"eta_cutoff", 0},
-        {"guidance_scale", 1},
-        {"encoder_repetition_penalty", 1},
-        {"encoder_no_repeat_ngram_size", 0},
-        {"exponential_decay_length_penalty", 0},
-        {"watermarking_config", 0},
-    };
-    for (size_t i = 0; i < sizeof UNSUPPORTED / sizeof *UNSUPPORTED; i++)
-        if (!is_neutral(part_member(p, UNSUPPORTED[i].key), UNSUPPORTED[i].neutral))
-            error_set(p->e, ERR_BAD_MODEL,
-                      "%s: %s: expected it unset, got a setting that this version cannot follow",
-                      p->where, UNSUPPORTED[i].key);
-}
-
-static void read_generation(const Part *p, ModelConfig *c)
-{
-    GenOptions *g = &c->gen;
-    refuse_unsupported(p);
-    read_ids(p, c);
-    g->num_beams = part_whole(p, "num_beams", g->num_beams, 1, 1000);
-    g->max_new_tokens = part_whole(p, "max_new_tokens", g->max_new_tokens, 0, DIM_MAX);
-    g->min_new_tokens = part_whole(p, "min_new_tokens", g->min_new_tokens, 0, DIM_MAX);
-    g->max_length = part_whole(p, "max_length", g->max_length, 0, DIM_MAX);
-    g->min_length = part_whole(p, "min_length", g->min_length, 0, DIM_MAX);
-    g->length_penalty = part_real(p, "length_penalty", g->length_penalty, -100, 100);
-    g->repetition_penalty = part_real(p, "repetition_penalty", g->repetition_penalty, 1e-3, 1e3);
-    g->no_repeat_ngram = part_whole(p, "no_repeat_ngram_size", g->no_repeat_ngram, 0, DIM_MAX);
-    g->sample = part_flag(p, "do_sample", g->sample);
-    g->top_k = part_whole(p, "top_k", g->top_k, 0, DIM_MAX);
-    g->top_p = part_real(p, "top_p", g->top_p, 0, 1);
-    g->temperature = part_real(p, "temperature", g->temperature, 0, 1e6);
-    g->early_stopping = read_early(p);
-}
-
-/* --- preprocessor_config.json, processor_config.json --------------------------------------------- */
-
-static int read_pixels(const Part *p, int def)
-{
-    Part size_part;
-    const json_t *v = part_member(p, "size");
-    if (!json_is_object(v))
-        return part_whole(p, "size", def, 1, PICTURE_MAX);
-    part_child(&size_part, p, "size");
-    int height = part_whole(&size_part, "height", 0, 1, PICTURE_MAX);
-    int width = part_whole(&size_part, "width", 0, 1, PICTURE_MAX);
-    if (height == 0 || width != height)
-        error_set(p->e, ERR_BAD_MODEL,
-                  "%s: size: expected equal height and width, got height %d and width %d", p->where,
-                  height, width);
-    return p->e->code ? def : height;
-}
-
-static void read_triple(const Part *p, const char *key, bool positive, float out[3])
-{
-    const json_t *v = part_member(p, key);
-    if (!v)
-        return;
-    bool ok = json_is_array(v) && json_array_size(v) == 3;
-    for (size_t i = 0; ok && i < 3; i++) {
-        const json_t *x = json_array_get(v, i);
-        double d = json_is_number(x) ? json_number_value(x) : NAN;
-        ok = fabs(d) <= 1000 && (!positive || d >= 1e-6); /* false for NaN, too */
-        out[i] = ok ? (float)d : 0;
-    }
-    if (!ok)
-        error_set(p->e, ERR_BAD_MODEL, "%s: %s: expected 3 numbers%s, got something else", p->where,
-                  key, positive ? " above 0" : "");
-}
-
-static void read_image_processor(const Part *p, ModelConfig *c)
-{
-    c->pixels = read_pixels(p, c->pixels);
-    read_triple(p, "image_mean", false, c->mean);
-    read_triple(p, "image_std", true, c->std);
-    part_must_flag(p, "do_resize", true);
-    part_must_flag(p, "do_rescale", true);
-    part_must_flag(p, "do_normalize", true);
-    part_must_flag(p, "do_center_crop", false);
-    int resample = part_whole(p, "resample", 3, 0, 100);
-    if (resample != 3)
-        error_set(p->e, ERR_BAD_MODEL, "%s: resample: expected 3 (bicubic), got %d (not supported)",
-                  p->where, resample);
-    double factor = part_real(p, "rescale_factor", 1.0 / 255, 0, 1);
-    if (fabs(factor * 255 - 1) > 1e-6)
-        error_set(p->e, ERR_BAD_MODEL, "%s: rescale_factor: expected 1/255, got %g (not supported)",
-                  p->where, factor);
-}
-
-/* Newer files nest the picture settings here, where they win. */
-static void read_processor(const Part *p, ModelConfig *c)
-{
-    Part image;
-    part_child(&image, p, "image_processor");
-    read_image_processor(&image, c);
-    int queries = part_whole(p, "num_query_tokens", 0, 1, DIM_MAX);
-    c->legacy_layout = queries == 0;
-    if (queries && queries != c->qformer.queries)
-        error_set(p->e, ERR_BAD_MODEL,
-                  "%s: num_query_tokens: expected %d as in config.json, got %d", p->where,
-                  c->qformer.queries, queries);
 }
 
 /* --- all together -------------------------------------------------------------------------------- */
 
-static void finish(ModelConfig *c, const char *dir, Error *e)
+static void check_grid(ModelConfig *c, const char *dir, const char *file, Error *e)
 {
-    int grid = e->code ? 1 : c->pixels / c->vit.patch;
-    if (grid < 1 || grid > GRID_MAX)
-        error_set(
-            e, ERR_BAD_MODEL,
-            "%s/preprocessor_config.json: size: expected 1 to %d patches of %d, got %d pixels", dir,
-            GRID_MAX, c->vit.patch, c->pixels);
-    for (int i = -2; i < c->gen.n_eos && !e->code; i++) {
-        int id = i == -2 ? c->bos : i == -1 ? c->pad : c->gen.eos[i];
-        if (id > id_max(c)) /* a default that a tiny vocabulary does not reach */
-            error_set(e, ERR_BAD_MODEL,
-                      "%s/config.json: text_config: vocab_size: expected more "
-                      "than the id %d, got %d",
-                      dir, id, c->opt.vocab);
-    }
+    int trained = c->vit.image / c->vit.patch, grid = c->pixels / c->vit.patch;
+    int most = VIT_GRID_TIMES * trained < GRID_MAX ? VIT_GRID_TIMES * trained : GRID_MAX;
+    if (grid < 1 || grid > most)
+        error_set(e, ERR_BAD_MODEL,
+                  "%s/%s: size: expected %d to %d pixels, at most %d times the %d that "
+                  "the vision tower was trained with (config.json), got %d",
+                  dir, file, c->vit.patch, most * c->vit.patch, VIT_GRID_TIMES, c->vit.image,
+                  c->pixels);
+    else if (c->pixels != c->vit.image)
+        note_add(&c->notes,
+                 "%s/%s: size: %d pixels, where the vision tower was trained with %d "
+                 "(config.json: image_size): its positions are interpolated",
+                 dir, file, c->pixels, c->vit.image);
+}
+
+static void note_ids(ModelConfig *c, const char *dir)
+{
+    const int ids[] = {c->gen.n_eos ? c->gen.eos[0] : 0, c->image_token};
+    static const char *const NAMES[] = {"eos_token_id", "image_token_index"};
+    for (int i = 0; c->kind == MODEL_OPT && i < 2; i++)
+        if (ids[i] >= c->opt.vocab)
+            note_add(&c->notes, "%s/config.json: %s: %d, beyond the vocabulary of %d", dir,
+                     NAMES[i], ids[i], c->opt.vocab);
+}
+
+static void finish(ModelConfig *c, const char *dir, const char *file, Error *e)
+{
+    if (e->code)
+        return;
+    check_grid(c, dir, file, e);
+    note_ids(c, dir);
     /* LAVIS' caption checkpoints, which alone see 364 pixels, were tuned with this prompt
      * (lavis/projects/blip2/train/caption_coco_ft.yaml); the HF files do not say so. */
     if (c->kind != MODEL_MATCHING && (c->vit.image == 364 || c->pixels == 364))
         strcpy(c->prompt, "a photo of");
-}
-
-static void read_file(ModelConfig *c, ConfigFile file, const Part *p)
-{
-    switch (file) {
-    case CONFIG_MODEL:
-        read_model(p, c);
-        c->pixels = c->vit.image;
-        break;
-    case CONFIG_GENERATION: read_generation(p, c); break;
-    case CONFIG_PREPROCESSOR: read_image_processor(p, c); break;
-    default: read_processor(p, c);
-    }
 }
 
 const char *config_file_name(ConfigFile file)
@@ -405,17 +219,29 @@ const char *config_file_name(ConfigFile file)
     return NAMES[file];
 }
 
+/* Returns the file that says how pictures are prepared. */
+static const char *read_all(const Part p[CONFIG_FILES], ModelConfig *c)
+{
+    Part text;
+    part_child(&text, &p[CONFIG_MODEL], "text_config");
+    read_model(&p[CONFIG_MODEL], c);
+    c->pixels = c->vit.image;
+    config_read_generation(&p[CONFIG_GENERATION], part_member(&text, "eos_token_id") != NULL, c);
+    return config_read_processor(&p[CONFIG_PREPROCESSOR], &p[CONFIG_PROCESSOR], c);
+}
+
 bool config_parse(ModelConfig *c, const ConfigText texts[CONFIG_FILES], const char *dir, Error *e)
 {
     Error first = {0};
+    Part p[CONFIG_FILES];
+    json_t *doc[CONFIG_FILES];
     *c = (ModelConfig){.mean = CLIP_MEAN, .std = CLIP_STD};
-    for (int i = 0; i < CONFIG_FILES && !first.code; i++) {
-        Part p;
-        json_t *doc = part_open(&p, texts[i].text, texts[i].size, dir,
-                                config_file_name((ConfigFile)i), &first);
-        read_file(c, (ConfigFile)i, &p);
-        json_decref(doc);
-    }
-    finish(c, dir, &first);
+    for (int i = 0; i < CONFIG_FILES; i++)
+        doc[i] = part_open(&p[i], texts[i].text, texts[i].size, dir,
+                           config_file_name((ConfigFile)i), &first);
+    const char *pictures = read_all(p, c);
+    finish(c, dir, pictures, &first);
+    for (int i = 0; i < CONFIG_FILES; i++)
+        json_decref(doc[i]);
     return !first.code || error_set(e, first.code, "%s", first.message);
 }

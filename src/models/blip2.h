@@ -15,6 +15,7 @@
 typedef struct Blip2 {
     Device *dev; /* where the weights lie; the caller's, closed after the model */
     ModelConfig config;
+    Notes notes; /* what the files say that was not used or does not fit, config.notes included */
     Vit vit;
     Qformer qformer;
     Linear project; /* Q-Former width -> language model width */
@@ -24,9 +25,10 @@ typedef struct Blip2 {
     void *owned;      /* list of blocks that are not in the mapping */
 } Blip2;
 
-/* Loads a directory. quantise: matrices become I8 with one scale per row, in memory.
- * Errors: ERR_NO_MODEL, ERR_BAD_MODEL (names the tensor: missing, misshapen, wrong type,
- * unexpected), ERR_MEMORY. Free with model_close. */
+/* Loads a directory. quantise: matrices become I8 with one scale per row, in memory. Tensors that the
+ * model has no use for stay where they are, and a note names them. Errors: ERR_NO_MODEL, ERR_BAD_MODEL
+ * (names the tensor: missing, with the nearest name that is there; misshapen, wrong type), ERR_MEMORY.
+ * Free with model_close. */
 Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e);
 
 /* A model of that configuration with random weights of one type (F32, F16, BF16; I8), scaled so

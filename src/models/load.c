@@ -11,6 +11,7 @@ typedef struct Loader {
     Visitor base;
     Blip2 *m;
     bool quantise;
+    char missing[256]; /* the tensor that ended the walk by not being there */
     Error *e;
 } Loader;
 
@@ -68,8 +69,10 @@ static bool load_param(Visitor *v, const char *name, Param *p, const ParamSpec *
 {
     Loader *l = (Loader *)v;
     Recipe r;
-    if (!recipe_take(&r, l->m->ckpt, name, spec, l->e))
+    if (!recipe_take(&r, l->m->ckpt, name, spec, l->e)) {
+        memcpy(l->missing, r.missing, sizeof l->missing);
         return false;
+    }
     if (!r.n)
         return true;
     bool ok = param_begin(l->m, p, name, spec, kept_type(l, spec, r.dtype)) &&
@@ -86,30 +89,79 @@ static bool is_buffer(const CkptTensor *t)
     return n >= 12 && strcmp(t->name + n - 12, "position_ids") == 0;
 }
 
-static bool nothing_left(Checkpoint *ckpt, Error *e)
+/* What the model has no use for is no reason to refuse it, but should be known. */
+static void note_unused(Blip2 *m)
 {
     const CkptTensor *first = NULL;
     size_t left = 0;
-    for (size_t i = 0; i < ckpt_count(ckpt); i++) {
-        const CkptTensor *t = ckpt_at(ckpt, i);
+    for (size_t i = 0; i < ckpt_count(m->ckpt); i++) {
+        const CkptTensor *t = ckpt_at(m->ckpt, i);
         if (t->used || is_buffer(t))
             continue;
         first = first ? first : t;
         left++;
     }
-    if (!left)
-        return true;
-    return error_set(e, ERR_BAD_MODEL,
-                     "%s: tensor \"%s\": unexpected, expected none beside the model's own "
-                     "(%zu in all)",
-                     first->file, first->name, left);
+    if (left)
+        note_add(&m->notes, "%s: tensor \"%s\": not used (%zu in all)", first->file, first->name,
+                 left);
+}
+
+static bool mark(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
+{
+    Error ignored = {0};
+    Recipe r;
+    (void)p;
+    recipe_take(&r, ((Loader *)v)->m->ckpt, name, spec, &ignored);
+    return true;
+}
+
+/* Which of the names that nothing else asks for may be the missing one's. */
+static void suggest(Loader *l)
+{
+    Loader all = {.base.param = mark, .m = l->m};
+    model_visit(&all.base, l->m);
+    const CkptTensor *near = ckpt_nearest(l->m->ckpt, l->missing);
+    if (near)
+        error_add(l->e, "; the file has \"%.200s\"", near->name);
+}
+
+/* Of weights in a form that this program does not read, one would be told a missing or mistyped tensor. */
+static void explain(Loader *l)
+{
+    const char *how = ckpt_quantised(l->m->ckpt);
+    if (l->e->code != ERR_BAD_MODEL)
+        return;
+    if (how) {
+        *l->e = (Error){0};
+        error_set(
+            l->e, ERR_BAD_MODEL,
+            "%s: weights: expected F32, F16 or BF16, got weights quantised with %s, which are not "
+            "supported: take the original model (--dtype int8 quantises it while loading)",
+            ckpt_path(l->m->ckpt), how);
+    } else if (*l->missing) {
+        suggest(l);
+    }
+}
+
+static void unwrap(Blip2 *m)
+{
+    const char *first;
+    size_t n = ckpt_unwrap(m->ckpt, "query_tokens", &first);
+    if (n)
+        note_add(&m->notes, "%s: tensor \"%s\": read without the wrapper in its name (%zu in all)",
+                 ckpt_path(m->ckpt), first, n);
 }
 
 static bool load_all(Blip2 *m, bool quantise, Error *e)
 {
     Loader l = {.base.param = load_param, .m = m, .quantise = quantise, .e = e};
+    unwrap(m);
     model_visit(&l.base, m);
-    return !l.base.stopped && nothing_left(m->ckpt, e);
+    if (l.base.stopped)
+        explain(&l);
+    else
+        note_unused(m);
+    return !l.base.stopped;
 }
 
 Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
@@ -128,6 +180,7 @@ Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
     Blip2 *m = model_new(dev, &config, e);
     if (!m)
         return NULL;
+    m->notes = config.notes;
     m->ckpt = ckpt_open(dir, e);
     if (m->ckpt && load_all(m, quantise, e))
         return m;

@@ -114,8 +114,9 @@ static bool fits(const CkptTensor *t, const ParamSpec *spec, int64_t rows, Error
                      t->name, want, got);
 }
 
-static bool missing(const Checkpoint *c, const char *name, const char *more, Error *e)
+static bool missing(Recipe *r, const Checkpoint *c, const char *name, const char *more, Error *e)
 {
+    snprintf(r->missing, sizeof r->missing, "%s", name);
     return error_set(e, ERR_BAD_MODEL, "%s: tensor \"%s\": expected, but missing%s", ckpt_path(c),
                      name, more ? more : "");
 }
@@ -133,7 +134,7 @@ static bool take_piece(Recipe *r, Checkpoint *c, const char *name, const ParamSp
 {
     const CkptTensor *t = ckpt_take(c, name), *first = r->n ? r->piece[0].from : NULL;
     if (!t)
-        return missing(c, name, NULL, e);
+        return missing(r, c, name, NULL, e);
     if (!fits(t, spec, rows, e))
         return false;
     if (first && t->dtype != first->dtype)
@@ -175,7 +176,7 @@ bool recipe_take(Recipe *r, Checkpoint *c, const char *name, const ParamSpec *sp
             return take_parts(r, c, &m, spec, e);
         more = RULES[i].missing;
     }
-    return spec->optional || missing(c, name, more, e);
+    return spec->optional || missing(r, c, name, more, e);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@ typedef struct Piece {
 } Piece;
 
 typedef struct Recipe {
+    char missing[256]; /* the tensor that is, when recipe_take fails for that */
     Piece piece[RECIPE_PIECES];
     int n;        /* 0: the checkpoint has no such weight, nor need it */
     DType dtype;  /* of every stored piece: F32, F16 or BF16 */

@@ -240,8 +240,22 @@ static bool recall(Encoder *en, EncodeJob *job)
     return e != NULL;
 }
 
+/* Pixels of any size may be given, but the trained positions reach only so far. */
+static bool check_size(const VitConfig *k, const EncodeJob *job, Error *e)
+{
+    int most = VIT_GRID_TIMES * (k->image / k->patch) * k->patch;
+    return (job->height <= most && job->width <= most) ||
+           error_set(e, ERR_FAILED,
+                     "pixels: expected at most %d x %d, %d times the size that the vision tower "
+                     "was trained "
+                     "with, got %d x %d",
+                     most, most, VIT_GRID_TIMES, job->width, job->height);
+}
+
 static void encode_pixels(Encoder *en, EncodeJob *job)
 {
+    if (!check_size(&en->net->config.vit, job, &job->error))
+        return;
     encode_group(en, &(Group){.job = {job}, 1, job->height, job->width});
 }
 

@@ -46,7 +46,8 @@ void encoder_init(Encoder *en, Stream *on, const Blip2 *net, int keep);
 void encoder_free(Encoder *en);
 
 /* Fills encoded, times and error of each job; several pictures go through the networks together. What
- * cannot be done is that picture's error alone: ERR_FAILED (pixels smaller than a patch), ERR_MEMORY.
+ * cannot be done is that picture's error alone: ERR_FAILED (pixels smaller than a patch or
+ * beyond VIT_GRID_TIMES the trained size), ERR_MEMORY.
  * The embeddings stay until encoder_release. */
 void encoder_encode(Encoder *en, EncodeJob *job, int n);
 /* The embeddings as a tensor [queries, D], for as long as they stay. */

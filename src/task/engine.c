@@ -89,6 +89,17 @@ static void take_end_ids(const Engine *en, GenOptions *o)
     memcpy(o->eos, g->eos, sizeof o->eos);
 }
 
+/* A tokenizer may know ids that the model does not: only a prompt with one is wrong. */
+static bool ids_known(const Engine *en, const Ids *ids, Error *e)
+{
+    for (size_t i = 0; i < ids->n; i++)
+        if (ids->id[i] < 0 || ids->id[i] >= en->lm->vocab)
+            return error_set(e, ERR_FAILED,
+                             "prompt: token %zu: expected an id below the vocabulary's %d, got %d",
+                             i, en->lm->vocab, ids->id[i]);
+    return true;
+}
+
 /* Everything about an item that does not need its picture. */
 static bool prepare(const Engine *en, EngineItem *it, const EngineRequest *r, Error *e)
 {
@@ -102,6 +113,7 @@ static bool prepare(const Engine *en, EngineItem *it, const EngineRequest *r, Er
     bool ok = r->ids ? ids_append(&it->prompt, r->ids, (size_t)r->n_ids) ||
                            error_memory(e, "prompt", (size_t)r->n_ids * sizeof(int))
                      : words_to_ids(en, it, &r->prompt, e);
+    ok = ok && ids_known(en, &it->prompt, e);
     if (ok && !fill_history(en, it))
         ok = error_memory(e, "prompt", it->prompt.n * sizeof(int));
     return ok && generate_fits(en->lm, &it->o, (int)it->prompt.n, (int)it->history.n, &it->room, e);

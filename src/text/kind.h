@@ -37,6 +37,8 @@ struct Tokenizer {
     AddedSet added[2];         /* first pass, second pass (AddedToken.normalized) */
     int prefix[TEMPLATE_MAX], suffix[TEMPLATE_MAX];
     int prefix_n, suffix_n;
+    bool split_special; /* special tokens in a text are ordinary characters, always */
+    Notes notes;
 };
 
 /* Says, once, of what kind t is, and makes its data, zeroed. `where` begins the message. */

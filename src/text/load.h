@@ -5,13 +5,13 @@
 
 #include "text/tokenizer.h"
 
-enum { TOKENIZER_FILE_MAX = 16 << 20 }; /* bytes; real ones have up to ten million */
-
 /* Each reads into *t, zeroed before. On failure *t is still to be freed. Errors: ERR_BAD_MODEL
  * naming the file, ERR_MEMORY. */
 
-/* text[0..n) of a tokenizer.json; name is for messages. */
-bool load_tokenizer_json(Tokenizer *t, const char *text, size_t n, const char *name, Error *e);
+/* text[0..n) of a tokenizer.json; name is for messages. dir: where the files beside it are; NULL: there are
+ * none. */
+bool load_tokenizer_json(Tokenizer *t, const char *text, size_t n, const char *name,
+                         const char *dir, Error *e);
 
 /* DIR/vocab.json, DIR/merges.txt and what lies beside them. */
 bool load_vocab_and_merges(Tokenizer *t, const char *dir, Error *e);

@@ -1,6 +1,7 @@
 /* tokenizer.json (huggingface/tokenizers): what all kinds share. */
 #include <string.h>
 
+#include "text/beside.h"
 #include "text/kind_bpe.h"
 #include "text/load.h"
 #include "text/parts.h"
@@ -107,7 +108,9 @@ static const TokenizerKind *find_kind(const char *name)
     return *kind;
 }
 
-static bool load_document(Tokenizer *t, const json_t *doc, const char *file, Error *e)
+/* dir NULL: there are no files beside it. */
+static bool load_document(Tokenizer *t, json_t *doc, const char *file, const char *dir, Beside *b,
+                          Error *e)
 {
     const json_t *model = json_object_get(doc, "model");
     const char *type = load_part_type(model);
@@ -116,19 +119,24 @@ static bool load_document(Tokenizer *t, const json_t *doc, const char *file, Err
     /* Files older than tokenizers 0.10 do not name the type. */
     if (!json_object_get(model, "type") && json_object_get(model, "merges"))
         type = "BPE";
+    if (b->gpt2 && strcmp(type, "BPE") == 0 && !beside_as_gpt2(doc, b, dir, e))
+        return false;
     const TokenizerKind *kind = find_kind(type);
     if (!kind)
         return error_set(e, ERR_BAD_MODEL, "%s: model.type: expected \"BPE\", got \"%.40s\"", file,
                          type);
     return tokenizer_set_kind(t, kind, file, e) && kind->load(t, doc, file, e) &&
-           load_added(t, doc, file, e) &&
+           load_added(t, doc, file, e) && (!dir || beside_add_tokens(t, b, dir, e)) &&
            load_post_processor(t, json_object_get(doc, "post_processor"), file, e);
 }
 
-bool load_tokenizer_json(Tokenizer *t, const char *text, size_t n, const char *name, Error *e)
+bool load_tokenizer_json(Tokenizer *t, const char *text, size_t n, const char *name,
+                         const char *dir, Error *e)
 {
+    Beside b = {0};
     json_t *doc = json_parse(text, n, name, ERR_BAD_MODEL, e);
-    bool ok = doc && load_document(t, doc, name, e);
+    bool ok = doc && (!dir || beside_read(&b, dir, e)) && load_document(t, doc, name, dir, &b, e);
+    beside_free(&b);
     json_decref(doc);
     return ok;
 }

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "text/beside.h"
 #include "text/kind.h"
 #include "text/load.h"
 #include "text/unicode.h"
@@ -15,11 +16,11 @@ enum { TEXT_LIMIT = INT_MAX / 4 };
 
 /* --- loading ------------------------------------------------------------------------------------ */
 
-static bool load_file(Tokenizer *t, const char *path, Error *e)
+static bool load_file(Tokenizer *t, const char *path, const char *dir, Error *e)
 {
     size_t n;
     unsigned char *text = file_read(path, TOKENIZER_FILE_MAX, &n, ERR_BAD_MODEL, e);
-    bool ok = text && load_tokenizer_json(t, (const char *)text, n, path, e);
+    bool ok = text && load_tokenizer_json(t, (const char *)text, n, path, dir, e);
     mem_free(text);
     return ok;
 }
@@ -31,7 +32,7 @@ static bool load_dir(Tokenizer *t, const char *dir, Error *e)
     if (!json || !vocab)
         error_memory(e, dir, strlen(dir));
     else if (file_exists(json))
-        ok = load_file(t, json, e);
+        ok = load_file(t, json, dir, e);
     else if (file_exists(vocab))
         ok = load_vocab_and_merges(t, dir, e);
     else
@@ -71,7 +72,7 @@ Tokenizer *tokenizer_parse(const char *json, size_t n, const char *name, Error *
         error_memory(e, name, sizeof *t);
         return NULL;
     }
-    return finish(t, load_tokenizer_json(t, json, n, name, e));
+    return finish(t, load_tokenizer_json(t, json, n, name, NULL, e));
 }
 
 void tokenizer_free(Tokenizer *t)
@@ -157,7 +158,7 @@ bool tokenizer_encode(const Tokenizer *t, const char *text, size_t n, bool templ
     if (n > TEXT_LIMIT)
         return error_set(e, ERR_USAGE, "text: expected at most %d bytes, got %zu", TEXT_LIMIT, n);
     size_t before = out->n;
-    Encoder c = {t, split_special, out};
+    Encoder c = {t, split_special || t->split_special, out};
     bool ok = (!template || ids_append(out, t->prefix, (size_t)t->prefix_n)) &&
               encode_piece(&c, 0, text, n) &&
               (!template || ids_append(out, t->suffix, (size_t)t->suffix_n));
@@ -207,6 +208,16 @@ const char *tokenizer_kind(const Tokenizer *t)
 int tokenizer_id(const Tokenizer *t, const char *token)
 {
     return vocab_find(&t->vocab, token, strlen(token));
+}
+
+bool tokenizer_has(const Tokenizer *t, int id)
+{
+    return id >= 0 && id < t->vocab.size && t->vocab.token[id].present;
+}
+
+const Notes *tokenizer_notes(const Tokenizer *t)
+{
+    return &t->notes;
 }
 
 bool tokenizer_is_special(const Tokenizer *t, int id)

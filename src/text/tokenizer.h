@@ -7,13 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/error.h"
+#include "base/note.h"
 #include "base/str.h"
 #include "text/ids.h"
 
 typedef struct Tokenizer Tokenizer;
 
-/* Opens the tokenizer of a model directory: tokenizer.json, else vocab.json + merges.txt (+
- * added_tokens.json, special_tokens_map.json, tokenizer_config.json). Errors: ERR_BAD_MODEL naming
+/* Opens the tokenizer of a model directory: tokenizer.json, else vocab.json + merges.txt; and the files
+ * beside them (added_tokens.json, special_tokens_map.json, tokenizer_config.json; of config.json what
+ * model it is), which win where transformers lets them (text/beside.h). Errors: ERR_BAD_MODEL naming
  * the file; ERR_NO_MODEL "DIR: tokenizer: no tokenizer.json ..." when there is none; ERR_MEMORY.
  * Free with tokenizer_free. */
 Tokenizer *tokenizer_load(const char *dir, Error *e);
@@ -41,6 +43,9 @@ int tokenizer_size(const Tokenizer *t);                  /* highest id + 1, adde
 const char *tokenizer_kind(const Tokenizer *t);          /* "BPE" */
 int tokenizer_id(const Tokenizer *t, const char *token); /* of a whole token's text; -1: none */
 bool tokenizer_is_special(const Tokenizer *t, int id);
+bool tokenizer_has(const Tokenizer *t, int id); /* ids need not be without gaps */
+/* What in its files was not used or contradicts them, and is no error. */
+const Notes *tokenizer_notes(const Tokenizer *t);
 
 /* The clean-up of decoded text (" ." becomes "." and so on), in place. transformers 4.33,
  * PreTrainedTokenizerBase.clean_up_tokenization. Returns the new length. */

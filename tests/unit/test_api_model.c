@@ -103,18 +103,142 @@ static void test_foreign_tokenizer(void **state)
     refuse(BLIP2_BAD_MODEL, "tokenizer: expected ids below the vocabulary's 588, got 50265");
 }
 
+/* The model loads, and its notice says so. */
+static blip2_model *must_notice(const char *part)
+{
+    blip2_error err = {0};
+    blip2_model *m = blip2_model_load(dir, NULL, &err);
+    if (!m)
+        fail_msg("%s", err.message);
+    const char *notice = blip2_model_info(m)->notice;
+    if (!notice || !strstr(notice, part))
+        fail_msg("expected a notice with \"%s\", got \"%s\"", part, notice ? notice : "none");
+    return m;
+}
+
+/* The error of item i, which ends before any picture is looked at. */
+static void check_fails(blip2_model *m, const blip2_item *item, blip2_error_code code,
+                        const char *part)
+{
+    blip2_error err = {0};
+    blip2_session *s = open_session(m, 1, NULL);
+    bool ok = blip2_check(s, item, &err);
+    if (ok != !part || err.code != code || (part && !strstr(err.message, part)))
+        fail_msg("expected %d with \"%s\", got %d \"%s\"", code, part ? part : "", err.code,
+                 err.message);
+    blip2_session_free(s);
+}
+
 static void test_foreign_image_token(void **state)
 {
     change("config.json", "\"image_token_index\": 587", "\"image_token_index\": 900000");
-    refuse(BLIP2_BAD_MODEL, "image_token_index: expected an integer in [0, 587]");
+    blip2_model_free(must_notice("image_token_index: 900000, beyond the vocabulary of 588"));
+    blip2_model_free(
+        must_notice("tokenizer: <image> is 587, where config.json's image_token_index says"));
+}
+
+/* Tokens that the language model does not know are an error only in a prompt that has one. */
+static void test_tokens_beyond(void **state)
+{
+    change("tokenizer.json", "\"added_tokens\": [",
+           "\"added_tokens\": "
+           "[{\"id\":588,\"content\":\"<extra>\",\"special\":true,\"normalized\":false},");
+    blip2_model *m = must_notice("ids up to 588, beyond the vocabulary of 588 (1 in all)");
+    blip2_item item = blip2_item_default();
+    check_fails(m, &item, BLIP2_OK, NULL);
+    item.prompt = "a <extra> of";
+    check_fails(m, &item, BLIP2_FAILED,
+                "prompt: token 3: expected an id below the vocabulary's 588, got 588");
+    blip2_model_free(m);
+}
+
+/* What only HF's rules read is an error under them alone, and only where it counts. */
+static void test_unfollowed_settings(void **state)
+{
+    static const struct {
+        const char *setting, *says;
+        bool needs_sampling;
+    } CASES[] = {{"\"suppress_tokens\": [5]", "suppress_tokens: expected it unset", false},
+                 {"\"min_p\": 0.05", "min_p: expected it unset", true},
+                 {"\"num_beams\": 0", "num_beams: expected an integer in [1, 1000], got 0", false}};
+    char text[128];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(text, sizeof text, "\"bos_token_id\": 2, %s", CASES[i].setting);
+        change("generation_config.json", "\"bos_token_id\": 2", text);
+        blip2_model *m = must_notice("generation_config.json: ");
+        blip2_item item = blip2_item_default();
+        check_fails(m, &item, BLIP2_OK, NULL);
+        blip2_options o = blip2_options_default(m, BLIP2_CAPTION, BLIP2_HF);
+        item.options = &o;
+        bool counts = !CASES[i].needs_sampling;
+        check_fails(m, &item, counts ? BLIP2_BAD_MODEL : BLIP2_OK, counts ? CASES[i].says : NULL);
+        o.sample = true;
+        check_fails(m, &item, BLIP2_BAD_MODEL, CASES[i].says);
+        blip2_model_free(m);
+        change("generation_config.json", text, "\"bos_token_id\": 2");
+    }
+}
+
+/* -1 and ids beyond the vocabulary: there is none, and nothing depends on it. */
+static void test_ids_that_are_none(void **state)
+{
+    blip2_error err = {0};
+    change("generation_config.json", "\"pad_token_id\": 1", "\"pad_token_id\": -1");
+    blip2_model *m = blip2_model_load(dir, NULL, &err);
+    assert_non_null(m);
+    assert_null(blip2_model_info(m)->notice);
+    blip2_model_free(m);
+    change("generation_config.json", "\"eos_token_id\": 202", "\"eos_token_id\": 900");
+    blip2_model_free(must_notice("eos_token_id: 900, where text_config of config.json says 202"));
+    blip2_model_free(must_notice("eos_token_id: 900, beyond the vocabulary of 588"));
+}
+
+/* A byte order mark in front of any of the JSON files. */
+static void test_byte_order_mark(void **state)
+{
+    blip2_error err = {0};
+    for (int i = 0; i < COUNT; i++)
+        if (strstr(FILES[i], ".json"))
+            change(FILES[i], "{", "\xef\xbb\xbf{");
+    blip2_model *m = blip2_model_load(dir, NULL, &err);
+    if (!m)
+        fail_msg("%s", err.message);
+    blip2_model_free(m);
+}
+
+/* 96 pixels trained: others are interpolated and said, up to four times as many along a side. */
+static void test_picture_size(void **state)
+{
+    change("preprocessor_config.json", "\"height\": 96", "\"height\": 384");
+    change("preprocessor_config.json", "\"width\": 96", "\"width\": 384");
+    blip2_model_free(must_notice(
+        "preprocessor_config.json: size: 384 pixels, where the vision tower was trained with 96"));
+    change("preprocessor_config.json", "\"height\": 384", "\"height\": 400");
+    change("preprocessor_config.json", "\"width\": 384", "\"width\": 400");
+    refuse(BLIP2_BAD_MODEL, "size: expected 16 to 384 pixels, at most 4 times the 96");
+}
+
+/* The placeholders of HF's processor must be as many as the queries; LAVIS has none. */
+static void test_query_counts(void **state)
+{
+    change("processor_config.json", "\"num_query_tokens\": 16", "\"num_query_tokens\": 8");
+    blip2_model *m = must_notice("num_query_tokens: 8, where config.json says 16");
+    blip2_options o = blip2_options_default(m, BLIP2_CAPTION, BLIP2_HF);
+    blip2_item item = blip2_item_default();
+    check_fails(m, &item, BLIP2_OK, NULL);
+    item.options = &o;
+    check_fails(m, &item, BLIP2_BAD_MODEL,
+                "num_query_tokens: expected 16 as in config.json, got 8");
+    blip2_model_free(m);
 }
 
 static void test_wrong_sizes(void **state)
 {
     change("config.json", "\"image_size\": 96", "\"image_size\": 64");
     refuse(BLIP2_BAD_MODEL, "expected shape [1,17,192], got [1,37,192]");
+    change("config.json", "\"image_size\": 64", "\"image_size\": 96");
     change("config.json", "\"num_query_tokens\": 16", "\"num_query_tokens\": 8");
-    refuse(BLIP2_BAD_MODEL, "num_query_tokens: expected 8 as in config.json, got 16");
+    refuse(BLIP2_BAD_MODEL, "tensor \"query_tokens\": expected shape [1,8,192], got [1,16,192]");
 }
 
 static void test_dtypes(void **state)
@@ -158,6 +282,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_tokenizer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_foreign_tokenizer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_foreign_image_token, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tokens_beyond, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unfollowed_settings, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ids_that_are_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_byte_order_mark, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_picture_size, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_query_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_sizes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dtypes, setup, teardown),
         cmocka_unit_test(test_names),

@@ -320,7 +320,10 @@ static void test_json(void **state)
     REFUSE("{\"a\": 99999999999999999999999}", "bad JSON");
     REFUSE("{\"a\": 1e999}", "bad JSON");
     REFUSE("{\"a\": 1", "bad JSON");
-    REFUSE("", "bad JSON");
+    REFUSE("", "file: expected JSON, got an empty file");
+    REFUSE(" ", "bad JSON");
+    REFUSE("\n<!DOCTYPE html>\n<html>", "got an HTML page");
+    REFUSE("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "got a Git LFS pointer");
     REFUSE("{\"a\": \"\xff\"}", "bad JSON");
     REFUSE("{} x", "bad JSON");
     REFUSE("[1, 2", "bad JSON");

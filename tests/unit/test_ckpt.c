@@ -221,10 +221,14 @@ static void refuses_lengths(void **state)
     unsigned char bytes[64] = {0};
     static const char LFS[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
     assert_int_equal(parse_bytes(bytes, 0, &e), -1);
-    check_error(&e, ERR_BAD_MODEL, "f: header: expected at least 8 bytes, got 0", NULL);
+    check_error(&e, ERR_BAD_MODEL, "f: file: expected safetensors weights, got an empty file",
+                NULL);
     assert_int_equal(parse_bytes(bytes, 7, &e), -1);
     check_error(&e, ERR_BAD_MODEL, "got 7", NULL);
     assert_int_equal(parse_bytes(bytes, 8, &e), -1);
+    check_error(&e, ERR_BAD_MODEL, "got zeros", NULL);
+    bytes[63] = '{';
+    assert_int_equal(parse_bytes(bytes + 55, 9, &e), -1);
     check_error(&e, ERR_BAD_MODEL, "expected a length in [1, 100000000], got 0", NULL);
     memset(bytes, 0xff, 8);
     assert_int_equal(parse_bytes(bytes, 64, &e), -1);
@@ -238,6 +242,34 @@ static void refuses_lengths(void **state)
                 NULL);
     assert_int_equal(parse_bytes((const unsigned char *)LFS, sizeof LFS - 1, &e), -1);
     check_error(&e, ERR_BAD_MODEL, "Git LFS", NULL);
+}
+
+/* What a download leaves, or what another program's weights are, is told by its first bytes. */
+static void names_what_it_is(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *what;
+    } CASES[] = {
+        {"<!doctype html><html lang=\"en\">", 31, "an HTML page"},
+        {"\n  <HTML><body>", 15, "an HTML page"},
+        {"PK\3\4\24\0\0\0\0\0\0\0", 12, "as PyTorch saves its weights"},
+        {"\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.", 15, "a Python pickle"},
+        {"GGUF\3\0\0\0\1\0\0\0", 12, "a GGUF or GGML file"},
+        {"lmggfffffffff", 13, "a GGUF or GGML file"},
+        {"\x89HDF\r\n\x1a\n\0\0", 10, "an HDF5 file"},
+        {"\x1f\x8b\x08\0\0\0\0\0\0", 9, "a compressed file"},
+        {"\x89PNG\r\n\x1a\n\0\0\0\r", 12, "a picture"},
+        {"Entry not found", 15, "a text, as a server answers"},
+        {"{\"error\":\"Repository not found\"}\n", 33, "a text, as a server answers"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        Error e;
+        assert_int_equal(parse_bytes((const unsigned char *)CASES[i].bytes, CASES[i].n, &e), -1);
+        check_error(&e, ERR_BAD_MODEL, "f: file: expected safetensors weights, got ", CASES[i].what,
+                    NULL);
+    }
 }
 
 static void refuses_long_names(void **state)
@@ -357,7 +389,8 @@ static void missing_files(void **state)
     put("empty.safetensors", "", 0);
     e = (Error){0};
     assert_null(ckpt_open_file(at("empty.safetensors"), &e));
-    check_error(&e, ERR_BAD_MODEL, "empty.safetensors: header: expected at least 8 bytes", NULL);
+    check_error(&e, ERR_BAD_MODEL,
+                "empty.safetensors: file: expected safetensors weights, got an empty file", NULL);
 }
 
 static void survives_lack_of_memory(void **state)
@@ -390,6 +423,7 @@ int main(void)
         cmocka_unit_test(accepts),
         cmocka_unit_test(refuses),
         cmocka_unit_test(refuses_lengths),
+        cmocka_unit_test(names_what_it_is),
         cmocka_unit_test(refuses_long_names),
         cmocka_unit_test(shows_names_safely),
         cmocka_unit_test(caps_the_number_of_tensors),

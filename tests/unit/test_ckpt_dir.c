@@ -70,7 +70,7 @@ static void torch_weights(void **state)
     put_text("pytorch_model.bin.index.json", "{}");
     refused(ERR_BAD_MODEL, "pytorch_model.bin.index.json: ", "not supported yet");
     put_text("pytorch_model.bin", "PK");
-    refused(ERR_BAD_MODEL, "pytorch_model.bin: ", "expected model.safetensors");
+    refused(ERR_BAD_MODEL, "pytorch_model.bin: ", "expected a Hugging Face directory");
     put_safetensors("model.safetensors", "{" ONE("a", "0", "2") "}", 2); /* wins over .bin */
     Error e = {0};
     Checkpoint *c = ckpt_open(scratch, &e);
@@ -152,7 +152,7 @@ static void broken_indexes(void **state)
     static const struct {
         const char *index, *says;
     } BAD[] = {
-        {"", "bad JSON"},
+        {"", "expected JSON, got an empty file"},
         {"{\"weight_map\":", "bad JSON"},
         {"[]", "weight_map: expected an object, got nothing"},
         {"{}", "weight_map: expected an object, got nothing"},

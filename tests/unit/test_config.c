@@ -259,7 +259,7 @@ static void all_refused(ConfigFile file, const Case *v, size_t n)
 static void refuses_models(void **state)
 {
     static const Case BAD[] = {
-        {"", "bad JSON"},
+        {"", "expected JSON, got an empty file"},
         {"{", "bad JSON"},
         {"{\"license\":16}", "license: expected a string"},
         {"{\"a\":1,\"a\":2}", "duplicate"},
@@ -294,8 +294,6 @@ static void refuses_models(void **state)
         {"{\"qformer_config\":{\"position_embedding_type\":\"relative_key\"}}", "relative_key"},
         {"{\"qformer_config\":{\"num_attention_heads\":5}}",
          "qformer_config: num_attention_heads: expected a divisor of hidden_size 768, got 5"},
-        {"{\"qformer_config\":{\"encoder_hidden_size\":1024}}",
-         "encoder_hidden_size: expected 1408 as vision_config: hidden_size, got 1024"},
         {"{\"qformer_config\":{\"cross_attention_frequency\":0}}", "cross_attention_frequency"},
         {"{\"num_query_tokens\":0}", "num_query_tokens: expected an integer in [1, 4096], got 0"},
         {"{\"text_config\":{\"model_type\":\"llama\"}}",
@@ -312,14 +310,11 @@ static void refuses_models(void **state)
         {"{\"text_config\":{\"_remove_final_layer_norm\":true}}", "_remove_final_layer_norm"},
         {"{\"text_config\":{\"num_attention_heads\":11}}", "text_config: num_attention_heads"},
         {"{\"text_config\":{\"vocab_size\":-1}}", "vocab_size"},
-        {"{\"text_config\":{\"vocab_size\":2}}", "vocab_size: expected more than the id 2, got 2"},
-        {"{\"text_config\":{\"eos_token_id\":50272}}",
-         "eos_token_id: expected an integer in [0, 50271], got 50272"},
-        {"{\"text_config\":{\"pad_token_id\":-1}}",
-         "pad_token_id: expected an integer in [0, 50271]"},
+        {"{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}}",
+         "quantization_config: expected none, got weights quantised with gptq"},
+        {"{\"text_config\":{\"eos_token_id\":50272.5}}", "eos_token_id: expected an integer"},
         {"{\"text_config\":{\"bos_token_id\":\"</s>\"}}", "bos_token_id: expected an integer"},
-        {"{\"image_token_index\":50272}", "image_token_index: expected an integer in [0, 50271]"},
-        {"{\"image_token_id\":-1}", "image_token_id: expected an integer"},
+        {"{\"image_token_index\":\"<image>\"}", "image_token_index: expected an integer"},
     };
     REFUSED(CONFIG_MODEL, BAD);
 }
@@ -329,11 +324,21 @@ static void refuses_generation(void **state)
     static const Case BAD[] = {
         {"{}x", "bad JSON"},
         {"3", "expected"},
-        {"{\"eos_token_id\":50272}", "eos_token_id: expected an integer in [0, 50271], got 50272"},
         {"{\"eos_token_id\":[]}", "eos_token_id: expected 1 to 8 ids, got none"},
         {"{\"eos_token_id\":[1,2,3,4,5,6,7,8,9]}", "eos_token_id: expected 1 to 8 ids, got 9"},
-        {"{\"eos_token_id\":[50272]}", "ids in [0, 50271]"},
         {"{\"eos_token_id\":[\"a\"]}", "eos_token_id"},
+    };
+    REFUSED(CONFIG_GENERATION, BAD);
+    parsed("{}",
+           "{\"forced_eos_token_id\":null,\"suppress_tokens\":[],\"num_beam_groups\":1,"
+           "\"typical_p\":1.0,\"diversity_penalty\":0.0,\"guidance_scale\":null}",
+           NULL, NULL);
+}
+
+/* Settings that only HF's rules read: refused under those, and when they count. */
+static void faults_of_generation(void **state)
+{
+    static const Case BAD[] = {
         {"{\"num_beams\":0}", "num_beams: expected an integer in [1, 1000], got 0"},
         {"{\"max_length\":-1}", "max_length"},
         {"{\"max_new_tokens\":1e3}", "max_new_tokens: expected an integer"},
@@ -350,11 +355,52 @@ static void refuses_generation(void **state)
         {"{\"num_beam_groups\":2}", "num_beam_groups: expected it unset"},
         {"{\"typical_p\":0.5}", "typical_p: expected it unset"},
     };
-    REFUSED(CONFIG_GENERATION, BAD);
-    parsed("{}",
-           "{\"forced_eos_token_id\":null,\"suppress_tokens\":[],\"num_beam_groups\":1,"
-           "\"typical_p\":1.0,\"diversity_penalty\":0.0,\"guidance_scale\":null}",
-           NULL, NULL);
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+        ModelConfig c = parsed("{}", BAD[i].text, NULL, NULL);
+        bool sampling = strstr(BAD[i].text, "typical_p"), beams = strstr(BAD[i].text, "groups");
+        const char *fault = c.hf_fault[sampling ? GEN_SAMPLING : beams ? GEN_BEAMS : GEN_ALWAYS];
+        if (!strstr(fault, BAD[i].says) || !strstr(c.notes.text, "DIR/generation_config.json: "))
+            fail_msg("%s: \"%s\", \"%s\"", BAD[i].text, fault, c.notes.text);
+        assert_true(!*c.hf_fault[GEN_ALWAYS] == (sampling || beams));
+    }
+    ModelConfig c = parsed("{}", "{\"num_beams\":3}", NULL, NULL);
+    assert_string_equal(c.hf_fault[GEN_ALWAYS], "");
+    assert_string_equal(c.notes.text, "");
+}
+
+/* Two places that state one value: the one that transformers 5.24 follows, and a note. */
+static void disagreements(void **state)
+{
+    ModelConfig c = parsed("{\"qformer_config\":{\"encoder_hidden_size\":1024}}", 0, 0, 0);
+    assert_int_equal(c.qformer.image_width, 1408); /* Blip2Config */
+    assert_non_null(strstr(c.notes.text, "encoder_hidden_size: 1024"));
+    c = parsed("{\"text_config\":{\"eos_token_id\":50118}}", "{\"eos_token_id\":2}", 0, 0);
+    assert_int_equal(c.gen.eos[0], 2);
+    assert_non_null(strstr(c.notes.text, "eos_token_id: 2, where text_config"));
+    c = parsed("{\"text_config\":{\"eos_token_id\":2}}", "{\"eos_token_id\":[2,50118]}", 0, 0);
+    assert_non_null(
+        strstr(c.notes.text, "eos_token_id: 2, 50118, where text_config of config.json says 2:"));
+    c = parsed("{}", "{\"eos_token_id\":50118}", 0, 0); /* only one states it */
+    assert_string_equal(c.notes.text, "");
+    c = parsed("{\"image_token_index\":7,\"image_token_id\":8}", 0, 0, 0);
+    assert_int_equal(c.image_token, 7);
+    c = parsed("{}", 0, "{\"size\":112}", 0);
+    assert_non_null(strstr(c.notes.text, "DIR/preprocessor_config.json: size: 112 pixels"));
+    c = parsed("{\"text_config\":{\"vocab_size\":2}}", 0, 0, 0);
+    assert_non_null(strstr(c.notes.text, "eos_token_id: 2, beyond the vocabulary of 2"));
+}
+
+/* image_processor of processor_config.json is all that counts where it is there: what it does not say has
+ * the default, not preprocessor_config.json's value (get_image_processor_dict). */
+static void nested_processor_replaces(void **state)
+{
+    static const char PRE[] = "{\"size\":112,\"image_mean\":[0.5,0.5,0.5],\"do_rescale\":false}";
+    ModelConfig c = parsed("{}", 0, PRE, "{\"image_processor\":{\"size\":224}}");
+    assert_int_equal(c.pixels, 224);
+    near(c.mean[0], 0.48145466);
+    assert_non_null(strstr(c.notes.text, "DIR/preprocessor_config.json: not read"));
+    c = parsed("{}", 0, "{\"size\":224}", "{\"image_processor\":{\"size\":224}}");
+    assert_string_equal(c.notes.text, "");
 }
 
 static void refuses_pictures(void **state)
@@ -365,7 +411,8 @@ static void refuses_pictures(void **state)
         {"{\"size\":{\"shortest_edge\":224}}", "size: expected equal height and width"},
         {"{\"size\":{\"height\":0,\"width\":0}}", "size: height: expected an integer in [1, 4096]"},
         {"{\"size\":5000}", "size: expected an integer in [1, 4096], got 5000"},
-        {"{\"size\":13}", "size: expected 1 to 1024 patches of 14, got 13 pixels"},
+        {"{\"size\":13}", "size: expected 14 to 896 pixels, at most 4 times the 224"},
+        {"{\"size\":910}", "size: expected 14 to 896 pixels, at most 4 times the 224"},
         {"{\"size\":[224]}", "size: expected an integer, got a list"},
         {"{\"image_mean\":[0,0]}", "image_mean: expected 3 numbers"},
         {"{\"image_mean\":0.5}", "image_mean: expected 3 numbers"},
@@ -381,7 +428,6 @@ static void refuses_pictures(void **state)
         {"{\"do_center_crop\":true}", "do_center_crop: expected false, got true"},
     };
     static const Case BAD_PROCESSOR[] = {
-        {"{\"num_query_tokens\":16}", "num_query_tokens: expected 32 as in config.json, got 16"},
         {"{\"num_query_tokens\":\"32\"}", "num_query_tokens: expected an integer"},
         {"{\"image_processor\":3}", "image_processor: expected an object"},
         {"{\"image_processor\":{\"resample\":0}}", "image_processor: resample"},
@@ -417,8 +463,8 @@ static void directories(void **state)
     put_text("config.json", "{}");
     put_text("processor_config.json", "{\"num_query_tokens\":31}");
     e = (Error){0};
-    assert_false(config_load(&c, scratch, &e));
-    check_error(&e, ERR_BAD_MODEL, at("processor_config.json"), "expected 32", NULL);
+    assert_true(config_load(&c, scratch, &e));
+    assert_non_null(strstr(c.hf_fault[GEN_ALWAYS], "expected 32 as in config.json, got 31"));
     put_text("processor_config.json", "{\"num_query_tokens\":32}");
     e = (Error){0};
     assert_true(config_load(&c, scratch, &e));
@@ -431,7 +477,7 @@ static void directories(void **state)
     put_text("config.json", "");
     e = (Error){0};
     assert_false(config_load(&c, scratch, &e));
-    check_error(&e, ERR_BAD_MODEL, at("config.json"), "bad JSON", NULL);
+    check_error(&e, ERR_BAD_MODEL, at("config.json"), "an empty file", NULL);
 }
 
 static void licences(void **state)
@@ -590,6 +636,9 @@ int main(void)
         cmocka_unit_test(licence_is_a_label),
         cmocka_unit_test(refuses_models),
         cmocka_unit_test(refuses_generation),
+        cmocka_unit_test(faults_of_generation),
+        cmocka_unit_test(disagreements),
+        cmocka_unit_test(nested_processor_replaces),
         cmocka_unit_test(refuses_pictures),
         cmocka_unit_test(refuses_deep_nesting),
         cmocka_unit_test(directories),

@@ -21,6 +21,8 @@ typedef struct Variant {
     size_t pad;                     /* odd padding of the header: data lies unaligned */
     const char *drop, *rename, *to; /* leave one out, or call it otherwise */
     const char *extra;              /* one more tensor, empty */
+    const char *before;             /* stands in front of every name */
+    const char *into, *into_by;     /* replaced in every name */
     const char *reshape;            /* this one gets its shape reversed */
     const char *retype;             /* this one is said to be I32 */
     bool both;                      /* `rename` stays beside `to` */
@@ -73,7 +75,10 @@ static void add_part(StrBuf *head, StrBuf *data, const Variant *v, size_t i, con
         memcpy(&x, (const char *)t->data + 4 * k, 4);
         add_value(data, v, i, same(v->blank, t->name) && k >= all / 3 && k < all / 3 * 2 ? 0 : x);
     }
-    strbuf_printf(head, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", head->len > 1 ? "," : "", name,
+    const char *hit = v->into ? strstr(name, v->into) : NULL;
+    strbuf_printf(head, "%s\"%s%.*s%s%s\":{\"dtype\":\"%s\",\"shape\":[", head->len > 1 ? "," : "",
+                  v->before ? v->before : "", (int)(hit ? hit - name : 0), name,
+                  hit ? v->into_by : "", hit ? hit + strlen(v->into) : name,
                   same(v->retype, name) ? "I32" : dtype_name(type));
     for (int d = 0; d < t->rank; d++) {
         int at_dim = same(v->reshape, name) ? t->rank - 1 - d : d;
@@ -265,6 +270,19 @@ static void refuse(const Variant *v, const char *object, const char *what)
     assert_int_equal(mem_in_use(), before);
 }
 
+/* Loads, and the notes say so. */
+static void notices(const Variant *v, const char *what)
+{
+    Error e = {0};
+    write_variant(v);
+    Blip2 *m = model_open(dev, scratch, false, &e);
+    if (!m)
+        fail_msg("%s", e.message);
+    if (what ? !strstr(m->notes.text, what) : *m->notes.text)
+        fail_msg("expected \"%s\" in: %s", what ? what : "", m->notes.text);
+    model_close(m);
+}
+
 #define FC1 "vision_model.encoder.layers.1.mlp.fc1.weight"
 
 static void test_refused(void **state)
@@ -274,10 +292,77 @@ static void test_refused(void **state)
     refuse(&(Variant){.drop = "language_model.model.decoder.embed_tokens.weight"}, "embed_tokens",
            "missing");
     refuse(&(Variant){.rename = FC1, .to = FC1 "x"}, "\"" FC1 "\"", "missing");
-    refuse(&(Variant){.extra = "vision_model.head.weight"}, "\"vision_model.head.weight\"",
-           "unexpected");
+    /* the nearest name that nobody else asks for: none here */
+    Error e = {0};
+    write_variant(&(Variant){.drop = FC1});
+    assert_null(model_open(dev, scratch, false, &e));
+    assert_true(str_ends(e.message, "\": expected, but missing"));
+    refuse(&(Variant){.rename = FC1, .to = FC1 "x"}, "\"" FC1 "\"",
+           "expected, but missing; the file has \"" FC1 "x\"");
     refuse(&(Variant){.reshape = FC1}, "\"" FC1 "\"", "expected shape [104,48], got [48,104]");
     refuse(&(Variant){.retype = FC1}, "\"" FC1 "\"", "expected F32, F16 or BF16, got I32");
+}
+
+static void test_unused(void **state)
+{
+    notices(&(Variant){0}, NULL);
+    notices(&(Variant){.extra = "vision_model.head.weight"},
+            "model.safetensors: tensor \"vision_model.head.weight\": not used (1 in all)");
+    notices(&(Variant){.extra = "qformer.embeddings.position_ids"}, NULL);
+}
+
+/* Names as DistributedDataParallel, torch.compile and others leave them: the same numbers, and a note. */
+static void test_wrapped(void **state)
+{
+    static const struct {
+        const char *before, *into,
+            *into_by; /* in front of every name; inside of those that hold `into` */
+        const char *first;
+    } CASES[] = {
+        {"module.", NULL, NULL, "\"module.language_model."},
+        {"_orig_mod.", NULL, NULL, "\"_orig_mod.language_model."},
+        {"model.", NULL, NULL, "\"model.language_model."},
+        {"module._orig_mod.", NULL, NULL, "\"module._orig_mod.language_model."},
+        {"state.blip2.", NULL, NULL, "\"state.blip2.language_model."},
+        {"", "vision_model.", "vision_model._fsdp_wrapped_module.",
+         "\"vision_model._fsdp_wrapped_module.embeddings"},
+        {"", ".layer_norm1.", "._checkpoint_wrapped_module.layer_norm1.",
+         "\"vision_model.encoder.layers.0._checkpoint_wrapped_module.layer_norm1"},
+    };
+    float plain[NQ * WIDTH], other[NQ * WIDTH];
+    write_variant(&(Variant){0});
+    soft_of(false, plain);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        Variant v = {.before = CASES[i].before, .into = CASES[i].into, .into_by = CASES[i].into_by};
+        write_variant(&v);
+        soft_of(false, other);
+        assert_memory_equal(plain, other, sizeof plain);
+        notices(&v, CASES[i].first);
+        notices(&v, "read without the wrapper in its name");
+    }
+    /* not where two tensors would get one name */
+    notices(&(Variant){.extra = "module.query_tokens"},
+            "\"module.query_tokens\": not used (1 in all)");
+    Error e = {0};
+    Blip2 *m = model_open(dev, scratch, false, &e);
+    assert_non_null(m);
+    assert_null(strstr(m->notes.text, "wrapper"));
+    model_close(m);
+    /* a name of its own stays in the message */
+    refuse(&(Variant){.before = "module.", .reshape = FC1}, "tensor \"module." FC1 "\"",
+           "expected shape");
+    refuse(&(Variant){.before = "module.", .drop = "query_tokens"}, "\"query_tokens\"", "missing");
+}
+
+/* Weights that bitsandbytes or GPTQ packed are named as such, not as a wrong type or a missing tensor. */
+static void test_quantised_elsewhere(void **state)
+{
+    refuse(&(Variant){.retype = FC1, .extra = FC1 ".absmax"}, "weights: expected F32, F16 or BF16",
+           "quantised with bitsandbytes (4 bits)");
+    refuse(&(Variant){.retype = FC1, .extra = "vision_model.encoder.layers.1.mlp.fc1.SCB"}, "",
+           "quantised with bitsandbytes (8 bits)");
+    refuse(&(Variant){.rename = FC1, .to = "vision_model.encoder.layers.1.mlp.fc1.qweight"}, "",
+           "quantised with GPTQ or AWQ");
 }
 
 /* Buffers of older versions are no error, nor is the token table under the head's name. */
@@ -396,8 +481,8 @@ static void test_pieces_refused(void **state)
     refuse(&v, "\"" LAYER "projection.weight\"", "missing");
     /* none of the pieces: the weight itself is what is missing */
     refuse(&(Variant){.drop = LAYER "qkv.bias"}, "\"" LAYER "qkv.bias\"", "missing");
-    /* beside the weight, its pieces have no place */
-    refuse(&(Variant){.extra = LAVIS "q_bias"}, "\"" LAVIS "q_bias\"", "unexpected");
+    /* beside the weight, its pieces are not looked at */
+    notices(&(Variant){.extra = LAVIS "q_bias"}, "\"" LAVIS "q_bias\": not used (1 in all)");
 }
 
 /* --- the tied head ---------------------------------------------------------------------------- */
@@ -528,11 +613,19 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),          cmocka_unit_test(test_layouts),
-        cmocka_unit_test(test_quantised),      cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_tolerated),      cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_pieces_refused), cmocka_unit_test(test_tied),
-        cmocka_unit_test(test_random),         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_quantised),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_unused),
+        cmocka_unit_test(test_wrapped),
+        cmocka_unit_test(test_quantised_elsewhere),
+        cmocka_unit_test(test_tolerated),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_pieces_refused),
+        cmocka_unit_test(test_tied),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

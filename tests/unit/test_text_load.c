@@ -35,7 +35,7 @@ static void bad_documents(void **state)
     static const struct {
         const char *json, *message; /* the message, or how it begins after "tokenizer.json: " */
     } BAD[] = {
-        {"", "line 1: bad JSON"},
+        {"", "file: expected JSON, got an empty file"},
         {"{", "line 1: bad JSON"},
         {"\xff\xfe", "line 1: bad JSON"},
         {"[]", "model: expected an object"},

@@ -1,0 +1,35 @@
+/* base/note.c: notes are joined by "; ". */
+#include "base/note.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+void note_add(Notes *n, const char *fmt, ...)
+{
+    static const char MORE[] = "; ...";
+    size_t at = strlen(n->text), room = sizeof n->text - sizeof MORE;
+    va_list ap;
+    if (at >= room)
+        return;
+    Error line = {0}; /* which knows how to make text from files harmless */
+    char text[sizeof line.message];
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    error_set(&line, ERR_FAILED, "%s", text);
+    size_t k = strlen(line.message);
+    if (at + 2 + k > room) {
+        strcpy(n->text + at, at ? MORE : MORE + 2);
+        return;
+    }
+    snprintf(n->text + at, sizeof n->text - at, "%s%s", at ? "; " : "", line.message);
+}
+
+void note_add_all(Notes *n, const Notes *more)
+{
+    if (*more->text)
+        note_add(n, "%s", more->text);
+}

@@ -1,0 +1,206 @@
+/* ckpt/explain.c: what a directory is that is no model this program can read, and what a name is that
+ * is no directory. */
+#include <dirent.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/kind.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "ckpt/ckpt.h"
+
+enum { JSON_MAX = 1 << 20, ENTRIES_MAX = 10000 };
+
+static bool has(const char *dir, const char *name)
+{
+    char *path = path_join(dir, name);
+    bool there = path && file_exists(path);
+    mem_free(path);
+    return there;
+}
+
+/* --- an adapter ---------------------------------------------------------------------------------- */
+
+/* What adapter_config.json says about `key`, for the message; `otherwise` where it does not. */
+static void adapter_fact(const char *path, const char *key, const char *otherwise, char out[200])
+{
+    Error ignored = {0};
+    MappedFile f = {0};
+    json_t *doc = NULL;
+    if (file_map_within(&f, path, JSON_MAX, ERR_FAILED, &ignored) && f.data)
+        doc = json_parse((const char *)f.data, f.size, path, ERR_FAILED, &ignored);
+    const char *v = json_string_value(json_object_get(doc, key));
+    snprintf(out, 200, "%s", v && *v ? v : otherwise);
+    json_decref(doc);
+    file_unmap(&f);
+}
+
+static bool explain_adapter(const char *dir, Error *e)
+{
+    char type[200], base[200], *path = path_join(dir, "adapter_config.json");
+    if (!path)
+        return error_memory(e, dir, strlen(dir));
+    adapter_fact(path, "peft_type", "PEFT", type);
+    adapter_fact(path, "base_model_name_or_path", "the model it was trained on", base);
+    error_set(e, ERR_BAD_MODEL,
+              "%s: model: expected a whole model, got a %s adapter without its base model (%s): "
+              "merge the "
+              "two with PEFT's merge_and_unload and pass the directory that this is saved to",
+              path, type, base);
+    mem_free(path);
+    return false;
+}
+
+/* --- weights of other programs -------------------------------------------------------------------- */
+
+static const struct {
+    const char *end, *what;
+} FOREIGN[] = {
+    {".pth", "PyTorch .pth weights, as LAVIS publishes them, are not supported yet"},
+    {".pt", "PyTorch .pt weights are not supported yet"},
+    {".bin", "PyTorch .bin weights are not supported yet"},
+    {".bin.index.json", "PyTorch .bin weights are not supported yet"},
+    {".ckpt", "PyTorch Lightning .ckpt weights are not supported yet"},
+    {".gguf", "GGUF files of llama.cpp cannot be read"},
+    {".ggml", "GGML files of llama.cpp cannot be read"},
+    {".onnx", "ONNX files cannot be read"},
+    {".h5", "TensorFlow weights cannot be read"},
+    {".msgpack", "Flax weights cannot be read"},
+};
+
+static const char *foreign(const char *name)
+{
+    for (size_t i = 0; i < sizeof FOREIGN / sizeof *FOREIGN; i++)
+        if (str_ends(name, FOREIGN[i].end))
+            return FOREIGN[i].what;
+    return NULL;
+}
+
+/* What a look at the names in a directory finds; in order of name, so that a message is always the same. */
+typedef struct Look {
+    char weights[256]; /* a file of another program */
+    char folder[256];  /* that holds a config.json */
+    char dangling[256];
+} Look;
+
+static void keep_first(char first[256], const char *name)
+{
+    if (strlen(name) < 256 && (!*first || strcmp(name, first) < 0))
+        strcpy(first, name);
+}
+
+static void look_at(Look *l, const char *dir, const char *name)
+{
+    struct stat st;
+    char *path = path_join(dir, name);
+    if (*name == '.' || !path) {
+        mem_free(path);
+        return;
+    }
+    if (foreign(name))
+        keep_first(l->weights, name);
+    if (file_is_dir(path) && has(path, "config.json"))
+        keep_first(l->folder, name);
+    if (!file_exists(path) && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+        keep_first(l->dangling, name);
+    mem_free(path);
+}
+
+static void look(Look *l, const char *dir)
+{
+    *l = (Look){{0}, {0}, {0}};
+    DIR *d = opendir(dir);
+    const struct dirent *entry;
+    for (int i = 0; d && i < ENTRIES_MAX && (entry = readdir(d)); i++)
+        look_at(l, dir, entry->d_name);
+    if (d)
+        closedir(d);
+}
+
+bool model_dir_explain(const char *dir, const char *plain, Error *e)
+{
+    Look l;
+    if (has(dir, "adapter_config.json"))
+        return explain_adapter(dir, e);
+    look(&l, dir);
+    if (*l.weights)
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s/%s: weights: %s, expected a Hugging Face directory (config.json, "
+                         "model.safetensors or its shards and index)",
+                         dir, l.weights, foreign(l.weights));
+    if (*l.dangling)
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s/%s: file: expected one, got a link to one that is not there: an "
+                         "unfinished download? fetch the repository again",
+                         dir, l.dangling);
+    if (*l.folder)
+        return error_set(e, ERR_NO_MODEL, "%s: %s: did you mean %s/%s?", dir, plain, dir, l.folder);
+    return error_set(e, ERR_NO_MODEL, "%s: %s", dir, plain);
+}
+
+/* --- names --------------------------------------------------------------------------------------- */
+
+/* "OWNER/NAME" in the address of a page of huggingface.co; its length, 0: it is none. */
+static size_t repo_in_url(const char *url, const char **repo)
+{
+    static const char *const HOSTS[] = {"huggingface.co/", "hf.co/"};
+    for (int i = 0; i < 2; i++) {
+        const char *at = strstr(url, HOSTS[i]);
+        if (!at)
+            continue;
+        *repo = at + strlen(HOSTS[i]);
+        size_t owner = strcspn(*repo, "/?#");
+        if (owner == 0 || (*repo)[owner] != '/')
+            return 0;
+        size_t name = strcspn(*repo + owner + 1, "/?#");
+        return name ? owner + 1 + name : 0;
+    }
+    return 0;
+}
+
+static bool explain_url(const char *url, Error *e)
+{
+    const char *repo;
+    size_t n = repo_in_url(url, &repo);
+    if (n)
+        return error_set(
+            e, ERR_NO_MODEL,
+            "%s: model: expected a directory or a name, got a URL: download the repository and "
+            "pass its directory, or %.*s when it is in Hugging Face's cache",
+            url, (int)n, repo);
+    return error_set(
+        e, ERR_NO_MODEL,
+        "%s: model: expected a directory or a name, got a URL: download the model and pass its "
+        "directory",
+        url);
+}
+
+/* A file in the place of a directory: by what it is, or by its name. */
+static bool explain_file(const char *path, Error *e)
+{
+    MappedFile f = {0};
+    Error ignored = {0};
+    const char *dir = strrchr(path, '/'), *kind = NULL;
+    int n = dir == path ? 1 : dir ? (int)(dir - path) : 1;
+    if (str_ends(path, ".safetensors") || str_ends(path, "config.json"))
+        return error_set(
+            e, ERR_NO_MODEL,
+            "%s: model: expected a directory, got a file: pass the directory it is in, %.*s", path,
+            n, dir ? path : ".");
+    if (file_map(&f, path, ERR_FAILED, &ignored))
+        kind = file_kind(f.data, f.size);
+    file_unmap(&f);
+    if (!kind)
+        kind = foreign(path);
+    return error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got %s%s", path,
+                     kind && kind == foreign(path) ? "a file: " : "", kind ? kind : "a file");
+}
+
+bool model_name_explain(const char *name, Error *e)
+{
+    if (!file_exists(name) && (strstr(name, "://") || str_starts(name, "huggingface.co/")))
+        return explain_url(name, e);
+    return file_exists(name) && explain_file(name, e);
+}

@@ -1,0 +1,124 @@
+/* config/parse_pictures.c: preprocessor_config.json and processor_config.json. Names and defaults are those
+ * of transformers' BlipImageProcessor and Blip2Processor. */
+#include <math.h>
+#include <string.h>
+
+#include "config/parse.h"
+
+static int read_pixels(const Part *p, int def)
+{
+    Part size_part;
+    const json_t *v = part_member(p, "size");
+    if (!json_is_object(v))
+        return part_whole(p, "size", def, 1, PICTURE_MAX);
+    part_child(&size_part, p, "size");
+    int height = part_whole(&size_part, "height", 0, 1, PICTURE_MAX);
+    int width = part_whole(&size_part, "width", 0, 1, PICTURE_MAX);
+    if (height == 0 || width != height)
+        error_set(p->e, ERR_BAD_MODEL,
+                  "%s: size: expected equal height and width, got height %d and width %d", p->where,
+                  height, width);
+    return p->e->code ? def : height;
+}
+
+static void read_triple(const Part *p, const char *key, bool positive, float out[3])
+{
+    const json_t *v = part_member(p, key);
+    if (!v)
+        return;
+    bool ok = json_is_array(v) && json_array_size(v) == 3;
+    for (size_t i = 0; ok && i < 3; i++) {
+        const json_t *x = json_array_get(v, i);
+        double d = json_is_number(x) ? json_number_value(x) : NAN;
+        ok = fabs(d) <= 1000 && (!positive || d >= 1e-6); /* false for NaN, too */
+        out[i] = ok ? (float)d : 0;
+    }
+    if (!ok)
+        error_set(p->e, ERR_BAD_MODEL, "%s: %s: expected 3 numbers%s, got something else", p->where,
+                  key, positive ? " above 0" : "");
+}
+
+static void read_image_processor(const Part *p, ModelConfig *c)
+{
+    c->pixels = read_pixels(p, c->pixels);
+    read_triple(p, "image_mean", false, c->mean);
+    read_triple(p, "image_std", true, c->std);
+    part_must_flag(p, "do_resize", true);
+    part_must_flag(p, "do_rescale", true);
+    part_must_flag(p, "do_normalize", true);
+    part_must_flag(p, "do_center_crop", false);
+    int resample = part_whole(p, "resample", 3, 0, 100);
+    if (resample != 3)
+        error_set(p->e, ERR_BAD_MODEL, "%s: resample: expected 3 (bicubic), got %d (not supported)",
+                  p->where, resample);
+    double factor = part_real(p, "rescale_factor", 1.0 / 255, 0, 1);
+    if (fabs(factor * 255 - 1) > 1e-6)
+        error_set(p->e, ERR_BAD_MODEL, "%s: rescale_factor: expected 1/255, got %g (not supported)",
+                  p->where, factor);
+}
+
+/* What a picture processor's settings come to. */
+typedef struct Pictures {
+    int pixels;
+    float mean[3], std[3];
+} Pictures;
+
+static Pictures pictures_of(const ModelConfig *c)
+{
+    Pictures p = {.pixels = c->pixels};
+    memcpy(p.mean, c->mean, sizeof p.mean);
+    memcpy(p.std, c->std, sizeof p.std);
+    return p;
+}
+
+static void set_pictures(ModelConfig *c, const Pictures *p)
+{
+    c->pixels = p->pixels;
+    memcpy(c->mean, p->mean, sizeof c->mean);
+    memcpy(c->std, p->std, sizeof c->std);
+}
+
+/* Newer files nest the settings of pictures in processor_config.json, and preprocessor_config.json does
+ * not count then (transformers, image_processing_base.py, get_image_processor_dict). */
+static ConfigFile read_pictures(const Part *pre, const Part *processor, ModelConfig *c)
+{
+    Error ignored = {0};
+    Part nested, other = *pre;
+    part_child(&nested, processor, "image_processor");
+    if (!nested.o) {
+        read_image_processor(pre, c);
+        return CONFIG_PREPROCESSOR;
+    }
+    Pictures start = pictures_of(c);
+    other.e = &ignored;
+    read_image_processor(&other, c);
+    Pictures outer = pictures_of(c);
+    set_pictures(c, &start);
+    read_image_processor(&nested, c);
+    Pictures inner = pictures_of(c);
+    if (pre->o && memcmp(&outer, &inner, sizeof inner) != 0)
+        note_add(&c->notes,
+                 "%s: not read, and it differs (size %d, not %d): image_processor of %s counts",
+                 pre->where, outer.pixels, inner.pixels, processor->where);
+    return CONFIG_PROCESSOR;
+}
+
+static void read_queries(const Part *p, ModelConfig *c)
+{
+    int queries = part_whole(p, "num_query_tokens", 0, 1, DIM_MAX);
+    c->legacy_layout = queries == 0;
+    if (!queries || queries == c->qformer.queries)
+        return;
+    note_add(&c->notes, "%s: num_query_tokens: %d, where config.json says %d", p->where, queries,
+             c->qformer.queries);
+    config_hf_fault(c, GEN_ALWAYS,
+                    "%.250s: num_query_tokens: expected %d as in config.json, got %d", p->where,
+                    c->qformer.queries, queries);
+}
+
+const char *config_read_processor(const Part *preprocessor, const Part *processor, ModelConfig *c)
+{
+    ConfigFile file = read_pictures(preprocessor, processor, c);
+    read_queries(processor, c);
+    return config_file_name(file);
+}

@@ -1,0 +1,296 @@
+/* text/beside.c: tokenizer_config.json, special_tokens_map.json, added_tokens.json. What of them counts is as
+ * in transformers 5.24, tokenization_utils_base.py, _from_pretrained. */
+#include "text/beside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "text/parts.h"
+
+bool beside_text(const char *dir, const char *name, char **text, size_t *n, Error *e)
+{
+    char *path = path_join(dir, name);
+    if (!path)
+        return error_memory(e, name, strlen(dir));
+    *text = (char *)file_read(path, TOKENIZER_FILE_MAX, n, ERR_BAD_MODEL, e);
+    mem_free(path);
+    return *text != NULL;
+}
+
+/* transformers writes "model_max_length": 1000000000000000019884624838656, which no JSON integer of
+ * ours can hold, and which nobody needs: such digits become 999999999999999999. */
+static void tame_integers(char *s, size_t n)
+{
+    enum { DIGITS = 18 };
+    bool in_string = false;
+    for (size_t i = 0, run = 0; i < n; i++) {
+        bool escaped = in_string && s[i] == '\\';
+        in_string ^= s[i] == '"';
+        run = !in_string && s[i] >= '0' && s[i] <= '9' ? run + 1 : 0;
+        if (run > DIGITS) {
+            s[i - DIGITS] = ' ';
+            memset(s + i + 1 - DIGITS, '9', DIGITS);
+        }
+        i += escaped;
+    }
+}
+
+/* DIR/NAME as JSON object. An absent file is fine when optional: true with *doc NULL. */
+bool beside_json(const char *dir, const char *name, bool optional, json_t **doc, Error *e)
+{
+    char *path = path_join(dir, name), *text = NULL;
+    size_t n = 0;
+    *doc = NULL;
+    bool ok = path && optional && !file_exists(path);
+    if (path && !ok && beside_text(dir, name, &text, &n, e)) {
+        tame_integers(text, n);
+        *doc = json_parse(text, n, path, ERR_BAD_MODEL, e);
+        ok = json_is_object(*doc) || error_set(e, ERR_BAD_MODEL, "%s: expected an object", path);
+    }
+    if (!path)
+        error_memory(e, name, strlen(dir));
+    mem_free(text);
+    mem_free(path);
+    return ok;
+}
+
+/* The class that a model without tokenizer_class in its tokenizer_config.json gets (auto/
+ * tokenization_auto.py, TOKENIZER_MAPPING_NAMES). */
+static bool model_says_gpt2(const char *dir, bool *gpt2, Error *e)
+{
+    json_t *model;
+    if (!beside_json(dir, "config.json", true, &model, e))
+        return false;
+    const char *type = json_string_value(json_object_get(model, "model_type"));
+    *gpt2 = type &&
+            (strcmp(type, "blip-2") == 0 || strcmp(type, "opt") == 0 || strcmp(type, "gpt2") == 0);
+    json_decref(model);
+    return true;
+}
+
+static bool find_class(Beside *b, const char *dir, Error *e)
+{
+    const char *name;
+    if (!json_get_text(b->config, "tokenizer_class", NULL, &name, "tokenizer_config.json", e)) {
+        error_prefix(e, dir);
+        return false;
+    }
+    b->gpt2 =
+        name && (strcmp(name, "GPT2Tokenizer") == 0 || strcmp(name, "GPT2TokenizerFast") == 0);
+    return name || model_says_gpt2(dir, &b->gpt2, e);
+}
+
+bool beside_read(Beside *b, const char *dir, Error *e)
+{
+    return beside_json(dir, "tokenizer_config.json", true, &b->config, e) &&
+           beside_json(dir, "special_tokens_map.json", true, &b->map, e) &&
+           beside_json(dir, "added_tokens.json", true, &b->added, e) && find_class(b, dir, e);
+}
+
+void beside_free(Beside *b)
+{
+    json_decref(b->config);
+    json_decref(b->map);
+    json_decref(b->added);
+    *b = (Beside){0};
+}
+
+bool beside_lists_added(const Beside *b)
+{
+    return json_is_object(json_object_get(b->config, "added_tokens_decoder"));
+}
+
+/* --- added and special tokens ------------------------------------------------------------------- */
+
+/* An added token under the id that its text has already, else `id`. */
+static bool add_token(Tokenizer *t, const json_t *text, long long id, AddedToken flags,
+                      const char *where, Error *e)
+{
+    const char *s = json_string_value(text);
+    size_t n = json_string_length(text);
+    int known = vocab_find(&t->vocab, s, n);
+    if (known >= 0 && known != id)
+        note_add(&t->notes, "%s: \"%.40s\": %lld, where the vocabulary says %d", where, s, id,
+                 known);
+    return tokenizer_add(t, s, n, known >= 0 ? known : id, flags, where, e);
+}
+
+/* tokenizer_config.json: "added_tokens_decoder": {"50265": {"content": "<image>", flags}} */
+static bool add_decoder(Tokenizer *t, const json_t *config, Error *e)
+{
+    static const char WHERE[] = "tokenizer_config.json: added_tokens_decoder";
+    const char *key;
+    json_t *o;
+    json_object_foreach(json_object_get(config, "added_tokens_decoder"), key, o)
+    {
+        const json_t *text = json_object_get(o, "content");
+        char *end;
+        long long id = strtoll(key, &end, 10);
+        AddedToken flags = {0};
+        if (!json_is_string(text) || !*key || *end)
+            return error_set(e, ERR_BAD_MODEL, "%s: \"%.40s\": expected {id: {\"content\": ...}}",
+                             WHERE, key);
+        if (!load_added_flags(o, &flags, WHERE, e) || !add_token(t, text, id, flags, WHERE, e))
+            return false;
+    }
+    return true;
+}
+
+/* added_tokens.json: {"<image>": 50265} */
+static bool add_legacy(Tokenizer *t, const json_t *added, Error *e)
+{
+    static const char WHERE[] = "added_tokens.json";
+    const char *text;
+    json_t *id;
+    json_object_foreach((json_t *)(uintptr_t)added, text, id)
+    {
+        AddedToken flags = {.normalized = true};
+        if (!json_is_integer(id))
+            return error_set(e, ERR_BAD_MODEL, "%s: \"%.40s\": expected an integer id", WHERE,
+                             text);
+        if (!tokenizer_add(t, text, strlen(text), json_integer_value(id), flags, WHERE, e))
+            return false;
+    }
+    return true;
+}
+
+/* A special token: "text" or {"content": "text", flags}. One that has no id yet gets the next. */
+static bool add_special(Tokenizer *t, const json_t *v, const char *where, Error *e)
+{
+    const json_t *text = json_is_object(v) ? json_object_get(v, "content") : v;
+    AddedToken flags = {0};
+    if (!v || json_is_null(v))
+        return true;
+    if (!json_is_string(text))
+        return error_set(e, ERR_BAD_MODEL, "%s: expected a text or {\"content\": ...}", where);
+    if (json_is_object(v) && !load_added_flags(v, &flags, where, e))
+        return false;
+    flags.special = true;
+    int id = vocab_find(&t->vocab, json_string_value(text), json_string_length(text));
+    return tokenizer_add(t, json_string_value(text), json_string_length(text),
+                         id >= 0 ? id : t->vocab.size, flags, where, e);
+}
+
+static const char *const NAMED[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                    "pad_token", "cls_token", "mask_token"};
+enum { NAMED_COUNT = sizeof NAMED / sizeof *NAMED };
+
+/* special_tokens_map.json wins, but only where tokenizer_config.json does not list the added tokens. */
+static const json_t *named(const Beside *b, const char *key, const char **where)
+{
+    const json_t *v = beside_lists_added(b) ? NULL : json_object_get(b->map, key);
+    *where = v ? "special_tokens_map.json" : "tokenizer_config.json";
+    return v ? v : json_object_get(b->config, key);
+}
+
+static bool add_named(Tokenizer *t, const Beside *b, Error *e)
+{
+    const char *where = NULL;
+    for (int i = 0; i < NAMED_COUNT; i++) {
+        const json_t *v = named(b, NAMED[i], &where);
+        if (!add_special(t, v, where, e))
+            return false;
+    }
+    return true;
+}
+
+/* A list of tokens, or {name: token}. */
+static bool add_more(Tokenizer *t, const Beside *b, const char *key, Error *e)
+{
+    const char *where, *name;
+    json_t *list = (json_t *)(uintptr_t)named(b, key, &where), *v;
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!add_special(t, json_array_get(list, i), where, e))
+            return false;
+    json_object_foreach(list, name, v)
+    {
+        if (!add_special(t, v, where, e))
+            return false;
+    }
+    return true;
+}
+
+static bool is_named(const char *key)
+{
+    for (int i = 0; i < NAMED_COUNT; i++)
+        if (strcmp(NAMED[i], key) == 0)
+            return true;
+    return false;
+}
+
+/* Tokens of models of one family: "image_token": "<image>". */
+static bool add_family(Tokenizer *t, const Beside *b, Error *e)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach(b->config, key, v)
+    {
+        if (json_is_string(v) && str_ends(key, "_token") && !is_named(key) &&
+            !add_special(t, v, "tokenizer_config.json", e))
+            return false;
+    }
+    return true;
+}
+
+bool beside_add_tokens(Tokenizer *t, const Beside *b, const char *dir, Error *e)
+{
+    bool listed = beside_lists_added(b);
+    bool ok = json_get_flag(b->config, "split_special_tokens", false, &t->split_special,
+                            "tokenizer_config.json", e) &&
+              add_decoder(t, b->config, e) && (listed || add_legacy(t, b->added, e)) &&
+              add_named(t, b, e) && add_more(t, b, "extra_special_tokens", e) &&
+              add_more(t, b, "additional_special_tokens", e) && add_family(t, b, e);
+    if (!ok)
+        error_prefix(e, dir);
+    return ok;
+}
+
+/* --- GPT2Tokenizer ------------------------------------------------------------------------------- */
+
+/* Its special tokens where no file has a word about them. One that is not in the vocabulary would get an
+ * id there that no model has a row for: that is left out. */
+static bool add_defaults(const json_t *doc, Beside *b)
+{
+    static const char DEFAULT[] = "<|endoftext|>";
+    const json_t *vocab = json_object_get(json_object_get(doc, "model"), "vocab");
+    bool ok = b->config || (b->config = json_object());
+    for (int i = 0; ok && i < 3 && json_object_get(vocab, DEFAULT); i++) /* bos, eos, unk */
+        if (!json_object_get(b->config, NAMED[i]) && !json_object_get(b->map, NAMED[i]))
+            ok = json_object_set_new(b->config, NAMED[i], json_string(DEFAULT)) == 0;
+    return ok;
+}
+
+static bool rebuild(json_t *doc, const Beside *b, bool prefix_space)
+{
+    static const char *const MODEL[] = {"dropout",
+                                        "unk_token",
+                                        "continuing_subword_prefix",
+                                        "end_of_word_suffix",
+                                        "fuse_unk",
+                                        "byte_fallback",
+                                        "ignore_merges"};
+    json_t *model = json_object_get(doc, "model");
+    for (size_t i = 0; i < sizeof MODEL / sizeof *MODEL; i++)
+        json_object_del(model, MODEL[i]);
+    json_object_del(doc, "normalizer");
+    if (beside_lists_added(b))
+        json_object_del(doc, "added_tokens");
+    return json_object_set_new(doc, "pre_tokenizer",
+                               json_pack("{s:s, s:b}", "type", "ByteLevel", "add_prefix_space",
+                                         (int)prefix_space)) == 0 &&
+           json_object_set_new(doc, "decoder", json_pack("{s:s}", "type", "ByteLevel")) == 0;
+}
+
+bool beside_as_gpt2(json_t *doc, Beside *b, const char *dir, Error *e)
+{
+    bool prefix_space;
+    if (!json_get_flag(b->config, "add_prefix_space", false, &prefix_space, "tokenizer_config.json",
+                       e)) {
+        error_prefix(e, dir);
+        return false;
+    }
+    return (rebuild(doc, b, prefix_space) && add_defaults(doc, b)) || error_memory(e, dir, 256);
+}

@@ -1,0 +1,235 @@
+#!/usr/bin/env bats
+# What is given as a model: what loads with a notice, what is recognised and named, where it is looked for.
+load common
+
+CAPTION="a cat to the left of a cow on a purple background"
+
+# A copy of the embedded model at $T/m, links but for the files named.
+model() {
+    rm -rf "$T/m"
+    mkdir -p "$T/m"
+    ln -s "$ROOT"/models/scenes/*.json "$ROOT/models/scenes/model.safetensors" "$T/m"
+    for f in "$@"; do
+        rm "$T/m/$f"
+        cp "$ROOT/models/scenes/$f" "$T/m"
+        chmod u+w "$T/m/$f"
+    done
+}
+
+caption_of_m() {
+    blip2 caption -m "$T/m" "$@" scene003.png
+}
+
+# noticed PATTERN: the caption, and one line on standard error.
+noticed() {
+    [ "$status" -eq 0 ] || { echo "status $status: $err"; return 1; }
+    [ "$out" = "$CAPTION" ] || { echo "got $out"; return 1; }
+    one_error || return 1
+    # shellcheck disable=SC2053 # a pattern
+    [[ $err == $1 ]] || { echo "got: $err"; return 1; }
+}
+
+@test "a tensor that is not needed is a notice" {
+    model
+    rm "$T/m/model.safetensors"
+    ln -s "$ROOT/models/scenes/model.safetensors" "$T/m/model-1.safetensors"
+    head='{"step_counter":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}'
+    { printf "\\x$(printf %x ${#head})\\0\\0\\0\\0\\0\\0\\0%s" "$head"; printf '\0\0\0\0\0\0\0\0'; } >"$T/m/model-2.safetensors"
+    jq -n '{weight_map: {query_tokens: "model-1.safetensors", step_counter: "model-2.safetensors"}}' \
+        >"$T/m/model.safetensors.index.json"
+    caption_of_m
+    noticed "*model-2.safetensors: tensor \"step_counter\": not used (1 in all)"
+}
+
+@test "tokens beyond the vocabulary are an error only when used" {
+    model tokenizer.json
+    jq -c '.added_tokens += [{id: 588, content: "<extra>", special: true, normalized: false}]' \
+        "$ROOT/models/scenes/tokenizer.json" >"$T/m/tokenizer.json"
+    caption_of_m
+    noticed "*tokenizer: ids up to 588, beyond the vocabulary of 588 (1 in all)*"
+    caption_of_m --prompt "a <extra>"
+    [ "$status" -eq 1 ]
+    grep -q "prompt: token 3: expected an id below the vocabulary's 588, got 588" "$T/err"
+}
+
+@test "settings of generation_config.json are refused where they count" {
+    model generation_config.json
+    echo '{"bos_token_id": 2, "eos_token_id": 202, "min_p": 0.05}' >"$T/m/generation_config.json"
+    caption_of_m
+    noticed "*generation_config.json: min_p: not followed (1 in all)"
+    caption_of_m --generation hf
+    [ "$status" -eq 0 ]
+    caption_of_m --generation hf --sample
+    [ "$status" -eq 5 ]
+    grep -q "min_p: expected it unset" "$T/err"
+    echo '{"bos_token_id": 2, "eos_token_id": 202, "pad_token_id": -1}' >"$T/m/generation_config.json"
+    caption_of_m
+    [ "$out" = "$CAPTION" ]
+    [ -z "$err" ]
+}
+
+@test "another picture size than the tower's is said, one far beyond refused at once" {
+    model preprocessor_config.json
+    sed -i 's/\("height"\|"width"\): 96/\1: 384/' "$T/m/preprocessor_config.json"
+    caption_of_m
+    [ "$status" -eq 0 ]
+    [[ $err == *"preprocessor_config.json: size: 384 pixels, where the vision tower was trained with 96"* ]]
+    sed -i 's/384/4096/' "$T/m/preprocessor_config.json"
+    caption_of_m
+    failed 5 "*preprocessor_config.json: size: expected 16 to 384 pixels, at most 4 times the 96*, got 4096"
+}
+
+@test "pixels of any size, up to where the positions reach" {
+    npy() {
+        head="{'descr': '<f4', 'fortran_order': False, 'shape': (3, $1, $1)}"
+        { printf '\223NUMPY\001\000'; printf "\\x$(printf %x ${#head})\\0%s" "$head"; head -c $((12 * $1 * $1)) /dev/zero; } >"$T/x.npy"
+    }
+    npy 384
+    blip2 debug run scenes --pixels "$T/x.npy" --ids 2
+    [ "$status" -eq 0 ]
+    npy 400
+    blip2 debug run scenes --pixels "$T/x.npy" --ids 2
+    failed 1 "*pixels: expected at most 384 x 384, 4 times the size that the vision tower was trained with, got 400 x 400"
+}
+
+@test "show tells the notice, and null without one" {
+    blip2 show --json
+    jq -e '.notice == null' <<<"$out"
+    model preprocessor_config.json
+    sed -i 's/\("height"\|"width"\): 96/\1: 112/' "$T/m/preprocessor_config.json"
+    blip2 show "$T/m" --json
+    jq -e '.notice | contains("112 pixels")' <<<"$out"
+}
+
+@test "an adapter, .pth files, the folder above: named, with the next step" {
+    mkdir -p "$T/adapter" "$T/lavis" "$T/above/model" "$T/partial"
+    echo '{"peft_type": "LORA", "base_model_name_or_path": "Salesforce/blip2-opt-2.7b"}' >"$T/adapter/adapter_config.json"
+    blip2 caption -m "$T/adapter" scene003.png
+    failed 5 "*adapter_config.json: model: *a LORA adapter without its base model (Salesforce/blip2-opt-2.7b): merge*"
+    : >"$T/lavis/checkpoint_best.pth"
+    blip2 caption -m "$T/lavis" scene003.png
+    failed 5 "*checkpoint_best.pth: weights: PyTorch .pth weights, as LAVIS publishes them, are not supported yet*"
+    echo '{}' >"$T/above/model/config.json"
+    blip2 caption -m "$T/above" scene003.png
+    failed 4 "*did you mean $T/above/model?"
+    ln -s nowhere "$T/partial/config.json"
+    blip2 caption -m "$T/partial" scene003.png
+    failed 5 "*config.json: file: expected one, got a link to one that is not there: an unfinished download*"
+}
+
+@test "a file of the model that is something else is named" {
+    pointer='version https://git-lfs.github.com/spec/v1'
+    for f in config.json generation_config.json preprocessor_config.json processor_config.json tokenizer.json tokenizer_config.json; do
+        model "$f"
+        echo "$pointer" >"$T/m/$f"
+        caption_of_m
+        failed 5 "*/$f: file: expected JSON, got a Git LFS pointer (git lfs pull fetches the file)"
+    done
+    model model.safetensors
+    echo "$pointer" >"$T/m/model.safetensors"
+    caption_of_m
+    failed 5 "*/model.safetensors: file: expected safetensors weights, got a Git LFS pointer*"
+    echo '<!doctype html><html>' >"$T/m/model.safetensors"
+    caption_of_m
+    failed 5 "*/model.safetensors: file: expected safetensors weights, got an HTML page*"
+    printf 'PK\003\004%032d' 0 >"$T/m/model.safetensors"
+    caption_of_m
+    failed 5 "*/model.safetensors: file: *as PyTorch saves its weights*"
+    : >"$T/m/model.safetensors"
+    caption_of_m
+    failed 5 "*/model.safetensors: file: *an empty file*"
+}
+
+@test "a quantised model is named as such" {
+    model config.json
+    jq '.quantization_config = {quant_method: "bitsandbytes", load_in_4bit: true}' \
+        "$ROOT/models/scenes/config.json" >"$T/m/config.json"
+    caption_of_m
+    failed 5 "*config.json: quantization_config: *quantised with bitsandbytes*"
+}
+
+@test "a file or a URL in the place of a directory" {
+    blip2 show "$ROOT/models/scenes/model.safetensors"
+    failed 4 "*model: expected a directory, got a file: pass the directory it is in, $ROOT/models/scenes"
+    printf 'GGUF\003\000\000\000' >"$T/x.gguf"
+    blip2 show "$T/x.gguf"
+    failed 4 "*model: expected a directory, got a GGUF or GGML file of llama.cpp*"
+    blip2 show https://huggingface.co/Salesforce/blip2-opt-2.7b/tree/main
+    failed 4 "*got a URL: *Salesforce/blip2-opt-2.7b when *"
+}
+
+# A cache with the embedded model as Salesforce/blip2-opt-2.7b under $T/hf/hub.
+cache() {
+    repo=$T/hf/hub/models--Salesforce--blip2-opt-2.7b
+    mkdir -p "$repo/refs" "$repo/snapshots/abc"
+    printf abc >"$repo/refs/main"
+    ln -s "$ROOT"/models/scenes/*.json "$ROOT/models/scenes/model.safetensors" "$repo/snapshots/abc"
+    unset HF_HUB_CACHE HUGGINGFACE_HUB_CACHE HF_HOME XDG_CACHE_HOME
+}
+
+from_cache() {
+    blip2 caption -m "${1:-Salesforce/blip2-opt-2.7b}" scene003.png
+    [ "$status" -eq 0 ] || { echo "$err"; return 1; }
+    [ "$out" = "$CAPTION" ]
+}
+
+@test "the cache is where huggingface_hub would look" {
+    cache
+    HF_HOME=$T/hf from_cache
+    HOME=$T HF_HOME='~/hf' from_cache
+    BASE=$T HF_HOME='$BASE/hf' from_cache
+    BASE=$T HF_HOME='${BASE}/hf' from_cache
+    HOME=/nowhere HUGGINGFACE_HUB_CACHE=$T/hf/hub from_cache
+    HF_HOME=/nowhere HUGGINGFACE_HUB_CACHE=$T/hf/hub from_cache
+    HUGGINGFACE_HUB_CACHE=/nowhere HF_HUB_CACHE=$T/hf/hub from_cache
+    HOME=$T HF_HUB_CACHE='~/hf/hub' from_cache
+    mkdir "$T/.cache"
+    ln -s "$T/hf" "$T/.cache/huggingface"
+    HOME=$T from_cache
+    XDG_CACHE_HOME=$T/.cache from_cache
+    HF_HOME='$NOT_SET/hf' blip2 caption -m Salesforce/blip2-opt-2.7b scene003.png
+    failed 4 "*not on this machine*"
+}
+
+@test "a folder of the cache stands for its snapshot" {
+    cache
+    from_cache "$T/hf/hub/models--Salesforce--blip2-opt-2.7b"
+    from_cache "$T/hf/hub/models--Salesforce--blip2-opt-2.7b/"
+    HF_HOME=$T/hf from_cache models--Salesforce--blip2-opt-2.7b
+    rm "$T/hf/hub/models--Salesforce--blip2-opt-2.7b/refs/main"
+    blip2 show "$T/hf/hub/models--Salesforce--blip2-opt-2.7b"
+    failed 4 "*expected a downloaded snapshot that refs/main names, got none*"
+}
+
+@test "the names of config.json for --dtype" {
+    for t in float32 fp32 bfloat16 float16 fp16 half; do
+        blip2 caption --dtype $t scene003.png
+        [ "$status" -eq 0 ]
+        [ "$out" = "$CAPTION" ]
+        "$BLIP2" help caption | tr -s ' \n' ' ' | grep -q "$t = "
+        "$BLIP2" help man | grep -q "$t = "
+        "$BLIP2" help completion bash | grep -- --dtype | grep -q " $t"
+    done
+}
+
+@test "slips on the command line are recognised" {
+    blip2 ask "what is on the right?" scene003.png
+    failed 2 "*expected IMAGE... QUESTION, got the file scene003.png last: blip2 ask scene003.png \"what is on the right?\""
+    blip2 ask scene003.png what is on the right
+    failed 2 "*with the question in quotes*"
+    blip2 ask scene003.png nix.png "what is on the right?"
+    [ "$status" -eq 3 ]
+    blip2 caption https://example.org/a.png
+    failed 1 "*a URL is not fetched*"
+    blip2 caption "$T"
+    failed 1 "*got a directory: give the pictures in it, $T/\*"
+    cp scene003.png "$T/-dash.png"
+    cp scene003.png "$T/-m.png"
+    cd "$T"
+    blip2 caption -dash.png
+    failed 2 "blip2: -dash.png: expected an option, got the name of a file; write ./-dash.png, or -- before the files"
+    blip2 caption -m.png
+    failed 2 "blip2: -m.png: expected an option, got the name of a file*"
+    blip2 caption -- -m.png
+    [ "$out" = "$CAPTION" ]
+}
