@@ -64,7 +64,10 @@ typedef struct PrepareSpec {
 PrepareSpec prepare_default(int size);
 
 /* Picture -> RGB bytes [height, width, 3] after the resize (Pillow's bicubic, bit-exact) in
- * mem_alloc'd memory. NULL with an error when out of memory. The picture is not changed. */
+ * mem_alloc'd memory. Beside the picture it takes a small multiple of the target, whatever the shape,
+ * turning and alpha (resize.h has the bound). NULL with an error when out of memory, or (ERR_FAILED)
+ * when the picture is narrower than the target and so tall that width * its height is beyond
+ * PICTURE_MAX_PIXELS. The picture is not changed. */
 uint8_t *picture_resize(const Picture *p, PrepareRoute route, int width, int height, Error *e);
 
 /* RGB bytes [h, w, 3] -> float CHW, (v/255 - mean) / std, every step rounded to f32. */
