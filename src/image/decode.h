@@ -42,11 +42,20 @@ bool decode_with_reader(size_t bytes, ReaderFn *decode, Picture *p, const Source
 bool picture_decode_capped(Picture *p, const void *bytes, size_t n, const char *name,
                            uint64_t max_pixels, Error *e);
 
-/* Orientation 1..8 from an EXIF block (TIFF header, with or without "Exif\0\0" before it); 1 when
- * it is damaged or says nothing. */
-int exif_orientation(const uint8_t *block, size_t n);
-/* The same from the first EXIF segment of a JPEG file. */
-int exif_orientation_jpeg(const uint8_t *file, size_t n);
+/* Some bytes of the file; data NULL: there are none. */
+typedef struct Span {
+    const uint8_t *data;
+    size_t size;
+} Span;
+
+/* Orientation 1..8: what an EXIF block (with or without "Exif\0\0" before its TIFF header) says;
+ * when it has no such tag, what XMP says. 1 when neither does, or the block is damaged. */
+int orientation_from(Span exif, Span xmp);
+
+/* The same of a JPEG and of a PNG, from all places where Pillow looks. False
+ * with ERR_MEMORY. */
+bool jpeg_orientation(int *orientation, const Source *s, Error *e);
+bool png_orientation(int *orientation, const Source *s, Error *e);
 
 /* A colour table: index to RGBA. */
 typedef struct Palette {
@@ -68,6 +77,11 @@ static inline uint32_t get_u16le(const uint8_t *b)
 static inline uint32_t get_u32le(const uint8_t *b)
 {
     return get_u16le(b) | get_u16le(b + 2) << 16;
+}
+
+static inline uint32_t get_u32be(const uint8_t *b)
+{
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | (uint32_t)b[3];
 }
 
 static inline uint32_t get_u16be(const uint8_t *b)

@@ -175,7 +175,6 @@ static bool decode(void *reader, Picture *p, const Source *s, Error *e)
 
 bool decode_jpeg(Picture *p, const Source *s, Error *e)
 {
-    bool ok = decode_with_reader(sizeof(JpegReader), decode, p, s, e);
-    p->orientation = exif_orientation_jpeg(s->data, s->size);
-    return ok;
+    return decode_with_reader(sizeof(JpegReader), decode, p, s, e) &&
+           jpeg_orientation(&p->orientation, s, e);
 }
