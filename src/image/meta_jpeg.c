@@ -27,7 +27,8 @@ static bool next_segment(Span *segment, uint8_t *marker, const Source *s, size_t
         if (bare_marker(b[1]))
             continue;
         size_t length = get_u16be(b + 2);
-        if (b[1] == 0xda || length < 2 || length > s->size - *at) /* 0xda: start of scan */
+        length = length < 2 ? 2 : length;
+        if (b[1] == 0xda || length > s->size - *at) /* 0xda: start of scan */
             return false;
         *marker = b[1];
         *segment = (Span){b + 4, length - 2};

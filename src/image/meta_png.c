@@ -8,6 +8,7 @@
 #include <string.h>
 #include <zlib.h>
 #include "base/mem.h"
+#include "base/utf8.h"
 
 /* Pillow's MAX_TEXT_CHUNK and MAX_TEXT_MEMORY: what swells beyond is not read. */
 enum { MOST = 1 << 20, MOST_TOGETHER = 64 << 20 };
@@ -45,7 +46,13 @@ static bool inflate_all(uint8_t *out, size_t *n, Span in)
     return sound && (status == Z_STREAM_END || z.avail_out > 0);
 }
 
-static bool keep_swollen(Texts *p, Text *t, Span in)
+static bool is_utf8(Span s)
+{
+    return utf8_invalid((const char *)s.data, s.size) < 0;
+}
+
+/* utf8: what is not is passed over. */
+static bool keep_swollen(Texts *p, Text *t, Span in, bool utf8)
 {
     size_t n = 0;
     if (p->swollen > MOST_TOGETHER)
@@ -55,7 +62,7 @@ static bool keep_swollen(Texts *p, Text *t, Span in)
         return error_memory(p->e, p->s->name, MOST);
     bool sound = inflate_all(out, &n, in);
     p->swollen += MOST; /* also what came to nothing took its time */
-    if (sound)
+    if (sound && (!utf8 || is_utf8((Span){out, n})))
         keep(t, (Span){out, n}, out);
     else
         mem_free(out);
@@ -90,29 +97,42 @@ static Text *place_of(Texts *p, Span key)
     return is(key, "XML:com.adobe.xmp") ? &p->xmp : NULL;
 }
 
-/* tEXt: key, 0, text. zTXt: key, 0, method 0, deflated text. iTXt: key, 0, deflated or not, method 0,
- * language, 0, translated key, 0, text. */
+/* deflated or not, method 0, language, 0, translated key, 0, text. Pillow wants all of a profile to be
+ * UTF-8; of XMP it keeps the bytes as well. */
+static bool international(Texts *p, Text *t, Span rest)
+{
+    Span language, key;
+    bool utf8 = t == &p->raw;
+    if (rest.size < 2)
+        return true;
+    bool packed = rest.data[0] != 0, known = rest.data[1] == 0;
+    rest = (Span){rest.data + 2, rest.size - 2};
+    if (!split(&language, &rest) || !split(&key, &rest) || (packed && !known) ||
+        (utf8 && !(is_utf8(language) && is_utf8(key))))
+        return true;
+    if (packed)
+        return keep_swollen(p, t, rest, utf8);
+    if (!utf8 || is_utf8(rest))
+        keep(t, rest, NULL);
+    return true;
+}
+
+/* A key, 0, and the text: in tEXt as it is, in zTXt deflated behind its method 0. */
 static bool text_chunk(Texts *p, const uint8_t *name, Span rest)
 {
-    Span key, skipped;
+    Span key;
     if (!split(&key, &rest))
         return true;
-    bool packed = name[0] == 'z';
     if (is_chunk(name, "tEXt") && is(key, "exif"))
         keep(&p->exif, rest, NULL);
     Text *t = place_of(p, key);
-    if (!t || (packed && rest.size < 1) || (name[0] == 'i' && rest.size < 2))
+    if (!t)
         return true;
-    if (name[0] == 'i')
-        packed = rest.data[0] != 0;
-    if (packed && rest.data[name[0] == 'i'] != 0)
-        return true;
-    size_t head = name[0] == 'i' ? 2 : packed;
-    rest = (Span){rest.data + head, rest.size - head};
-    if (name[0] == 'i' && (!split(&skipped, &rest) || !split(&skipped, &rest)))
-        return true;
-    if (packed)
-        return keep_swollen(p, t, rest);
+    if (is_chunk(name, "iTXt"))
+        return international(p, t, rest);
+    if (is_chunk(name, "zTXt"))
+        return rest.size == 0 || rest.data[0] != 0 ||
+               keep_swollen(p, t, (Span){rest.data + 1, rest.size - 1}, false);
     keep(t, rest, NULL);
     return true;
 }
