@@ -32,6 +32,7 @@ bool decode_webp(Picture *p, const Source *s, Error *e);
 bool decode_gif(Picture *p, const Source *s, Error *e);
 bool decode_bmp(Picture *p, const Source *s, Error *e);
 bool decode_pnm(Picture *p, const Source *s, Error *e);
+bool decode_tiff(Picture *p, const Source *s, Error *e);
 
 /* Runs one decoder of a library that leaves by longjmp: what must outlive the jump lies in a reader
  * of `bytes` bytes that is made here, handed to `decode` as it came from mem_alloc, and freed. */
@@ -52,6 +53,9 @@ typedef struct Span {
  * when it has no such tag, what XMP says. 1 when neither does, or the block is damaged. */
 int orientation_from(Span exif, Span xmp);
 
+/* Whether the first directory of a block or a TIFF file (not a BigTIFF) has the tag. */
+bool tiff_has_tag(Span block, unsigned tag);
+
 /* The same of a JPEG and of a PNG, from all places where Pillow looks. False
  * with ERR_MEMORY. */
 bool jpeg_orientation(int *orientation, const Source *s, Error *e);
@@ -68,6 +72,16 @@ void palette_grey(Palette *p);  /* entry v is (v, v, v), opaque */
 /* n table look-ups; channels (3 or 4) bytes are written per pixel. dst may end where index ends
  * (in-place expansion of a right-aligned row). */
 void palette_map(uint8_t *dst, int channels, const uint8_t *index, size_t n, const Palette *p);
+
+/* Pillow's cmyk2rgb (Convert.c). */
+static inline void cmyk_pixel(uint8_t rgb[3], const uint8_t cmyk[4])
+{
+    unsigned light = 255u - cmyk[3];
+    for (int k = 0; k < 3; k++) {
+        unsigned t = cmyk[k] * light + 128, less = ((t >> 8) + t) >> 8;
+        rgb[k] = (uint8_t)(light > less ? light - less : 0);
+    }
+}
 
 static inline uint32_t get_u16le(const uint8_t *b)
 {

@@ -7,6 +7,8 @@
 
 enum { TAG_ORIENTATION = 0x112, NO_TAG = 0, NO_BLOCK = -1 };
 
+#define NOWHERE SIZE_MAX
+
 typedef struct Tiff {
     const uint8_t *data;
     size_t size;
@@ -103,21 +105,22 @@ static int next_entry(Entries *d, uint64_t *tag, uint64_t *type, size_t *data)
     return 1;
 }
 
-static int directory_orientation(const Tiff *t, size_t at)
+/* Where the data of the first entry with that tag begins; NOWHERE: there is none. */
+static size_t find_tag(const Tiff *t, size_t at, uint64_t wanted, uint64_t *type)
 {
     Entries d = {.t = *t, .at = at + 2};
     if (at > t->size || t->size - at < 2)
-        return NO_TAG;
+        return NOWHERE;
     for (uint64_t left = tiff_number(t, at, 2); left > 0; left--) {
-        uint64_t tag, type;
+        uint64_t tag;
         size_t data;
-        int there = next_entry(&d, &tag, &type, &data);
+        int there = next_entry(&d, &tag, type, &data);
         if (there < 0)
             break;
-        if (there > 0 && tag == TAG_ORIENTATION)
-            return orientation_number(first_value(t, type, data));
+        if (there > 0 && tag == wanted)
+            return data;
     }
-    return NO_TAG;
+    return NOWHERE;
 }
 
 static bool known_header(const uint8_t *b)
@@ -141,7 +144,16 @@ static int block_orientation(Span b)
     if (b.size < 8 || !known_header(b.data))
         return NO_BLOCK;
     Tiff t = {b.data, b.size, b.data[0] == 'M'};
-    return directory_orientation(&t, (size_t)tiff_number(&t, 4, 4));
+    uint64_t type;
+    size_t data = find_tag(&t, (size_t)tiff_number(&t, 4, 4), TAG_ORIENTATION, &type);
+    return data != NOWHERE ? orientation_number(first_value(&t, type, data)) : NO_TAG;
+}
+
+bool tiff_has_tag(Span b, unsigned tag)
+{
+    uint64_t type;
+    Tiff t = {b.data, b.size, b.size > 0 && b.data[0] == 'M'};
+    return b.size >= 8 && find_tag(&t, (size_t)tiff_number(&t, 4, 4), tag, &type) != NOWHERE;
 }
 
 /* The digit behind tiff:Orientation=" or tiff:Orientation>, Pillow's pattern; -1: none here. */

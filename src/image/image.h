@@ -1,7 +1,7 @@
 /* image/image.h: from a file of any supported kind to the pixels a vision tower wants.
  *
- * Formats are told by content, not by name: JPEG, PNG, WebP, GIF (first frame), BMP, PNM. Files
- * come from strangers. Functions keep no state and may run in many threads. */
+ * Formats are told by content, not by name: JPEG, PNG, WebP, GIF (first frame), BMP, PNM,
+ * TIFF (first page). Files come from strangers. Functions keep no state and may run in many threads. */
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
 
@@ -14,7 +14,8 @@
  * data is mem_alloc'd. */
 typedef struct Picture {
     int width, height, channels;
-    int orientation; /* EXIF 1..8; 1 when there is none */
+    int orientation;    /* EXIF 1..8; 1 when there is none */
+    bool always_turned; /* on every route: Pillow turns the format when it loads it */
     uint8_t *data;
 } Picture;
 

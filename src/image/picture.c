@@ -79,6 +79,15 @@ static bool begins(const Source *s, size_t at, const char *magic, size_t n)
     return s->size >= at + n && memcmp(s->data + at, magic, n) == 0;
 }
 
+static bool is_tiff(const Source *s)
+{
+    static const char heads[][5] = {"MM\0*", "II*\0", "MM*\0", "II\0*", "MM\0+", "II+\0"};
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+        if (begins(s, 0, heads[i], 4))
+            return true;
+    return false;
+}
+
 /* By the first bytes, as Pillow's plug-ins accept a file. */
 static Decoder *decoder_for(const Source *s)
 {
@@ -94,6 +103,8 @@ static Decoder *decoder_for(const Source *s)
         return decode_bmp;
     if (s->size >= 2 && s->data[0] == 'P' && s->data[1] >= '1' && s->data[1] <= '6')
         return decode_pnm;
+    if (is_tiff(s))
+        return decode_tiff;
     return NULL;
 }
 

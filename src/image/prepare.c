@@ -40,7 +40,8 @@ static bool tall(int w, int h, int width, int height)
 
 uint8_t *picture_resize(const Picture *p, PrepareRoute route, int width, int height, Error *e)
 {
-    View v = turned(p, route == ROUTE_OWN ? p->orientation : 1, route != ROUTE_LAVIS);
+    bool upright = route == ROUTE_OWN || p->always_turned;
+    View v = turned(p, upright ? p->orientation : 1, route != ROUTE_LAVIS);
     size_t bytes = (size_t)(width > 0 ? width : 0) * (size_t)(height > 0 ? height : 0) * 3;
     bool vertical_first = route == ROUTE_HF && tall(v.width, v.height, width, height);
     uint8_t *out = mem_alloc(bytes);
