@@ -24,6 +24,10 @@ bool decode_fail(const Source *s, Error *e, const char *fmt, ...)
 bool picture_new(Picture *p, const Source *s, uint64_t width, uint64_t height, int channels,
                  Error *e);
 
+/* Libraries that hand out a row at a time take up to 100 ns for each, however short: refuses more
+ * rows, all passes together, than are read in some seconds. */
+bool decode_check_rows(const Source *s, uint64_t rows, Error *e);
+
 /* One decoder per format. p is zeroed with orientation 1 before the call; after a failure the
  * caller frees p->data. */
 bool decode_jpeg(Picture *p, const Source *s, Error *e);

@@ -40,6 +40,13 @@ bool picture_new(Picture *p, const Source *s, uint64_t width, uint64_t height, i
     return true;
 }
 
+bool decode_check_rows(const Source *s, uint64_t rows, Error *e)
+{
+    const uint64_t most = (uint64_t)1 << 26;
+    return rows <= most || decode_fail(s, e, "too tall, %llu rows to read, the limit is %llu",
+                                       (unsigned long long)rows, (unsigned long long)most);
+}
+
 bool decode_with_reader(size_t bytes, ReaderFn *decode, Picture *p, const Source *s, Error *e)
 {
     void *reader = mem_alloc(bytes);

@@ -152,10 +152,13 @@ static bool plausible(const PngReader *r, uint64_t width, uint64_t height)
 static bool prepare_output(PngReader *r)
 {
     png_uint_32 width, height;
-    png_get_IHDR(r->png, r->info, &width, &height, &r->depth, &r->kind, NULL, NULL, NULL);
+    int interlace;
+    png_get_IHDR(r->png, r->info, &width, &height, &r->depth, &r->kind, &interlace, NULL, NULL);
+    uint64_t rows = (uint64_t)height * (interlace == PNG_INTERLACE_NONE ? 1 : 2);
     if ((uint64_t)width * height <= r->s->max_pixels && !plausible(r, width, height))
         return decode_fail(r->s, r->e, "truncated PNG");
-    if (!picture_new(r->p, r->s, width, height, channels_of(r), r->e))
+    if (!decode_check_rows(r->s, rows, r->e) ||
+        !picture_new(r->p, r->s, width, height, channels_of(r), r->e))
         return false;
     png_set_packing(r->png);
     if (r->depth == 16 && r->kind != PNG_COLOR_TYPE_GRAY)

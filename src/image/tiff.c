@@ -178,6 +178,15 @@ static bool known_compression(unsigned c)
     return false;
 }
 
+/* libtiff keeps 16 bytes per pixel of a row of these. */
+enum { FAX_WIDTH = 1 << 22 };
+
+static bool is_fax(unsigned c)
+{
+    return c == COMPRESSION_CCITTRLE || c == COMPRESSION_CCITTRLEW || c == COMPRESSION_CCITTFAX3 ||
+           c == COMPRESSION_CCITTFAX4;
+}
+
 static bool read_layout(TiffReader *r)
 {
     TiffTags t = read_tags(r);
@@ -268,7 +277,9 @@ static bool read_tiles(TiffReader *r)
 
 static bool read_samples(TiffReader *r, uint32_t width, uint32_t height)
 {
-    if (!picture_new(r->p, r->s, width, height, r->layout.channels, r->e))
+    uint64_t planes = r->separate ? (uint64_t)r->layout.samples : 1;
+    if (!decode_check_rows(r->s, planes * height, r->e) ||
+        !picture_new(r->p, r->s, width, height, r->layout.channels, r->e))
         return false;
     if (!(TIFFIsTiled(r->tif) ? read_tiles(r) : read_strips(r)))
         return false;
@@ -316,6 +327,9 @@ static bool read_picture(TiffReader *r)
     r->separate = short_tag(r, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE;
     if (!known_compression(compression))
         return decode_fail(r->s, r->e, "TIFF: compression %u is not supported", compression);
+    if (is_fax(compression) && width > FAX_WIDTH)
+        return decode_fail(r->s, r->e, "TIFF: too wide for a fax, %u pixels, the limit is %d",
+                           width, FAX_WIDTH);
     bool ycbcr = short_tag(r, TIFFTAG_PHOTOMETRIC, 0) == PHOTOMETRIC_YCBCR;
     if (ycbcr && compression == COMPRESSION_JPEG && !r->separate) {
         TIFFSetField(r->tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
