@@ -163,6 +163,36 @@ scene002.png: a rabbit on a blue background" ]
     done
 }
 
+@test "allocation failures among several pictures: all are done, or the rest is" {
+    "$BLIP2" caption --threads 1 --num-beams 1 scene00[0-3].png >"$T/want"
+    for n in 400 500 600 700 800 900 1000 1200 1400 1600 1800; do
+        blip2 caption --threads 1 --num-beams 1 --fail-alloc $n scene00[0-3].png
+        [ "$status" -ne 0 ] || cmp "$T/want" "$T/out"
+        [ "$status" -eq 0 ] || { echo "$n: $status $err"; failed 6 "*memory*"; }
+    done
+}
+
+# 6000 x 6000 pixels are 108 MB; the limit has room for the model and one of them.
+@test "pictures that have no memory beside one another are done one after the other" {
+    printf 'GIF89a\160\027\160\027\200\0\0\0\0\0\377\377\377,\0\0\0\0\1\0\1\0\0\2\2D\1\0;' >"$T/large.gif"
+    (
+        ulimit -v 200000
+        "$BLIP2" caption --threads 1 --num-beams 1 "$T/large.gif" >"$T/one" || exit 77
+    ) || skip "this build needs more memory"
+    status=0
+    (
+        ulimit -v 200000
+        "$BLIP2" caption --threads 1 --num-beams 1 "$T/large.gif" "$T/large.gif" scene001.png "$T/large.gif"
+    ) >"$T/out" 2>"$T/err" || status=$?
+    [ "$status" -eq 0 ]
+    [ ! -s "$T/err" ]
+    {
+        for i in 1 2; do printf '%s: %s\n' "$T/large.gif" "$(cat "$T/one")"; done
+        echo "scene001.png: two strawberries on a gray background"
+        printf '%s: %s\n' "$T/large.gif" "$(cat "$T/one")"
+    } | cmp - "$T/out"
+}
+
 @test "disk full on --dump and -o" {
     blip2 debug preprocess scene000.png --u8 /dev/full
     failed 1 "blip2: /dev/full: No space left on device"
