@@ -153,6 +153,12 @@ static bool no_memory(const Item *item)
     return e->code == BLIP2_MEMORY;
 }
 
+/* Standard input can be read once only. */
+static bool again(const Item *item)
+{
+    return no_memory(item) && strcmp(item->path, "-") != 0;
+}
+
 /* Reads the first pictures of a group, at least one; returns how many. One that finds no memory beside
  * those before it is left for later. */
 static size_t read_some(Item *items, char *const *paths, size_t count)
@@ -162,7 +168,7 @@ static size_t read_some(Item *items, char *const *paths, size_t count)
         Item *item = &items[n];
         *item = (Item){.path = paths[n]};
         item->image = blip2_image_from_file(item->path, &item->error);
-        if (sum > 0 && !item->image && no_memory(item))
+        if (sum > 0 && !item->image && again(item))
             break;
         sum += pixels(item->image);
         n++;
@@ -187,7 +193,7 @@ static void compute_and_write(Work *w, Item *items, char *const *paths, size_t c
     if (count > 1)
         free_images(items, count);
     for (size_t i = 0; i < count && !w->final_code; i++)
-        if (count > 1 && no_memory(&items[i]))
+        if (count > 1 && again(&items[i]))
             do_alone(w, paths[i]);
         else
             write_item(w, &items[i]);
