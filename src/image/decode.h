@@ -37,6 +37,12 @@ bool decode_gif(Picture *p, const Source *s, Error *e);
 bool decode_bmp(Picture *p, const Source *s, Error *e);
 bool decode_pnm(Picture *p, const Source *s, Error *e);
 bool decode_tiff(Picture *p, const Source *s, Error *e);
+bool decode_heif(Picture *p, const Source *s, Error *e); /* with HAVE_LIBHEIF */
+
+/* The decoder for these bytes, NULL: there is none. *name: what the format is called, NULL where it is
+ * not recognised. */
+typedef bool Decoder(Picture *p, const Source *s, Error *e);
+Decoder *format_of(const Source *s, const char **name);
 
 /* Runs one decoder of a library that leaves by longjmp: what must outlive the jump lies in a reader
  * of `bytes` bytes that is made here, handed to `decode` as it came from mem_alloc, and freed. */
