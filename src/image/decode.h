@@ -19,6 +19,10 @@ typedef struct Source {
 bool decode_fail(const Source *s, Error *e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Pillow's convert("RGB") clips grey of more than 8 bits and does not scale it. */
+#define NOTICE_CLIPPED \
+    "grey of more than 8 bits is read as Pillow does: values beyond 255 are white"
+
 /* Refuses empty and too large sizes before it allocates width * height * channels bytes, not
  * zeroed. On failure p->data is NULL. */
 bool picture_new(Picture *p, const Source *s, uint64_t width, uint64_t height, int channels,

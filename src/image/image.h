@@ -17,6 +17,7 @@ typedef struct Picture {
     int orientation;    /* EXIF 1..8; 1 when there is none */
     bool always_turned; /* on every route: Pillow turns the format when it loads it */
     uint8_t *data;
+    const char *notice; /* what is no error and may yet surprise; NULL: nothing. Not allocated */
 } Picture;
 
 /* More pixels than this are refused before anything is allocated (Pillow's bomb limit). */

@@ -188,11 +188,15 @@ static void read_rows(PngReader *r)
             png_read_row(r->png, raw_row(r, y), NULL);
 }
 
-/* min(v, 255), into the low bytes' places. */
-static void clip_grey16(uint8_t *row, size_t n)
+/* min(v, 255), into the low bytes' places. Whether a value was larger. */
+static bool clip_grey16(uint8_t *row, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    uint8_t beyond = 0;
+    for (size_t i = 0; i < n; i++) {
+        beyond |= row[2 * i];
         row[i] = row[2 * i] ? 255 : row[2 * i + 1];
+    }
+    return beyond != 0;
 }
 
 static void widen_grey_alpha(uint8_t *row, const uint8_t *raw, size_t n)
@@ -219,7 +223,8 @@ static void widen_row(const PngReader *r, int y)
     size_t n = (size_t)r->p->width;
     if (r->kind == PNG_COLOR_TYPE_GRAY || r->kind == PNG_COLOR_TYPE_PALETTE) {
         if (r->raw == 2) {
-            clip_grey16(raw, n);
+            if (clip_grey16(raw, n))
+                r->p->notice = NOTICE_CLIPPED;
             memmove(raw + n, raw, n);
             raw += n;
         }

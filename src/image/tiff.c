@@ -204,6 +204,13 @@ static uint8_t *pixel(const TiffReader *r, uint32_t x, uint32_t y)
     return r->p->data + ((size_t)y * (size_t)r->p->width + x) * (size_t)r->p->channels;
 }
 
+static void put(TiffReader *r, uint32_t x, uint32_t y, const uint8_t *raw, size_t n, int s,
+                int count)
+{
+    if (tiff_put(pixel(r, x, y), &r->layout, raw, n, s, count))
+        r->p->notice = NOTICE_CLIPPED;
+}
+
 /* Room for a row or a tile; a picture that is nothing beside its tile is not worth the memory. */
 static bool make_room(TiffReader *r, uint64_t bytes, uint64_t rows, uint64_t per_row,
                       uint64_t width)
@@ -230,7 +237,7 @@ static bool read_strips(TiffReader *r)
         for (uint32_t y = 0; y < height; y++) {
             if (TIFFReadScanline(r->tif, r->raw, y, (uint16_t)s) != 1)
                 return fail(r);
-            tiff_put(pixel(r, 0, y), l, r->raw, width, s, count);
+            put(r, 0, y, r->raw, width, s, count);
         }
     return true;
 }
@@ -248,7 +255,7 @@ static bool read_tile(TiffReader *r, const Tile *t, uint32_t x, uint32_t y, int 
     if (TIFFReadTile(r->tif, r->raw, x, y, 0, (uint16_t)s) < 0)
         return fail(r);
     for (uint32_t k = 0; k < height; k++)
-        tiff_put(pixel(r, x, y + k), &r->layout, r->raw + t->per_row * k, width, s, count);
+        put(r, x, y + k, r->raw + t->per_row * k, width, s, count);
     return true;
 }
 

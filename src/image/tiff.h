@@ -30,8 +30,9 @@ typedef struct TiffTags {
 bool tiff_layout(TiffLayout *l, const TiffTags *t);
 
 /* count numbers of each of n pixels from raw (rows begin at whole bytes, numbers of 16 and 32 bits are
- * the machine's) as samples first, first + 1, ... of the n pixels of the picture at to. */
-void tiff_put(uint8_t *to, const TiffLayout *l, const uint8_t *raw, size_t n, int first, int count);
+ * the machine's) as samples first, first + 1, ... of the n pixels of the picture at to. Whether grey of
+ * more than 8 bits was beyond 255, which is white. */
+bool tiff_put(uint8_t *to, const TiffLayout *l, const uint8_t *raw, size_t n, int first, int count);
 
 /* n pixels whose samples are all in place become RGB or RGBA. */
 void tiff_finish(uint8_t *row, const TiffLayout *l, size_t n);

@@ -89,29 +89,29 @@ bool tiff_layout(TiffLayout *l, const TiffTags *t)
 
 /* --- samples -------------------------------------------------------------------------------------- */
 
-static uint8_t clipped(double v)
+/* Grey of more than 8 bits; *beyond is set when it does not fit. */
+static uint8_t clipped(double v, bool *beyond)
 {
+    *beyond |= v > 255;
     return v >= 255 ? 255 : v > 0 ? (uint8_t)v : 0; /* not a number: 0 */
 }
 
-static uint8_t sample_16(const TiffLayout *l, const uint8_t *at)
+static uint8_t sample_16(const TiffLayout *l, const uint8_t *at, bool *beyond)
 {
     uint16_t v;
     memcpy(&v, at, sizeof v);
     if (l->samples > 1)
         return (uint8_t)(v >> 8);
-    if (l->is_signed && v > 0x7fff)
-        return 0;
-    return v > 255 ? 255 : (uint8_t)v;
+    return clipped(l->is_signed && v > 0x7fff ? 0 : v, beyond);
 }
 
-static uint8_t sample_32(const TiffLayout *l, const uint8_t *at)
+static uint8_t sample_32(const TiffLayout *l, const uint8_t *at, bool *beyond)
 {
     int32_t v;
     float f;
     memcpy(&v, at, sizeof v);
     memcpy(&f, at, sizeof f);
-    return l->is_float ? clipped((double)f) : clipped(v);
+    return clipped(l->is_float ? (double)f : v, beyond);
 }
 
 /* From the top bit on; grey is spread over 0 to 255. */
@@ -123,37 +123,39 @@ static uint8_t sample_packed(const TiffLayout *l, const uint8_t *raw, size_t i)
     return (uint8_t)(l->kind == TIFF_GREY ? v * 255 / top : v);
 }
 
-static uint8_t sample_12(const uint8_t *raw, size_t i)
+static uint8_t sample_12(const uint8_t *raw, size_t i, bool *beyond)
 {
     const uint8_t *at = raw + i / 2 * 3;
     unsigned v = i % 2 ? (at[1] & 15u) << 8 | at[2] : (unsigned)at[0] << 4 | at[1] >> 4;
-    return v > 255 ? 255 : (uint8_t)v;
+    return clipped(v, beyond);
 }
 
 /* Number i of a row. */
-static uint8_t sample(const TiffLayout *l, const uint8_t *raw, size_t i)
+static uint8_t sample(const TiffLayout *l, const uint8_t *raw, size_t i, bool *beyond)
 {
     switch (l->bits) {
     case 8: return raw[i];
-    case 12: return sample_12(raw, i);
-    case 16: return sample_16(l, raw + 2 * i);
-    case 32: return sample_32(l, raw + 4 * i);
+    case 12: return sample_12(raw, i, beyond);
+    case 16: return sample_16(l, raw + 2 * i, beyond);
+    case 32: return sample_32(l, raw + 4 * i, beyond);
     default: return sample_packed(l, raw, i);
     }
 }
 
-void tiff_put(uint8_t *to, const TiffLayout *l, const uint8_t *raw, size_t n, int first, int count)
+bool tiff_put(uint8_t *to, const TiffLayout *l, const uint8_t *raw, size_t n, int first, int count)
 {
     if (l->bits == 8 && count == l->channels && l->samples == l->channels) {
         memcpy(to, raw, n * (size_t)count);
-        return;
+        return false;
     }
+    bool beyond = false;
     for (int s = 0; s < count; s++) {
         int place = l->place[first + s];
         for (size_t i = 0; place >= 0 && i < n; i++)
             to[i * (size_t)l->channels + (size_t)place] =
-                sample(l, raw, i * (size_t)count + (size_t)s);
+                sample(l, raw, i * (size_t)count + (size_t)s, &beyond);
     }
+    return beyond;
 }
 
 /* --- colours --------------------------------------------------------------------------------------- */

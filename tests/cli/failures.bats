@@ -172,6 +172,23 @@ scene002.png: a rabbit on a blue background" ]
     done
 }
 
+@test "16-bit grey that is cut to white: a notice" {
+    blip2 caption "$IMAGES/valid/p_g16.png"
+    [ "$status" -eq 0 ]
+    one_error
+    [[ $err == *"p_g16.png: grey of more than 8 bits"* ]]
+    "$BLIP2" caption --json "$IMAGES/valid/p_g16.png" "$IMAGES/valid/p_g8.png" 2>/dev/null >"$T/out"
+    [ "$(wc -l <"$T/out")" -eq 2 ]
+    blip2 caption "$IMAGES/valid/p_g8.png"
+    [ -z "$err" ]
+}
+
+@test "a format that is not read is named" {
+    printf '\377\012\372\177' >"$T/x.jpg"
+    blip2 caption "$T/x.jpg"
+    failed 1 "*x.jpg: picture: the file is JPEG XL, expected JPEG, PNG, *"
+}
+
 # 6000 x 6000 pixels are 108 MB; the limit has room for the model and one of them.
 @test "pictures that have no memory beside one another are done one after the other" {
     printf 'GIF89a\160\027\160\027\200\0\0\0\0\0\377\377\377,\0\0\0\0\1\0\1\0\0\2\2D\1\0;' >"$T/large.gif"
