@@ -104,7 +104,7 @@ static bool open_tiff(TiffReader *r)
         return error_memory(r->e, r->s->name, sizeof *r);
     TIFFOpenOptionsSetErrorHandlerExtR(o, on_error, r);
     TIFFOpenOptionsSetWarningHandlerExtR(o, on_warning, r);
-    TIFFOpenOptionsSetMaxSingleMemAlloc(o, (tmsize_t)4 * PICTURE_MAX_PIXELS);
+    TIFFOpenOptionsSetMaxSingleMemAlloc(o, (tmsize_t)(4 * r->s->max_pixels + ((uint64_t)16 << 20)));
     r->tif = TIFFClientOpenExt("picture", "rcO", r, on_read, on_write, on_seek, on_close, on_size,
                                on_map, on_unmap, o);
     TIFFOpenOptionsFree(o);
