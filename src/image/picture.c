@@ -119,7 +119,8 @@ bool picture_decode(Picture *p, const void *bytes, size_t n, const char *name, E
 static bool worth_reading(const unsigned char *head, size_t n)
 {
     Source s = {.data = head, .size = n};
-    return decoder_for(&s) != NULL;
+    const char *format;
+    return format_of(&s, &format) != NULL;
 }
 
 bool picture_load(Picture *p, const char *path, Error *e)
