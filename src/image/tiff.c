@@ -221,7 +221,7 @@ static bool make_room(TiffReader *r, uint64_t bytes, uint64_t rows, uint64_t per
         return decode_fail(r->s, r->e, "TIFF: odd row size");
     if (bytes > 8 * area + ((uint64_t)16 << 20))
         return decode_fail(r->s, r->e, "TIFF: tiles much larger than the picture");
-    r->raw = mem_alloc((size_t)bytes);
+    r->raw = mem_calloc((size_t)bytes, 1); /* damage may leave parts of it as they are */
     return r->raw ? true : error_memory(r->e, r->s->name, (size_t)bytes);
 }
 

@@ -13,7 +13,7 @@ typedef enum TiffKind { TIFF_GREY, TIFF_PALETTE, TIFF_RGB, TIFF_CMYK } TiffKind;
 typedef struct TiffLayout {
     TiffKind kind;
     int bits, samples, channels;
-    int8_t place[TIFF_SAMPLES];
+    int place[TIFF_SAMPLES];
     bool white_is_zero, is_signed, is_float;
     bool premultiplied;
     Palette palette; /* alpha not used */

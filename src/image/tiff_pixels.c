@@ -81,7 +81,7 @@ bool tiff_layout(TiffLayout *l, const TiffTags *t)
     l->is_signed = t->format == FORMAT_SIGNED && t->bits > 8;
     l->is_float = t->format == FORMAT_FLOAT;
     for (int s = 0; s < TIFF_SAMPLES; s++)
-        l->place[s] = (int8_t)(s < colours ? s : -1);
+        l->place[s] = s < colours ? s : -1;
     if (l->kind == TIFF_CMYK)
         l->channels = 4; /* until they are RGB; the alpha is then 255 */
     return set_alpha(l, t);
