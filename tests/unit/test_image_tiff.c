@@ -35,7 +35,7 @@ static void all_kinds(void **state)
 {
     (void)state;
     size_t before = mem_in_use();
-    assert_true(each_case("tiff.jsonl", check_file) == 183);
+    assert_true(each_case("tiff.jsonl", check_file) == 188);
     assert_int_equal(mem_in_use(), before);
 }
 

@@ -258,6 +258,8 @@ def riff(name, *chunks):
 
 webp("exif", short(6))
 webp("exif_prefix", b"Exif\0\0" + b"Exif\0\0" + short(6))
+webp("exif_prefix2", 3 * b"Exif\0\0" + short(6))  # Pillow writes one less
+webp("exif_prefix3", 4 * b"Exif\0\0" + short(6))
 webp("exif_byte", blocks["byte"])
 webp("exif_bad_xmp", b"hello, who is there?", attribute(6))
 webp("exif_no_flag", short(6), attribute(8), 0x04)

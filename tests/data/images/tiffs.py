@@ -4,7 +4,7 @@ read nevertheless, and for CIELab and for YCbCr of one sample, which we refuse);
 
     python3 tiffs.py
 """
-import hashlib, io, json, os, random, struct, warnings
+import hashlib, io, json, os, random, struct, warnings, zlib
 from PIL import Image
 
 warnings.simplefilter("ignore")
@@ -169,6 +169,12 @@ tiff("samples_7", 8, 2, noise(7 * W * H), samples=7, tags={338: (3, [0] * 4)})
 tiff("compression_9", 8, 1, noise(W * H), compression=9)
 tiff("width_0", 8, 1, noise(W * H), w=0)
 tiff("no_height", 8, 1, noise(W * H), tags={257: None})
+for o in (1, 3, 6):
+    tiff(f"ycbcr_{o}", 8, 6, zlib.compress(noise(3 * W * H)), samples=3, compression=DEFLATE,
+         tags={274: (3, [o]), 530: (3, [1, 1])})
+tiff("ycbcr_half", 8, 6, zlib.compress(noise(6 * 7 * 5)), samples=3, compression=DEFLATE, tags={530: (3, [2, 2])})
+tiff("planes_x_deflate", 8, 2, b"", samples=4, compression=DEFLATE, tags={284: (3, [2]), 338: (3, [0])},
+     strips=([zlib.compress(noise(W * H)) for _ in range(4)], H))
 whole = files["RGB_tiff_lzw.tif"]
 for n in (8, 9, 40, len(whole) // 2, len(whole) - 150):
     files[f"cut_{n}.tif"] = whole[:n]
