@@ -142,12 +142,6 @@ static TiffTags read_tags(TiffReader *r)
         .format = short_tag(r, TIFFTAG_SAMPLEFORMAT, SAMPLEFORMAT_UINT),
     };
     read_extra(r, &t);
-    if (r->separate) /* samples at the end that mean nothing are as if they were not there */
-        while (t.n_extra > 0 && t.n_extra <= TIFF_SAMPLES && t.extra[t.n_extra - 1] == 0 &&
-               t.samples > 1) {
-            t.n_extra--;
-            t.samples--;
-        }
     return t;
 }
 
