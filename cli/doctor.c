@@ -66,7 +66,7 @@ static void checkup_text(const Checkup *c)
     char *line, size[32];
     out_print("%sblip2 %s%s\n", out_bold(), blip2_version(), out_normal());
     machine_text(&c->machine);
-    fact(COLUMN, "picture formats", "JPEG PNG WebP GIF BMP PNM");
+    fact(COLUMN, "picture formats", "JPEG PNG WebP GIF BMP PNM TIFF");
     fact(COLUMN, "line editing", c->machine.line_editing);
     if (c->model_path)
         line = need_format("%s, %s", c->model_path, size_text(size, c->model_bytes));

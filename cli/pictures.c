@@ -1,5 +1,8 @@
 /* caption and ask over many pictures: read a group, compute it together, write the results in the
- * order given. On a terminal a group is one picture, whose text appears as it is generated. */
+ * order given. On a terminal a group is one picture, whose text appears as it is generated.
+ *
+ * Large pictures make a group smaller, and one that has no memory beside the others is done again when
+ * they are gone: what becomes of a picture does not depend on its neighbours. */
 #include "answer.h"
 
 #include "json.h"
@@ -12,6 +15,10 @@
 #include <string.h>
 
 enum { GROUP = 8 }; /* pictures computed together unless --batch says otherwise */
+
+/* A group is read no further when it has this many pixels (4 bytes each at most): ordinary photographs
+ * fill it, large ones come alone. */
+enum { GROUP_PIXELS = 128 << 20 };
 
 typedef struct Item {
     const char *path;
@@ -126,26 +133,83 @@ static blip2_result *compute(Work *w, Item *items, size_t count)
     return result;
 }
 
-static void compute_and_write(Work *w, Item *items, size_t count)
+static void free_images(Item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        blip2_image_free(items[i].image);
+        items[i].image = NULL;
+    }
+}
+
+static size_t pixels(const blip2_image *image)
+{
+    return (size_t)blip2_image_width(image) * (size_t)blip2_image_height(image);
+}
+
+static bool no_memory(const Item *item)
+{
+    const blip2_error *e =
+        item->result ? blip2_result_error(item->result, item->index) : &item->error;
+    return e->code == BLIP2_MEMORY;
+}
+
+/* Standard input can be read once only. */
+static bool again(const Item *item)
+{
+    return no_memory(item) && strcmp(item->path, "-") != 0;
+}
+
+/* Reads the first pictures of a group, at least one; returns how many. One that finds no memory beside
+ * those before it is left for later. */
+static size_t read_some(Item *items, char *const *paths, size_t count)
+{
+    size_t sum = 0, n = 0;
+    while (n < count && (n == 0 || sum < GROUP_PIXELS)) {
+        Item *item = &items[n];
+        *item = (Item){.path = paths[n]};
+        item->image = blip2_image_from_file(item->path, &item->error);
+        if (sum > 0 && !item->image && again(item))
+            break;
+        sum += pixels(item->image);
+        n++;
+    }
+    return n;
+}
+
+static void do_alone(Work *w, char *path)
+{
+    Item item;
+    read_some(&item, &path, 1);
+    blip2_result *result = compute(w, &item, 1);
+    write_item(w, &item);
+    free_images(&item, 1);
+    blip2_result_free(result);
+}
+
+/* What has been read: computed and written. */
+static void compute_and_write(Work *w, Item *items, char *const *paths, size_t count)
 {
     blip2_result *result = compute(w, items, count);
+    if (count > 1)
+        free_images(items, count);
     for (size_t i = 0; i < count && !w->final_code && !w->ended; i++)
-        write_item(w, &items[i]);
+        if (count > 1 && again(&items[i]))
+            do_alone(w, paths[i]);
+        else
+            write_item(w, &items[i]);
+    free_images(items, count);
     blip2_result_free(result);
 }
 
 static void do_group(Work *w, char *const *paths, size_t count)
 {
     Item *items = need_array(count, sizeof *items);
-    for (size_t i = 0; i < count; i++) {
-        items[i].path = paths[i];
-        items[i].image = blip2_image_from_file(paths[i], &items[i].error);
+    for (size_t done = 0, n; done < count && !w->final_code; done += n) {
+        n = read_some(items, paths + done, count - done);
+        if (w->streaming && items[0].image)
+            print_label(w, items[0].path);
+        compute_and_write(w, items, paths + done, n);
     }
-    if (w->streaming && items[0].image)
-        print_label(w, items[0].path);
-    compute_and_write(w, items, count);
-    for (size_t i = 0; i < count; i++)
-        blip2_image_free(items[i].image);
     free(items);
 }
 

@@ -12,8 +12,8 @@ const Verb verbs[VERB_COUNT] = {
                       "describe pictures",
                       "Prints one line of text for each picture; with several pictures \"PATH: "
                       "TEXT\", in the order given. "
-                      "\"-\" reads a picture from standard input. JPEG, PNG, WebP, GIF, BMP and "
-                      "PNM are told apart by content. "
+                      "\"-\" reads a picture from standard input. JPEG, PNG, WebP, GIF, BMP, "
+                      "PNM and TIFF are told apart by content. "
                       "On a terminal the text appears as it is generated. A picture that cannot be "
                       "done is reported on "
                       "standard error and the others are still done.\n"

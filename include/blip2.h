@@ -112,8 +112,8 @@ BLIP2_API void blip2_model_free(blip2_model *model);
 
 typedef struct blip2_image blip2_image;
 
-/* JPEG, PNG, WebP, GIF, BMP, PNM, told by content. "-" reads standard input. Errors: FAILED (no
- * picture, damaged, too large), MEMORY. */
+/* JPEG, PNG, WebP, GIF, BMP, PNM, TIFF (AVIF and HEIC where libheif is), told by content. "-" reads
+ * standard input. Errors: FAILED (no picture, damaged, too large), MEMORY. */
 BLIP2_API blip2_image *blip2_image_from_file(const char *path, blip2_error *err);
 BLIP2_API blip2_image *blip2_image_from_memory(const void *bytes, size_t size, blip2_error *err);
 /* pixels [height, width, channels], 8 bits, rows without padding; channels 1, 3 or 4; copied. */

@@ -1,7 +1,7 @@
 /* image/image.h: from a file of any supported kind to the pixels a vision tower wants.
  *
- * Formats are told by content, not by name: JPEG, PNG, WebP, GIF (first frame), BMP, PNM. Files
- * come from strangers. Functions keep no state and may run in many threads. */
+ * Formats are told by content, not by name: JPEG, PNG, WebP, GIF (first frame), BMP, PNM,
+ * TIFF (first page). Files come from strangers. Functions keep no state and may run in many threads. */
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
 
@@ -14,8 +14,10 @@
  * data is mem_alloc'd. */
 typedef struct Picture {
     int width, height, channels;
-    int orientation; /* EXIF 1..8; 1 when there is none */
+    int orientation;    /* EXIF 1..8; 1 when there is none */
+    bool always_turned; /* on every route: Pillow turns the format when it loads it */
     uint8_t *data;
+    const char *notice; /* what is no error and may yet surprise; NULL: nothing. Not allocated */
 } Picture;
 
 /* More pixels than this are refused before anything is allocated (Pillow's bomb limit). */
@@ -64,7 +66,10 @@ typedef struct PrepareSpec {
 PrepareSpec prepare_default(int size);
 
 /* Picture -> RGB bytes [height, width, 3] after the resize (Pillow's bicubic, bit-exact) in
- * mem_alloc'd memory. NULL with an error when out of memory. The picture is not changed. */
+ * mem_alloc'd memory. Beside the picture it takes a small multiple of the target, whatever the shape,
+ * turning and alpha (resize.h has the bound). NULL with an error when out of memory, or (ERR_FAILED)
+ * when the picture is narrower than the target and so tall that width * its height is beyond
+ * PICTURE_MAX_PIXELS. The picture is not changed. */
 uint8_t *picture_resize(const Picture *p, PrepareRoute route, int width, int height, Error *e);
 
 /* RGB bytes [h, w, 3] -> float CHW, (v/255 - mean) / std, every step rounded to f32. */

@@ -81,22 +81,14 @@ static void on_progress(j_common_ptr c)
     leave(r);
 }
 
-static uint8_t muldiv255(unsigned a, unsigned b)
-{
-    unsigned t = a * b + 128;
-    return (uint8_t)(((t >> 8) + t) >> 8);
-}
-
-/* Pillow's cmyk2rgb (Convert.c) after its CMYK;I, which takes every four-component file for one
- * of Adobe's, stored inverted. */
+/* Pillow takes every four-component file for one of Adobe's, stored inverted (its CMYK;I). */
 static void cmyk_to_rgb(uint8_t *rgb, const uint8_t *stored, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        int light = stored[4 * i + 3];
-        for (int k = 0; k < 3; k++) {
-            int v = light - muldiv255(255u - stored[4 * i + k], (unsigned)light);
-            rgb[3 * i + k] = (uint8_t)(v > 0 ? v : 0);
-        }
+    for (size_t i = 0; i < n; i++, rgb += 3, stored += 4) {
+        uint8_t ink[4];
+        for (int k = 0; k < 4; k++)
+            ink[k] = 255 - stored[k];
+        cmyk_pixel(rgb, ink);
     }
 }
 
@@ -175,7 +167,6 @@ static bool decode(void *reader, Picture *p, const Source *s, Error *e)
 
 bool decode_jpeg(Picture *p, const Source *s, Error *e)
 {
-    bool ok = decode_with_reader(sizeof(JpegReader), decode, p, s, e);
-    p->orientation = exif_orientation_jpeg(s->data, s->size);
-    return ok;
+    return decode_with_reader(sizeof(JpegReader), decode, p, s, e) &&
+           jpeg_orientation(&p->orientation, s, e);
 }

@@ -40,6 +40,13 @@ bool picture_new(Picture *p, const Source *s, uint64_t width, uint64_t height, i
     return true;
 }
 
+bool decode_check_rows(const Source *s, uint64_t rows, Error *e)
+{
+    const uint64_t most = (uint64_t)1 << 26;
+    return rows <= most || decode_fail(s, e, "too tall, %llu rows to read, the limit is %llu",
+                                       (unsigned long long)rows, (unsigned long long)most);
+}
+
 bool decode_with_reader(size_t bytes, ReaderFn *decode, Picture *p, const Source *s, Error *e)
 {
     void *reader = mem_alloc(bytes);
@@ -72,29 +79,20 @@ void palette_map(uint8_t *dst, int channels, const uint8_t *index, size_t n, con
     }
 }
 
-typedef bool Decoder(Picture *p, const Source *s, Error *e);
+#define READ "JPEG, PNG, WebP, GIF, BMP, PNM or TIFF"
 
-static bool begins(const Source *s, size_t at, const char *magic, size_t n)
+static bool refuse(const Source *s, const char *name, Error *e)
 {
-    return s->size >= at + n && memcmp(s->data + at, magic, n) == 0;
-}
-
-/* By the first bytes, as Pillow's plug-ins accept a file. */
-static Decoder *decoder_for(const Source *s)
-{
-    if (begins(s, 0, "\xff\xd8\xff", 3))
-        return decode_jpeg;
-    if (begins(s, 0, "\x89PNG\r\n\x1a\n", 8))
-        return decode_png;
-    if (begins(s, 0, "RIFF", 4) && begins(s, 8, "WEBP", 4))
-        return decode_webp;
-    if (begins(s, 0, "GIF87a", 6) || begins(s, 0, "GIF89a", 6))
-        return decode_gif;
-    if (begins(s, 0, "BM", 2))
-        return decode_bmp;
-    if (s->size >= 2 && s->data[0] == 'P' && s->data[1] >= '1' && s->data[1] <= '6')
-        return decode_pnm;
-    return NULL;
+    if (s->size == 0)
+        return decode_fail(s, e, "the file is empty");
+    if (!name)
+        return decode_fail(s, e, "not a picture, expected " READ);
+    if (strncmp(name, "HEI", 3) == 0 || strcmp(name, "AVIF") == 0)
+        return decode_fail(s, e,
+                           "the file is %s, and this build is without libheif: expected " READ
+                           " (heif-convert or ImageMagick converts it)",
+                           name);
+    return decode_fail(s, e, "the file is %s, expected " READ, name);
 }
 
 bool picture_decode_capped(Picture *p, const void *bytes, size_t n, const char *name,
@@ -102,12 +100,10 @@ bool picture_decode_capped(Picture *p, const void *bytes, size_t n, const char *
 {
     Source s = {bytes, n, name, max_pixels};
     *p = (Picture){.orientation = 1};
-    Decoder *decode = decoder_for(&s);
+    const char *format = NULL;
+    Decoder *decode = format_of(&s, &format);
     if (!decode)
-        return n == 0 ? decode_fail(&s, e, "the file is empty")
-                      : decode_fail(&s, e,
-                                    "not a picture, expected JPEG, PNG, WebP, GIF, BMP or "
-                                    "PNM");
+        return refuse(&s, format, e);
     if (decode(p, &s, e))
         return true;
     picture_free(p);
@@ -123,7 +119,8 @@ bool picture_decode(Picture *p, const void *bytes, size_t n, const char *name, E
 static bool worth_reading(const unsigned char *head, size_t n)
 {
     Source s = {.data = head, .size = n};
-    return decoder_for(&s) != NULL;
+    const char *format;
+    return format_of(&s, &format) != NULL;
 }
 
 bool picture_load(Picture *p, const char *path, Error *e)

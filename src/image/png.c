@@ -19,10 +19,10 @@ typedef struct PngReader {
     size_t at; /* next byte of the file */
     Picture *p;
     Error *e;
-    bool no_memory, tail; /* tail: all pixels are here, errors no longer matter */
-    int kind, depth;      /* PNG_COLOR_TYPE_*, bits per sample in the file */
-    size_t raw;           /* bytes per pixel as libpng delivers them */
-    bool has_key;         /* one colour is transparent: */
+    bool no_memory;
+    int kind, depth; /* PNG_COLOR_TYPE_*, bits per sample in the file */
+    size_t raw;      /* bytes per pixel as libpng delivers them */
+    bool has_key;    /* one colour is transparent: */
     uint8_t key[3];
     Palette palette; /* grey and palette files */
 } PngReader;
@@ -45,7 +45,7 @@ static _Noreturn void on_error(png_structp png, png_const_charp text)
     PngReader *r = png_get_error_ptr(png);
     if (r->no_memory)
         error_set(r->e, ERR_MEMORY, "%s: out of memory (PNG)", r->s->name);
-    else if (!r->tail)
+    else
         decode_fail(r->s, r->e, "PNG: %s", text);
     png_longjmp(png, 1);
 }
@@ -66,9 +66,9 @@ static void on_read(png_structp png, png_bytep to, size_t n)
 /* Chunks that change nothing here are not even parsed: some are compressed and could swell. */
 static void ignore_chunks(PngReader *r)
 {
-    static const char names[][5] = {"bKGD", "cHRM", "gAMA", "hIST", "iCCP", "iTXt",
-                                    "oFFs", "pCAL", "pHYs", "sBIT", "sCAL", "sPLT",
-                                    "sRGB", "sTER", "tEXt", "tIME", "zTXt"};
+    static const char names[][5] = {"bKGD", "cHRM", "eXIf", "gAMA", "hIST", "iCCP",
+                                    "iTXt", "oFFs", "pCAL", "pHYs", "sBIT", "sCAL",
+                                    "sPLT", "sRGB", "sTER", "tEXt", "tIME", "zTXt"};
     png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_NEVER, (png_const_bytep)names,
                                 sizeof names / sizeof names[0]);
 }
@@ -152,10 +152,13 @@ static bool plausible(const PngReader *r, uint64_t width, uint64_t height)
 static bool prepare_output(PngReader *r)
 {
     png_uint_32 width, height;
-    png_get_IHDR(r->png, r->info, &width, &height, &r->depth, &r->kind, NULL, NULL, NULL);
+    int interlace;
+    png_get_IHDR(r->png, r->info, &width, &height, &r->depth, &r->kind, &interlace, NULL, NULL);
+    uint64_t rows = (uint64_t)height * (interlace == PNG_INTERLACE_NONE ? 1 : 2);
     if ((uint64_t)width * height <= r->s->max_pixels && !plausible(r, width, height))
         return decode_fail(r->s, r->e, "truncated PNG");
-    if (!picture_new(r->p, r->s, width, height, channels_of(r), r->e))
+    if (!decode_check_rows(r->s, rows, r->e) ||
+        !picture_new(r->p, r->s, width, height, channels_of(r), r->e))
         return false;
     png_set_packing(r->png);
     if (r->depth == 16 && r->kind != PNG_COLOR_TYPE_GRAY)
@@ -185,11 +188,15 @@ static void read_rows(PngReader *r)
             png_read_row(r->png, raw_row(r, y), NULL);
 }
 
-/* min(v, 255), into the low bytes' places. */
-static void clip_grey16(uint8_t *row, size_t n)
+/* min(v, 255), into the low bytes' places. Whether a value was larger. */
+static bool clip_grey16(uint8_t *row, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    uint8_t beyond = 0;
+    for (size_t i = 0; i < n; i++) {
+        beyond |= row[2 * i];
         row[i] = row[2 * i] ? 255 : row[2 * i + 1];
+    }
+    return beyond != 0;
 }
 
 static void widen_grey_alpha(uint8_t *row, const uint8_t *raw, size_t n)
@@ -216,7 +223,8 @@ static void widen_row(const PngReader *r, int y)
     size_t n = (size_t)r->p->width;
     if (r->kind == PNG_COLOR_TYPE_GRAY || r->kind == PNG_COLOR_TYPE_PALETTE) {
         if (r->raw == 2) {
-            clip_grey16(raw, n);
+            if (clip_grey16(raw, n))
+                r->p->notice = NOTICE_CLIPPED;
             memmove(raw + n, raw, n);
             raw += n;
         }
@@ -248,24 +256,6 @@ static bool read_pixels(PngReader *r)
     return true;
 }
 
-/* EXIF may stand behind the pixels. A file that ends early after its last row is whole (Pillow). */
-static void read_tail(PngReader *r)
-{
-    r->tail = true;
-    if (setjmp(png_jmpbuf(r->png)))
-        return;
-    png_read_end(r->png, r->info);
-}
-
-static int orientation(PngReader *r)
-{
-    png_uint_32 n = 0;
-    png_bytep block = NULL;
-    if (!png_get_eXIf_1(r->png, r->info, &n, &block) || !block)
-        return 1;
-    return exif_orientation(block, n);
-}
-
 static bool decode(void *reader, Picture *p, const Source *s, Error *e)
 {
     PngReader *r = reader;
@@ -273,12 +263,6 @@ static bool decode(void *reader, Picture *p, const Source *s, Error *e)
     r->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, r, on_error, on_warning, r, on_alloc,
                                       on_free);
     bool ok = r->png ? read_pixels(r) : error_memory(e, s->name, sizeof *r);
-    if (ok) {
-        read_tail(r);
-        p->orientation = orientation(r);
-        if (r->no_memory) /* libpng drops a chunk that it has no memory for */
-            ok = error_memory(e, s->name, s->size);
-    }
     if (r->png)
         png_destroy_read_struct(&r->png, &r->info, NULL);
     return ok;
@@ -286,5 +270,6 @@ static bool decode(void *reader, Picture *p, const Source *s, Error *e)
 
 bool decode_png(Picture *p, const Source *s, Error *e)
 {
-    return decode_with_reader(sizeof(PngReader), decode, p, s, e);
+    return decode_with_reader(sizeof(PngReader), decode, p, s, e) &&
+           png_orientation(&p->orientation, s, e);
 }

@@ -98,10 +98,12 @@ static bool enough_bytes(const Pnm *n)
 }
 
 /* Rounds half to even, as Python's round() does. */
-static uint8_t scaled(const Pnm *n, uint32_t v)
+static uint8_t scaled(const Pnm *n, Picture *p, uint32_t v)
 {
     double out = n->top > 255 && samples_per_pixel(n) == 1 ? 65535 : 255;
     double r = rint((double)v / n->top * out);
+    if (r > 255)
+        p->notice = NOTICE_CLIPPED;
     return (uint8_t)(r < 255 ? r : 255);
 }
 
@@ -138,7 +140,7 @@ static bool read_plain(Pnm *n, Picture *p)
         if (v > n->top)
             return decode_fail(n->s, n->e, "PNM: value, expected at most %u, got %llu", n->top,
                                (unsigned long long)v);
-        put_sample(n, p, i, scaled(n, (uint32_t)v));
+        put_sample(n, p, i, scaled(n, p, (uint32_t)v));
     }
     return true;
 }
@@ -160,9 +162,9 @@ static bool read_raw(const Pnm *n, Picture *p)
     uint64_t total = n->width * n->height * samples_per_pixel(n);
     for (uint64_t i = 0; i < total; i++) {
         if (n->top > 255)
-            put_sample(n, p, i, scaled(n, get_u16be(src + 2 * i)));
+            put_sample(n, p, i, scaled(n, p, get_u16be(src + 2 * i)));
         else
-            put_sample(n, p, i, n->top == 255 ? src[i] : scaled(n, src[i]));
+            put_sample(n, p, i, n->top == 255 ? src[i] : scaled(n, p, src[i]));
     }
     return true;
 }

@@ -1,7 +1,6 @@
 /* image/prepare.c: the routes from a Picture to the tower's input. */
-#include "image/image.h"
+#include "image/resize.h"
 
-#include <string.h>
 #include "base/mem.h"
 
 PrepareSpec prepare_default(int size)
@@ -14,50 +13,23 @@ PrepareSpec prepare_default(int size)
     };
 }
 
-/* Over white, as PIL.Image.alpha_composite does (AlphaComposite.c with an opaque background). */
-static uint8_t over_white(unsigned c, unsigned alpha)
+/* The picture turned by EXIF orientation o. Orientations 5 to 8 swap the axes; the table says at
+ * which source corner the target begins. */
+static View turned(const Picture *p, int o, bool white)
 {
-    unsigned t = c * alpha + 255 * (255 - alpha) + 128;
-    return (uint8_t)(((t >> 8) + t) >> 8);
-}
-
-static void pixel_rgb(uint8_t *rgb, const uint8_t *src, int channels, bool white)
-{
-    for (int k = 0; k < 3; k++)
-        rgb[k] = channels == 4 && white ? over_white(src[k], src[3]) : src[k];
-}
-
-/* EXIF orientation o as a walk over the source: target pixel (x, y) is source pixel
- * start + x * right + y * down, counted in pixels. */
-typedef struct Turn {
-    int width, height; /* of the target */
-    ptrdiff_t start, right, down;
-} Turn;
-
-/* Orientations 5 to 8 swap the axes; the table says at which source corner the target begins. */
-static Turn turn_for(const Picture *p, int o)
-{
-    ptrdiff_t w = p->width, h = p->height;
+    ptrdiff_t w = p->width, h = p->height, pixel = p->channels;
     bool swap = o >= 5;
     bool from_right = o == 2 || o == 3 || o == 7 || o == 8;
     bool from_bottom = o == 3 || o == 4 || o == 6 || o == 7;
-    ptrdiff_t along = from_right ? -1 : 1, across = from_bottom ? -w : w;
-    return (Turn){
+    ptrdiff_t along = from_right ? -pixel : pixel, across = from_bottom ? -w * pixel : w * pixel;
+    return (View){
+        .data = p->data + ((from_right ? w - 1 : 0) + (from_bottom ? (h - 1) * w : 0)) * pixel,
         .width = swap ? p->height : p->width,
         .height = swap ? p->width : p->height,
-        .start = (from_right ? w - 1 : 0) + (from_bottom ? (h - 1) * w : 0),
         .right = swap ? across : along,
         .down = swap ? along : across,
+        .white = white && p->channels == 4,
     };
-}
-
-static void fill_rgb(uint8_t *rgb, const Picture *p, const Turn *t, bool white)
-{
-    for (ptrdiff_t y = 0; y < t->height; y++)
-        for (ptrdiff_t x = 0; x < t->width; x++, rgb += 3) {
-            ptrdiff_t at = t->start + x * t->right + y * t->down;
-            pixel_rgb(rgb, p->data + at * p->channels, p->channels, white);
-        }
 }
 
 /* Pillow 13's choice (its pull request 9549); both axes are known to change. */
@@ -68,21 +40,16 @@ static bool tall(int w, int h, int width, int height)
 
 uint8_t *picture_resize(const Picture *p, PrepareRoute route, int width, int height, Error *e)
 {
-    Turn t = turn_for(p, route == ROUTE_OWN ? p->orientation : 1);
-    size_t flat_bytes = (size_t)p->width * (size_t)p->height * 3;
-    size_t out_bytes = (size_t)(width > 0 ? width : 0) * (size_t)(height > 0 ? height : 0) * 3;
-    bool as_is = p->channels == 3 && t.start == 0 && t.right == 1;
-    uint8_t *flat = as_is ? NULL : mem_alloc(flat_bytes);
-    uint8_t *out = mem_alloc(out_bytes);
-    bool ok = out && (as_is || flat);
-    if (!ok)
-        error_memory(e, "resize", flat_bytes + out_bytes);
-    if (flat && ok)
-        fill_rgb(flat, p, &t, route != ROUTE_LAVIS);
-    ok = ok && resize_bicubic(out, width, height, as_is ? p->data : flat, t.width, t.height,
-                              route == ROUTE_HF && tall(t.width, t.height, width, height), e);
-    mem_free(flat);
-    if (ok)
+    bool upright = route == ROUTE_OWN || p->always_turned;
+    View v = turned(p, upright ? p->orientation : 1, route != ROUTE_LAVIS);
+    size_t bytes = (size_t)(width > 0 ? width : 0) * (size_t)(height > 0 ? height : 0) * 3;
+    bool vertical_first = route == ROUTE_HF && tall(v.width, v.height, width, height);
+    uint8_t *out = mem_alloc(bytes);
+    if (!out) {
+        error_memory(e, "resize", bytes);
+        return NULL;
+    }
+    if (resize_view(out, width, height, &v, vertical_first, e))
         return out;
     mem_free(out);
     return NULL;

@@ -6,15 +6,17 @@
 #include <string.h>
 #include <webp/decode.h>
 
-enum { FLAG_ANIMATION = 0x02, FLAG_ALPHA = 0x10, RIFF_HEADER = 12, FRAME_HEADER = 16 };
+enum {
+    FLAG_ANIMATION = 0x02,
+    FLAG_XMP = 0x04,
+    FLAG_EXIF = 0x08,
+    FLAG_ALPHA = 0x10,
+    RIFF_HEADER = 12,
+    FRAME_HEADER = 16
+};
 
-typedef struct Chunk {
-    const uint8_t *data; /* NULL: no such chunk */
-    size_t size;
-} Chunk;
-
-/* The first chunk of that name that lies whole in the file. */
-static Chunk find_chunk(const Source *s, const char *name)
+/* The first chunk of that name (data NULL: none) that lies whole in the file. */
+static Span find_chunk(const Source *s, const char *name)
 {
     size_t at = RIFF_HEADER;
     while (at < s->size && s->size - at >= 8) {
@@ -22,10 +24,10 @@ static Chunk find_chunk(const Source *s, const char *name)
         if (size > s->size - at - 8)
             break;
         if (memcmp(s->data + at, name, 4) == 0)
-            return (Chunk){s->data + at + 8, size};
+            return (Span){s->data + at + 8, size};
         at += 8 + size + (size & 1);
     }
-    return (Chunk){0};
+    return (Span){0};
 }
 
 static uint32_t get_u24le(const uint8_t *b)
@@ -35,7 +37,7 @@ static uint32_t get_u24le(const uint8_t *b)
 
 /* A frame: its bitstream, and its place on the canvas. */
 typedef struct Frame {
-    Chunk data;
+    Span data;
     uint64_t x, y, width, height;
 } Frame;
 
@@ -80,7 +82,7 @@ static bool decode_still(Picture *p, const Source *s, bool extended, bool alpha,
 /* ANMF: offsets in units of two pixels, sizes minus one, duration, flags, then the bitstream. */
 static bool first_frame(Frame *f, const Source *s, Error *e)
 {
-    Chunk c = find_chunk(s, "ANMF");
+    Span c = find_chunk(s, "ANMF");
     if (!c.data || c.size < FRAME_HEADER)
         return decode_fail(s, e, "WebP: animation without a whole first frame");
     *f = (Frame){
@@ -102,7 +104,7 @@ static bool frame_fits(const Frame *f, uint64_t width, uint64_t height)
            (uint64_t)h == f->height && f->x + f->width <= width && f->y + f->height <= height;
 }
 
-static bool decode_animation(Picture *p, const Source *s, Chunk head, bool alpha, Error *e)
+static bool decode_animation(Picture *p, const Source *s, Span head, bool alpha, Error *e)
 {
     Frame f = {0};
     uint64_t width = (uint64_t)get_u24le(head.data + 4) + 1;
@@ -137,15 +139,23 @@ static bool check_container(Source *file, const Source *s, Error *e)
     return at == file->size ? true : decode_fail(s, e, "truncated WebP");
 }
 
+/* libwebp's demuxer, which Pillow asks, passes over what the header has no flag for. */
+static Span flagged_chunk(const Source *s, Span head, int flag, const char *name)
+{
+    Span chunk = head.data[0] & flag ? find_chunk(s, name) : (Span){0};
+    return chunk.size ? chunk : (Span){0};
+}
+
 static bool decode_riff(Picture *p, const Source *s, Error *e)
 {
-    Chunk head = find_chunk(s, "VP8X"), exif = find_chunk(s, "EXIF");
+    Span head = find_chunk(s, "VP8X");
     bool extended = head.data && head.size >= 10;
     bool alpha = extended && head.data[0] & FLAG_ALPHA;
     bool ok = extended && head.data[0] & FLAG_ANIMATION ? decode_animation(p, s, head, alpha, e)
                                                         : decode_still(p, s, extended, alpha, e);
-    if (ok && exif.data)
-        p->orientation = exif_orientation(exif.data, exif.size);
+    if (ok && extended)
+        p->orientation = orientation_from(flagged_chunk(s, head, FLAG_EXIF, "EXIF"),
+                                          flagged_chunk(s, head, FLAG_XMP, "XMP "));
     return ok;
 }
 

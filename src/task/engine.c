@@ -246,6 +246,8 @@ static void encode_all(Engine *en, Joining *j)
             it->error = j->image[i].error;
             continue;
         }
+        if (j->image[i].picture && j->image[i].picture->notice)
+            engine_add_notice(it, j->image[i].picture->notice);
         j->item[good] = it;
         j->image[good] = j->image[i];
         j->embeds[good] = encoder_embeds(&en->encoder, j->image[i].encoded);

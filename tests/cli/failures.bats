@@ -181,6 +181,53 @@ left() {
     done
 }
 
+@test "allocation failures among several pictures: all are done, or the rest is" {
+    "$BLIP2" caption --threads 1 --num-beams 1 scene00[0-3].png >"$T/want"
+    for n in 400 500 600 700 800 900 1000 1200 1400 1600 1800; do
+        blip2 caption --threads 1 --num-beams 1 --fail-alloc $n scene00[0-3].png
+        [ "$status" -ne 0 ] || cmp "$T/want" "$T/out"
+        [ "$status" -eq 0 ] || { echo "$n: $status $err"; failed 6 "*memory*"; }
+    done
+}
+
+@test "16-bit grey that is cut to white: a notice" {
+    blip2 caption "$IMAGES/valid/p_g16.png"
+    [ "$status" -eq 0 ]
+    one_error
+    [[ $err == *"p_g16.png: grey of more than 8 bits"* ]]
+    "$BLIP2" caption --json "$IMAGES/valid/p_g16.png" "$IMAGES/valid/p_g8.png" 2>/dev/null >"$T/out"
+    [ "$(wc -l <"$T/out")" -eq 2 ]
+    blip2 caption "$IMAGES/valid/p_g8.png"
+    [ -z "$err" ]
+}
+
+@test "a format that is not read is named" {
+    printf '\377\012\372\177' >"$T/x.jpg"
+    blip2 caption "$T/x.jpg"
+    failed 1 "*x.jpg: picture: the file is JPEG XL, expected JPEG, PNG, *"
+}
+
+# 6000 x 6000 pixels are 108 MB; the limit has room for the model and one of them.
+@test "pictures that have no memory beside one another are done one after the other" {
+    printf 'GIF89a\160\027\160\027\200\0\0\0\0\0\377\377\377,\0\0\0\0\1\0\1\0\0\2\2D\1\0;' >"$T/large.gif"
+    (
+        ulimit -v 200000
+        "$BLIP2" caption --threads 1 --num-beams 1 "$T/large.gif" >"$T/one" || exit 77
+    ) || skip "this build needs more memory"
+    status=0
+    (
+        ulimit -v 200000
+        "$BLIP2" caption --threads 1 --num-beams 1 "$T/large.gif" "$T/large.gif" scene001.png "$T/large.gif"
+    ) >"$T/out" 2>"$T/err" || status=$?
+    [ "$status" -eq 0 ]
+    [ ! -s "$T/err" ]
+    {
+        for i in 1 2; do printf '%s: %s\n' "$T/large.gif" "$(cat "$T/one")"; done
+        echo "scene001.png: two strawberries on a gray background"
+        printf '%s: %s\n' "$T/large.gif" "$(cat "$T/one")"
+    } | cmp - "$T/out"
+}
+
 @test "disk full on --dump and -o" {
     blip2 debug preprocess scene000.png --u8 /dev/full
     failed 1 "blip2: /dev/full: No space left on device"
