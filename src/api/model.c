@@ -11,7 +11,7 @@ bool api_check_dtype(blip2_dtype dtype, Error *e)
         return true;
     if (dtype == BLIP2_INT4)
         return error_set(e, ERR_USAGE,
-                         "--dtype int4: not available in this version, expected one of "
+                         "dtype: int4 is not available in this version, expected one of "
                          "f32, bf16, f16, int8");
     return error_set(e, ERR_USAGE, "dtype: expected one of %d to %d, got %d", BLIP2_AUTO,
                      BLIP2_INT8, (int)dtype);
