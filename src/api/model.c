@@ -71,6 +71,7 @@ blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e)
         error_memory(e, name, sizeof *m);
         return NULL;
     }
+    atomic_init(&m->holders, 1);
     m->dtype = dtype;
     m->dev = cpu_device(e);
     if (m->dev)
@@ -126,7 +127,7 @@ blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options
 
 void blip2_model_free(blip2_model *m)
 {
-    if (!m)
+    if (!m || atomic_fetch_sub(&m->holders, 1) > 1)
         return;
     model_close(m->net);
     tokenizer_free(m->tokenizer);

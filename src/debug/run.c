@@ -149,7 +149,9 @@ bool blip2_debug_forward(blip2_session *s, const blip2_debug_run *r, blip2_debug
     bool ok = true;
     if (out)
         *out = (blip2_debug_output){0};
-    if (r->generate && (!out || !r->options))
+    if (!engine_idle(&s->engine, &e))
+        ok = false;
+    else if (r->generate && (!out || !r->options))
         ok = error_set(&e, ERR_USAGE, "generation: expected options and a place for the output");
     ok = ok && make_dir(r->dump_dir, &e);
     if (ok && (r->dump_dir || !r->generate))
