@@ -283,6 +283,9 @@ int run_chat(const Args *args)
     int code = runtime_open(&c.runtime, args);
     if (!code)
         code = make_request(args, c.runtime.model, BLIP2_CHAT, &c.generation, &c.request);
+    c.request.text = "";
+    if (!code)
+        code = check_request(args, &c.runtime, &c.request);
     if (!code)
         code = talk(&c);
     forget(&c);

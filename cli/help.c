@@ -81,7 +81,7 @@ static void option_list(VerbId verb)
                 heading(option_groups[g]);
             }
             first = false;
-            entry(option_label(label, &options[i]), options[i].help);
+            entry(option_label(label, &options[i]), option_help((OptId)i, verb));
         }
     }
 }

@@ -93,6 +93,8 @@ extern const Option options[OPT_COUNT];
 OptId option_named(const char *name, size_t n);
 OptId option_lettered(char letter);
 bool option_fits(OptId id, VerbId verb);
+/* What it does in a command: the table's help, or what is otherwise there. */
+const char *option_help(OptId id, VerbId verb);
 /* Groups in the order of --help, ends with NULL. */
 extern const char *const option_groups[];
 

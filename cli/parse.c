@@ -161,6 +161,8 @@ static int check_options(const Args *args)
 static int check_operands(const Args *args)
 {
     const Verb *verb = &verbs[args->verb];
+    if (args->verb == VERB_ASK && args->count == 1)
+        return usage_error("ask: the question is missing, expected blip2 ask %s", verb->operands);
     if (args->count < verb->least)
         return usage_error("%s: too few arguments, expected blip2 %s %s", verb->name, verb->name,
                            verb->operands);

@@ -141,7 +141,11 @@ const Verb verbs[VERB_COUNT] = {
          1,
          1,
          "one pass through a model, with every activation",
-         "One picture and one text, no padding. Works on a directory without a tokenizer.",
+         "MODEL is a directory or a name. One picture and one text, given as ids, no padding. "
+         "Works on a "
+         "directory without a tokenizer. Without --dump and --generate nothing is written. What "
+         "the model's "
+         "generation_config.json says beside the special ids does not count here.",
          run_debug_run,
          {{"blip2 debug run scenes --pixels x.npy --ids 2,5,7 --dump out",
            "activations as out/NAME.npy"},
