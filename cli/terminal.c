@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 /* What ends a program unless it is caught, but for SIGKILL; and what a fault of its own raises. */
-static const int deadly[] = {SIGHUP,  SIGINT,    SIGQUIT, SIGTERM, SIGALRM, SIGUSR1, SIGUSR2,
-                             SIGXCPU, SIGVTALRM, SIGPROF, SIGABRT, SIGBUS,  SIGFPE,  SIGILL,
-                             SIGSEGV, SIGSYS,    SIGTRAP};
+static const int deadly[] = {SIGHUP,  SIGINT,  SIGQUIT,   SIGTERM, SIGALRM, SIGUSR1,
+                             SIGUSR2, SIGXCPU, SIGVTALRM, SIGPROF, SIGABRT, SIGBUS,
+                             SIGFPE,  SIGILL,  SIGSEGV,   SIGSYS,  SIGTRAP};
 
 static struct termios before, while_reading;
 static struct sigaction previous[NSIG];
@@ -51,7 +51,7 @@ static void on_deadly(int number)
     raise(number);
 }
 
-static void catch(int number, void (*handler)(int))
+static void catch (int number, void (*handler)(int))
 {
     struct sigaction action = {.sa_handler = handler};
     sigfillset(&action.sa_mask);
@@ -94,9 +94,9 @@ void terminal_keep(void)
     if (kept || tcgetattr(STDIN_FILENO, &before) != 0)
         return;
     for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
-        catch(deadly[i], on_deadly);
-    catch(SIGTSTP, on_stop);
-    catch(SIGCONT, on_continue);
+        catch (deadly[i], on_deadly);
+    catch (SIGTSTP, on_stop);
+    catch (SIGCONT, on_continue);
     if (!at_exit)
         at_exit = atexit(terminal_give_back) == 0;
     kept = 1;
