@@ -60,7 +60,7 @@ const Option options[OPT_COUNT] = {
                         "start token, hf with prompt and picture; --max-new-tokens wins"},
     [OPT_MIN_LENGTH] = {"min-length", 0, KIND_WHOLE, "N", 0, 100000, GENERATES, search_group,
                         "the shortest sequence, counted in the same way"},
-    [OPT_LENGTH_PENALTY] = {"length-penalty", 0, KIND_REAL, "X", -1000, 1000, GENERATES,
+    [OPT_LENGTH_PENALTY] = {"length-penalty", 0, KIND_REAL, "X", -100, 100, GENERATES,
                             search_group,
                             "beams are compared by score / length^X: above 0 favours long, below 0 "
                             "short (default 1; ask 0, hf 1)"},

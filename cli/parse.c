@@ -74,6 +74,11 @@ static int take_value(Args *args, OptId id, const char *text)
         if (!is_choice(o->argument, text))
             return usage_error("--%s: expected %s, got '%s'", o->name, o->argument, text);
         break;
+    case KIND_FILE:
+    case KIND_FOLDER:
+        if (!*text)
+            return usage_error("--%s: expected %s, got nothing", o->name, o->argument);
+        break;
     default: break;
     }
     value->text = text;
@@ -166,6 +171,9 @@ static int check_operands(const Args *args)
     if (args->count < verb->least)
         return usage_error("%s: too few arguments, expected blip2 %s %s", verb->name, verb->name,
                            verb->operands);
+    for (int i = 0; i < args->count; i++)
+        if (!*args->operands[i] && !(args->verb == VERB_ASK && i == args->count - 1))
+            return usage_error("%s: argument %d: expected a name, got nothing", verb->name, i + 1);
     if (verb->most >= 0 && args->count > verb->most)
         return usage_error("%s: superfluous argument '%s', expected blip2 %s%s%s", verb->name,
                            args->operands[verb->most], verb->name, *verb->operands ? " " : "",

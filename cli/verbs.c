@@ -54,10 +54,14 @@ const Verb verbs[VERB_COUNT] = {
          1,
          "a dialogue about a picture",
          "Each line is a question; earlier questions and answers are given to the model with it. "
-         "Commands: /image PATH another picture (and a new dialogue), /reset forget the dialogue, "
-         "/help, /quit. "
-         "Control-C stops the answer that is being generated (a stopped answer is not remembered), "
-         "the end of input ends. "
+         "Commands: /image PATH another picture (and a new dialogue; PATH may be quoted, or "
+         "file://...), "
+         "/reset forget the dialogue, /help, /quit. When a picture cannot be opened there is none "
+         "until "
+         "the next /image. "
+         "Control-C stops the answer at the next token; of a beam search nothing is shown then. A "
+         "stopped "
+         "answer is not remembered; the end of input ends. "
          "When standard input is no terminal, lines are read without prompts and each answer is "
          "one line.",
          run_chat,

@@ -188,7 +188,7 @@ typedef struct blip2_options {
     int top_k;
     double top_p, temperature;
     uint64_t seed;     /* of what is drawn: equal items with equal seeds draw the same ids */
-    const int *banned; /* ids that must not be generated */
+    const int *banned; /* ids of the vocabulary that must not be generated */
     size_t banned_count;
 } blip2_options;
 

@@ -224,6 +224,18 @@ static bool report(const GenItem *it, Scratch *s, Error *e)
     return true;
 }
 
+/* In 5.x what scores below the -1e9 of an empty place never wins it; with a length penalty far below 0
+ * no sequence does. */
+static bool nothing_found(const GenOptions *o, const BeamState *b, Error *e)
+{
+    if (o->length_penalty < 0 && b->n_run)
+        return error_set(
+            e, ERR_FAILED,
+            "generation: length penalty: expected one that leaves scores above -1e9, got %g",
+            o->length_penalty);
+    return error_set(e, ERR_FAILED, "generation: step %d: every id is forbidden", b->n);
+}
+
 static bool beams_choose(GenItem *it, Scratch *s, Error *e)
 {
     BeamState *b = it->state;
@@ -238,7 +250,7 @@ static bool beams_choose(GenItem *it, Scratch *s, Error *e)
         return true;
     rules_of(&it->o)->finish(&it->o, b);
     if (b->n_pool == 0 || !b->pool[0].finished)
-        return error_set(e, ERR_FAILED, "generation: step %d: every id is forbidden", b->n);
+        return nothing_found(&it->o, b, e);
     return report(it, s, e);
 }
 

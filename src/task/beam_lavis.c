@@ -1,5 +1,6 @@
 /* task/beam_lavis.c: scoring and stopping of beam search in transformers 4.33, which LAVIS pins; in
  * double like there. Source: generation/beam_search.py: BeamSearchScorer, BeamHypotheses. */
+#include <float.h>
 #include <math.h>
 #include "task/beam.h"
 
@@ -38,7 +39,7 @@ static void pool_drop(BeamState *b)
 /* length: of the whole sequence without its end id, history included. */
 static void pool_add(const GenOptions *o, BeamState *b, double sum, int length, Hyp h)
 {
-    h.score = (b->base + sum) / pow(length, o->length_penalty);
+    h.score = fmax((b->base + sum) / pow(length, o->length_penalty), -DBL_MAX);
     h.behind = b->base != 0 ? sum : 0;
     h.finished = true;
     if (b->n_pool >= o->num_beams && !(h.score > b->worst))

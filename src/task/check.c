@@ -34,8 +34,8 @@ static bool check_factors(const GenOptions *o, Error *e)
 {
     double r = o->repetition_penalty, t = o->temperature, p = o->top_p;
     if (!check_real("repetition penalty", r, r >= 1e-6 && r <= 1e6, "1e-6 to 1e6", e) ||
-        !check_real("length penalty", o->length_penalty, fabs(o->length_penalty) <= 1000,
-                    "-1000 to 1000", e))
+        !check_real("length penalty", o->length_penalty, fabs(o->length_penalty) <= 100,
+                    "-100 to 100", e))
         return false;
     if (!o->sample)
         return true;

@@ -127,3 +127,35 @@ silent() {
     blip2 help caption
     [[ $out == *"(default 5"* ]]
 }
+
+@test "names that are empty, words that are too many" {
+    blip2 caption ""
+    failed 2 "blip2: caption: argument 1: expected a name, got nothing"
+    blip2 ask "" "what?"
+    failed 2 "blip2: ask: argument 1: *"
+    for option in --model --pixels --dump; do
+        blip2 debug run scenes --pixels scene000.png "$option" ""
+        failed 2 "blip2: $option: expected *, got nothing"
+    done
+    blip2 show ""
+    failed 2 "blip2: show: argument 1: *"
+    for words in "debug x" "caption ask" "man x"; do
+        # shellcheck disable=SC2086
+        blip2 help $words
+        failed 2 "blip2: help: unknown command $words; *"
+    done
+    blip2 debug preprocess scene000.png --u8 "$T/x" -o "$T/x"
+    failed 2 "*expected two files, got one*"
+    noted "blip2: debug preprocess: nothing is written *" debug preprocess scene000.png
+}
+
+@test "a length penalty that no sequence survives is named" {
+    blip2 caption scene002.png -g hf -b 3 --length-penalty -50
+    failed 1 "blip2: scene002.png: generation: length penalty: *, got -50"
+    for penalty in -100 100; do
+        silent caption scene002.png --json --length-penalty $penalty
+        jq -e '.score | type == "number"' <<<"$out"
+        silent caption scene002.png --json -s -b 3 --temperature 0.000001 -n 100 --length-penalty $penalty
+        jq -e '.score | type == "number"' <<<"$out"
+    done
+}
