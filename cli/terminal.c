@@ -38,9 +38,10 @@ void terminal_die(int number)
     sigprocmask(SIG_UNBLOCK, &one, NULL);
 }
 
-/* A handler that was there before has its say: the signal comes again. */
-static void on_deadly(int number)
+/* A handler that was there before has its say: the signal comes again, of a fault by itself. */
+static void on_deadly(int number, siginfo_t *info, void *context)
 {
+    (void)context;
     if (previous[number].sa_handler == SIG_DFL) {
         terminal_die(number);
         return;
@@ -48,12 +49,12 @@ static void on_deadly(int number)
     if (kept)
         set_terminal(&before);
     sigaction(number, &previous[number], NULL);
-    raise(number);
+    if (info->si_code <= 0) /* sent by somebody */
+        raise(number);
 }
 
-static void catch (int number, void (*handler)(int))
+static void watch_for(int number, struct sigaction action)
 {
-    struct sigaction action = {.sa_handler = handler};
     sigfillset(&action.sa_mask);
     sigaction(number, NULL, &previous[number]);
     if (previous[number].sa_handler != SIG_IGN)
@@ -94,9 +95,9 @@ void terminal_keep(void)
     if (kept || tcgetattr(STDIN_FILENO, &before) != 0)
         return;
     for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
-        catch (deadly[i], on_deadly);
-    catch (SIGTSTP, on_stop);
-    catch (SIGCONT, on_continue);
+        watch_for(deadly[i], (struct sigaction){.sa_sigaction = on_deadly, .sa_flags = SA_SIGINFO});
+    watch_for(SIGTSTP, (struct sigaction){.sa_handler = on_stop});
+    watch_for(SIGCONT, (struct sigaction){.sa_handler = on_continue});
     if (!at_exit)
         at_exit = atexit(terminal_give_back) == 0;
     kept = 1;

@@ -52,7 +52,7 @@ CHAT='(echo $BASHPID >"$T/pid"; chat -t 1 scene001.png)'
         until_true raw
         kill -s "$name" "$(cat "$T/pid")"
         same_settings
-        shown 1 "ended: $((128 + $(kill -l "$name")))" || { cat "$T/screen"; return 1; }
+        shown 1 "ended: $((128 + $(kill -l "$name")))" || shown 1 AddressSanitizer || { cat "$T/screen"; return 1; }
     done
 }
 
