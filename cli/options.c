@@ -60,8 +60,7 @@ const Option options[OPT_COUNT] = {
                         "start token, hf with prompt and picture; --max-new-tokens wins"},
     [OPT_MIN_LENGTH] = {"min-length", 0, KIND_WHOLE, "N", 0, 100000, GENERATES, search_group,
                         "the shortest sequence, counted in the same way"},
-    [OPT_LENGTH_PENALTY] = {"length-penalty", 0, KIND_REAL, "X", -100, 100, GENERATES,
-                            search_group,
+    [OPT_LENGTH_PENALTY] = {"length-penalty", 0, KIND_REAL, "X", -100, 100, GENERATES, search_group,
                             "beams are compared by score / length^X: above 0 favours long, below 0 "
                             "short (default 1; ask 0, hf 1)"},
     [OPT_REPETITION_PENALTY] = {"repetition-penalty", 0, KIND_REAL, "X", 1e-6, 1000, GENERATES,

@@ -573,6 +573,15 @@ static void test_bad_texts(void **state)
     expect_error(ITEM(.task = BLIP2_CHAT, .text = "q", .turns = &(blip2_turn){"what is it?", NULL},
                       .turn_count = 1),
                  BLIP2_LAVIS, BLIP2_USAGE, "round 0");
+    /* The byte as the caller counts, whatever stands around it in the prompt. */
+    const blip2_turn turns[] = {{"q", "a"}, {"q", "an \xc3("}};
+    expect_error(ITEM(.task = BLIP2_ASK, .text = "what \xff is it?"), BLIP2_LAVIS, BLIP2_USAGE,
+                 "question: byte 5: expected UTF-8, got 0xff");
+    expect_error(ITEM(.task = BLIP2_ASK, .text = "q", .prompt = "{} {} \xe2\x82"), BLIP2_LAVIS,
+                 BLIP2_USAGE, "prompt: byte 6: expected UTF-8, got 0xe2");
+    expect_error(ITEM(.task = BLIP2_CHAT, .text = "q", .turns = turns, .turn_count = 2),
+                 BLIP2_LAVIS, BLIP2_USAGE,
+                 "dialogue: round 1: answer: byte 3: expected UTF-8, got 0xc3");
 }
 
 /* As many of the newest rounds stay as fit: one more would not. Judged by a dialogue of just those,
@@ -642,7 +651,8 @@ static void test_dialogue_room(void **state)
         blip2_item chat = ITEM(.task = BLIP2_CHAT, .text = LAST, .turns = turns,
                                .turn_count = ROUNDS, .options = &o);
         blip2_result *r = ask_all(session, images, 1, &chat);
-        assert_int_equal(sscanf(blip2_result_notice(r, 0), "dialogue: the oldest %zu", &dropped), 1);
+        assert_int_equal(sscanf(blip2_result_notice(r, 0), "dialogue: the oldest %zu", &dropped),
+                         1);
         size_t room = i ? all - all / 2 : all - 10;
         assert_in_range(dropped, 1, ROUNDS - 1);
         assert_true(chat_ids(t, turns + dropped, ROUNDS - dropped, LAST) <= room);

@@ -98,7 +98,9 @@ static float formula_logprob(uint32_t salt, const int *ids, int n)
     FormulaText t = {.salt = salt, .history = history, .n_history = 1};
     FormulaRow r = {.text = &t,
                     .length = 1 + n,
-                    .before = n > 1 ? ids[n - 2] : n ? history[0] : 0,
+                    .before = n > 1 ? ids[n - 2]
+                              : n   ? history[0]
+                                    : 0,
                     .last = n ? ids[n - 1] : history[0]};
     formula_logits(&f, &r, x);
     for (int i = 0; i < FORMULA_VOCAB; i++)
