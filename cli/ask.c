@@ -5,11 +5,12 @@
 #include "verbs.h"
 
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
-static bool is_file(const char *path)
+static bool is_file(const char *word)
 {
-    return access(path, F_OK) == 0;
+    struct stat st;
+    return strcmp(word, "-") == 0 || (stat(word, &st) == 0 && S_ISREG(st.st_mode));
 }
 
 /* Words that are neither files nor look like names of some: a question without quotes. */
@@ -21,7 +22,7 @@ static bool are_words(char *const *words, size_t count)
     return count > 0;
 }
 
-/* The two usual slips: the question first, or not in quotes. 0, or EXIT_USAGE after one line. */
+/* The usual slips: the question first, forgotten, or not in quotes. 0, or EXIT_USAGE after one line. */
 static int check_order(char *const *operands, size_t pictures)
 {
     const char *last = operands[pictures];
@@ -29,6 +30,8 @@ static int check_order(char *const *operands, size_t pictures)
         return usage_error(
             "ask: expected IMAGE... QUESTION, got the file %s last: blip2 ask %s \"%s\"", last,
             last, operands[0]);
+    if (is_file(last))
+        return usage_error("ask: expected the question behind the pictures, got the file %s", last);
     if (is_file(operands[0]) && !strchr(last, ' ') && are_words(operands + 1, pictures - 1))
         return usage_error(
             "ask: expected IMAGE... QUESTION with the question in quotes, got %zu words: blip2 "

@@ -8,21 +8,23 @@
 #include "output.h"
 #include "session.h"
 #include "stream.h"
+#include "terminal.h"
+#include "text.h"
+#include "typed_path.h"
 #include "verbs.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct Chat {
     const Args *args;
     Runtime runtime;
     blip2_options generation;
     blip2_item request;
-    blip2_image *image;
-    char *path; /* of image */
+    blip2_image *image; /* NULL: the last one asked for could not be opened */
+    char *path;         /* of image, or of what could not be opened */
     blip2_turn *turns;
     size_t turn_count, turn_capacity;
     Stream stream;
@@ -33,11 +35,12 @@ typedef struct Chat {
 
 static volatile sig_atomic_t interrupted;
 
-/* The first Control-C asks the answer to stop at its next token, the second ends the program. */
+/* The first Control-C ends the answer at its next token, with beams at the next step of the search; the
+ * second ends the program. */
 static void on_interrupt(int signal_number)
 {
     if (interrupted)
-        _exit(128 + signal_number);
+        terminal_die(signal_number);
     interrupted = 1;
 }
 
@@ -65,20 +68,20 @@ static void failure(Chat *c, const blip2_error *err)
         c->first_code = exit_code(err);
 }
 
-/* The picture before stays when the new one cannot be read. */
+/* When it cannot be read there is none: an answer about the one before would pass for one about this. */
 static bool take_picture(Chat *c, const char *path)
 {
     blip2_error err = {0};
     blip2_image *image = blip2_image_from_file(path, &err);
-    if (!image) {
-        failure(c, &err);
-        return false;
-    }
     blip2_image_free(c->image);
     free(c->path);
     c->image = image;
     c->path = need_copy(path);
     forget(c);
+    if (!image) {
+        failure(c, &err);
+        return false;
+    }
     if (c->interactive) {
         out_text(out_dim());
         out_plain(path);
@@ -118,8 +121,37 @@ static void write_answer(Chat *c, const char *question, const blip2_result *resu
 /* A stopped answer stands on the terminal as far as it came and is not remembered. */
 static void write_stopped(Chat *c)
 {
-    out_print("%s [stopped]%s\n", out_dim(), out_normal());
-    stream_free(&c->stream);
+    if (c->json)
+        out_json(failure_json(c->path, "stopped"));
+    else
+        out_print("%s [stopped]%s\n", out_dim(), out_normal());
+}
+
+/* NULL: err says why. A batch of one item is stepped here, so that an interruption is seen between two
+ * steps of a beam search, whose callback hears nothing before the end. */
+static blip2_result *generate(Chat *c, blip2_error *err)
+{
+    size_t ticket = 0;
+    blip2_result *result = NULL;
+    blip2_batch *batch = blip2_batch_new(c->runtime.session, err);
+    if (batch && blip2_batch_join(batch, &c->request, 1, &ticket, err)) {
+        while (!interrupted && blip2_batch_step(batch) > 0) {
+        }
+        result = blip2_batch_leave(batch, ticket, err);
+    }
+    blip2_batch_free(batch);
+    return result;
+}
+
+static blip2_result *generate_interruptibly(Chat *c, blip2_error *err)
+{
+    struct sigaction own = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART}, before;
+    interrupted = 0;
+    sigemptyset(&own.sa_mask);
+    sigaction(SIGINT, &own, &before);
+    blip2_result *result = generate(c, err);
+    sigaction(SIGINT, &before, NULL);
+    return result;
 }
 
 static void ask_model(Chat *c, const char *question)
@@ -130,14 +162,11 @@ static void ask_model(Chat *c, const char *question)
     c->request.text = question;
     c->request.turns = c->turns;
     c->request.turn_count = c->turn_count;
-    interrupted = 0;
-    signal(SIGINT, on_interrupt);
-    blip2_result *result = blip2_generate(c->runtime.session, &c->request, 1, &err);
-    signal(SIGINT, SIG_DFL);
+    blip2_result *result = generate_interruptibly(c, &err);
     own = result ? blip2_result_error(result, 0) : &err;
-    if ((own && own->code == BLIP2_STOPPED) || (interrupted && !result))
+    if (own->code == BLIP2_STOPPED)
         write_stopped(c);
-    else if (own && own->code != BLIP2_OK)
+    else if (own->code != BLIP2_OK)
         failure(c, own);
     else
         write_answer(c, question, result);
@@ -145,23 +174,57 @@ static void ask_model(Chat *c, const char *question)
     blip2_result_free(result);
 }
 
+/* What is wrong with a question before the model sees it. */
+static void ask(Chat *c, const char *question)
+{
+    blip2_error err = {0};
+    long fault = utf8_fault(question);
+    if (fault >= 0) {
+        err.code = BLIP2_USAGE;
+        snprintf(err.message, sizeof err.message, "question: byte %ld: expected UTF-8, got 0x%02x",
+                 fault, (unsigned char)question[fault]);
+    } else if (!c->image) {
+        err.code = BLIP2_FAILED;
+        snprintf(err.message, sizeof err.message,
+                 "question: expected a picture to ask about, got none; /image PATH opens one");
+    }
+    if (err.code)
+        failure(c, &err);
+    else
+        ask_model(c, question);
+}
+
 static void help(void)
 {
     out_text("Type a question about the picture.\n"
-             "  /image PATH   another picture, and a new dialogue\n"
+             "  /image PATH   another picture, and a new dialogue; PATH may be quoted\n"
              "  /reset        forget the dialogue\n"
              "  /quit         end (so does Control-D)\n"
-             "Control-C stops an answer; a stopped answer is not remembered.\n");
+             "Control-C stops an answer (with beams nothing of it is shown); a stopped answer is\n"
+             "not remembered.\n");
 }
 
 /* Whether line is the command `name`; *rest is what follows it. */
 static bool is_command(const char *line, const char *name, const char **rest)
 {
     size_t n = strlen(name);
-    if (strncmp(line, name, n) != 0 || (line[n] && line[n] != ' '))
+    if (strncmp(line, name, n) != 0 || (line[n] && !strchr(" \t\r", line[n])))
         return false;
-    *rest = line + n + strspn(line + n, " ");
+    *rest = line + n + strspn(line + n, " \t\r");
     return true;
+}
+
+/* Standard input is where the questions come from. */
+static void change_picture(Chat *c, const char *typed)
+{
+    char *path = typed_path(typed);
+    if (!*path)
+        complain("/image: the path is missing");
+    else if (strcmp(path, "-") == 0)
+        complain("/image: -: expected a file, since standard input holds the questions");
+    else
+        take_picture(c, path);
+    free(path);
 }
 
 /* false: the dialogue ends. */
@@ -179,16 +242,13 @@ static bool do_line(Chat *c, const char *line)
     } else if (is_command(line, "/help", &rest)) {
         help();
     } else if (is_command(line, "/image", &rest)) {
-        if (*rest)
-            take_picture(c, rest);
-        else
-            complain("/image: the path is missing");
+        change_picture(c, rest);
     } else if (*line == '/') {
         near = nearest(line + 1, commands);
         complain("unknown command %s; %s%s", line, near ? "did you mean /" : "see /help",
                  near ? near : "");
     } else {
-        ask_model(c, line);
+        ask(c, line);
     }
     return true;
 }
@@ -232,9 +292,14 @@ static int talk(Chat *c)
 int run_chat(const Args *args)
 {
     Chat c = {.args = args};
+    if (strcmp(args->operands[0], "-") == 0)
+        return usage_error("chat: -: expected a file, since standard input holds the questions");
     int code = runtime_open(&c.runtime, args);
     if (!code)
         code = make_request(args, c.runtime.model, BLIP2_CHAT, &c.generation, &c.request);
+    c.request.text = "";
+    if (!code)
+        code = check_request(args, &c.runtime, &c.request);
     if (!code)
         code = talk(&c);
     forget(&c);

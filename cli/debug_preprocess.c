@@ -43,6 +43,10 @@ int run_debug_preprocess(const Args *args)
     blip2_error err = {0};
     int size = (int)args_whole(args, OPT_SIZE, SIZE), code;
     size_t n = (size_t)size * (size_t)size * 3;
+    if (args->has[OPT_U8] && args->has[OPT_OUTPUT] &&
+        strcmp(args->value[OPT_U8].text, args->value[OPT_OUTPUT].text) == 0)
+        return usage_error("debug preprocess: --u8 and --output: expected two files, got one, %s",
+                           args->value[OPT_U8].text);
     blip2_image *image = blip2_image_from_file(args->operands[0], &err);
     if (!image)
         return report(&err);
@@ -52,6 +56,8 @@ int run_debug_preprocess(const Args *args)
         code = write_both(args, rgb, chw, size);
     else
         code = report(&err);
+    if (!code && !args->has[OPT_U8] && !args->has[OPT_OUTPUT])
+        complain("debug preprocess: nothing is written without --u8 or --output");
     blip2_image_free(image);
     free(rgb);
     free(chw);

@@ -1,5 +1,6 @@
 /* blip2 debug run: one pass through a model. */
 #define _GNU_SOURCE
+#include "effect.h"
 #include "json.h"
 #include "memory.h"
 #include "output.h"
@@ -90,10 +91,11 @@ static int read_picture(const char *path, Input *in)
 static int read_input(const Args *args, Input *in)
 {
     const char *path = args->value[OPT_PIXELS].text;
-    int code = args->has[OPT_IDS] ? read_ids(args->value[OPT_IDS].text, in) : 0;
-    if (code)
-        return code;
-    return is_npy(path) ? read_npy(path, in) : read_picture(path, in);
+    if (!is_npy(path))
+        return read_picture(path, in);
+    if (args->has[OPT_LIBRARY])
+        complain("--library: no effect on %s, which is prepared already", path);
+    return read_npy(path, in);
 }
 
 /* {"ids": [[...], ...], "scores": [...]} */
@@ -112,29 +114,58 @@ static json_t *output_json(const blip2_debug_output *out)
     return o;
 }
 
-static int forward(const Args *args, blip2_session *session, const Input *in)
+static void ask_for(const Args *args, blip2_options *generation, const Input *in,
+                    blip2_debug_run *run)
 {
-    blip2_error err = {0};
-    blip2_debug_output out = {0};
-    blip2_options generation = blip2_debug_options(chosen_library(args, OPT_GENERATION));
-    apply_generation(args, &generation);
-    blip2_debug_run run = {
-        .pixels = in->pixels,
-        .height = in->height,
-        .width = in->width,
-        .image = in->image,
+    *generation = blip2_debug_options(chosen_library(args, OPT_GENERATION));
+    apply_generation(args, generation);
+    *run = (blip2_debug_run){
         .library = chosen_library(args, OPT_LIBRARY),
         .ids = in->ids,
         .id_count = in->id_count,
         .dump_dir = args_text(args, OPT_DUMP, NULL),
         .generate = args->has[OPT_GENERATE],
-        .options = &generation,
+        .options = generation,
     };
-    bool good = blip2_debug_forward(session, &run, &out, &err);
-    if (good && run.generate)
+}
+
+static int forward(blip2_session *session, const Input *in, blip2_debug_run *run)
+{
+    blip2_error err = {0};
+    blip2_debug_output out = {0};
+    run->pixels = in->pixels;
+    run->height = in->height;
+    run->width = in->width;
+    run->image = in->image;
+    bool good = blip2_debug_forward(session, run, &out, &err);
+    if (good && run->generate)
         out_json(output_json(&out));
+    if (good && out.notice[0])
+        complain("%s", out.notice);
+    if (good && !run->generate && !run->dump_dir)
+        complain("debug run: nothing is written without --dump or --generate");
     blip2_debug_output_free(&out);
     return good ? 0 : report(&err);
+}
+
+/* What is wrong whatever the picture is comes before it. */
+static int run_all(const Args *args, blip2_session *session, Input *in)
+{
+    blip2_error err = {0};
+    blip2_options generation;
+    blip2_debug_run run;
+    int code = args->has[OPT_IDS] ? read_ids(args->value[OPT_IDS].text, in) : 0;
+    if (code)
+        return code;
+    ask_for(args, &generation, in, &run);
+    if (!blip2_debug_check(session, &run, &err))
+        return report(&err);
+    if (run.generate)
+        note_without_effect(args, &generation);
+    else
+        note_without_generate(args);
+    code = read_input(args, in);
+    return code ? code : forward(session, in, &run);
 }
 
 static int check(const Args *args)
@@ -160,9 +191,7 @@ int run_debug_run(const Args *args)
         return report(&err);
     code = runtime_open_with(&runtime, args, model);
     if (!code)
-        code = read_input(args, &in);
-    if (!code)
-        code = forward(args, runtime.session, &in);
+        code = run_all(args, runtime.session, &in);
     free_input(&in);
     runtime_close(&runtime);
     return code;

@@ -5,16 +5,20 @@
 #include "line.h"
 #include "memory.h"
 #include "output.h"
+#include "terminal.h"
 
 #include <blip2_debug.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #ifdef HAVE_LIBEDIT
 #include <histedit.h>
@@ -159,6 +163,50 @@ static unsigned char give_up(EditLine *edit, int c)
     return CC_REDISPLAY;
 }
 
+/* Control-Z: while a line is edited it is a key, and no signal comes of it. */
+static unsigned char suspend(EditLine *edit, int c)
+{
+    (void)edit;
+    (void)c;
+    terminal_suspend();
+    terminal_resumed();
+    return CC_REDISPLAY;
+}
+
+/* The next byte: 1; 0 at the end of input, -1 when there is none to be had. A line that was left alone
+ * for a while is shown again. libedit's own reading takes a signal for the end of the line. */
+static ssize_t read_byte(EditLine *edit, char *byte)
+{
+    struct pollfd ready = {.fd = STDIN_FILENO, .events = POLLIN};
+    for (;;) {
+        terminal_reading(true);
+        ssize_t n = read(STDIN_FILENO, byte, 1);
+        if (n >= 0 || (errno != EINTR && errno != EAGAIN))
+            return n;
+        if (errno == EAGAIN)
+            poll(&ready, 1, -1);
+        if (terminal_resumed())
+            el_set(edit, EL_REFRESH);
+    }
+}
+
+/* One character; bytes that are none in this locale are left out. */
+static int read_key(EditLine *edit, wchar_t *key)
+{
+    char bytes[MB_LEN_MAX];
+    for (size_t n = 0;;) {
+        mbstate_t state = {0};
+        ssize_t got = read_byte(edit, bytes + n);
+        if (got <= 0)
+            return (int)got;
+        size_t length = mbrtowc(key, bytes, ++n, &state);
+        if (length <= n)
+            return 1;
+        if (length == (size_t)-1 || n == sizeof bytes)
+            n = 0;
+    }
+}
+
 static void open_history(Editor *e)
 {
     HistEvent event;
@@ -175,6 +223,7 @@ static void open_history(Editor *e)
 
 static void open_edit(Editor *e)
 {
+    terminal_keep();
     /* Its messages quote $TERM and the user's settings as they are. */
     e->no_messages = fopen("/dev/null", "we");
     e->edit = e->no_messages ? el_init("blip2", stdin, stdout, e->no_messages) : NULL;
@@ -186,6 +235,9 @@ static void open_edit(Editor *e)
     /* el_set would leak the two names: it hands copies on that nobody frees. */
     el_wset(e->edit, EL_ADDFN, L"give-up-line", L"give the line up", give_up);
     el_set(e->edit, EL_BIND, "^C", "give-up-line", NULL);
+    el_wset(e->edit, EL_ADDFN, L"suspend", L"stop the program", suspend);
+    el_set(e->edit, EL_BIND, "^Z", "suspend", NULL);
+    el_wset(e->edit, EL_GETCFN, read_key);
     el_set(e->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     /* While a line is edited Control-C is a key; while an answer is generated it is a signal. */
     el_set(e->edit, EL_SETTY, "-d", "-isig", NULL);
@@ -198,6 +250,7 @@ static const char *edited_line(Editor *e)
     HistEvent event;
     int n = 0;
     const char *line = el_gets(e->edit, &n);
+    terminal_reading(false);
     if (!line || n <= 0)
         return NULL;
     Line *l = &e->line;
@@ -214,6 +267,7 @@ static void close_edit(Editor *e)
 {
     if (e->edit)
         el_end(e->edit);
+    terminal_give_back();
     if (e->history) {
         if (e->history_path)
             save_history(e);

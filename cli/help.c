@@ -81,7 +81,7 @@ static void option_list(VerbId verb)
                 heading(option_groups[g]);
             }
             first = false;
-            entry(option_label(label, &options[i]), option_help((OptId)i, text));
+            entry(option_label(label, &options[i]), option_help((OptId)i, verb, text));
         }
     }
 }
@@ -161,6 +161,10 @@ int run_help(const Args *args)
     int used;
     VerbId verb = verb_named(args->operands, args->count, &used);
     const char *topic = args->count ? args->operands[0] : "";
+    int known = verb != VERB_COUNT ? used : strcmp(topic, "completion") == 0 ? 2 : 1;
+    if (args->count > known && !args->has[OPT_HELP])
+        return usage_error("help: unknown command %s %s; see blip2 --help", topic,
+                           args->operands[known]);
     if (verb != VERB_COUNT)
         help_verb(verb);
     else if (args->count == 0)

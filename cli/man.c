@@ -67,7 +67,7 @@ static void option_entry(OptId id)
         out_text("\\fR");
     }
     out_text("\n");
-    roff(option_help(id, text));
+    roff(option_help(id, VERB_COUNT, text));
     if (o->verbs == (1u << VERB_COUNT) - 1) {
         out_text(".\n");
         return;

@@ -44,14 +44,16 @@ const Option options[OPT_COUNT] = {
     [OPT_RAW_PROMPT] = {"raw-prompt", 0, KIND_TEXT, "TEXT", 0, 0, ANSWERS, prompt_group,
                         "give TEXT to the model as it is, without a template"},
 
-    [OPT_GENERATION] = {"generation", 'g', KIND_CHOICE, "lavis|hf", 0, 0, GENERATES, search_group,
-                        "whose rules and defaults: those of LAVIS (5 beams, the default) or of "
-                        "Hugging Face transformers (greedy, 20 new tokens, no template)"},
+    [OPT_GENERATION] =
+        {"generation", 'g', KIND_CHOICE, "lavis|hf", 0, 0, GENERATES, search_group,
+         "whose rules and defaults: those of LAVIS (5 beams, the default) or of "
+         "Hugging Face transformers (greedy, 20 new tokens, no template, and what the model's "
+         "generation_config.json says)"},
     [OPT_NUM_BEAMS] = {"num-beams", 'b', KIND_WHOLE, "K", 1, 256, GENERATES, search_group,
-                       "beams of the search; 1 is greedy (default 5)"},
+                       "beams of the search; 1 is greedy (default 5; hf 1)"},
     [OPT_MAX_NEW_TOKENS] = {"max-new-tokens", 'n', KIND_WHOLE, "N", 1, 100000, GENERATES,
                             search_group,
-                            "generate at most N tokens (default: caption, chat 29, ask 10)"},
+                            "generate at most N tokens (default: caption, chat 29, ask 10; hf 20)"},
     [OPT_MIN_NEW_TOKENS] = {"min-new-tokens", 0, KIND_WHOLE, "N", 0, 100000, GENERATES,
                             search_group, "generate at least N tokens"},
     [OPT_MAX_LENGTH] = {"max-length", 0, KIND_WHOLE, "N", 1, 100000, GENERATES, search_group,
@@ -59,10 +61,9 @@ const Option options[OPT_COUNT] = {
                         "start token, hf with prompt and picture; --max-new-tokens wins"},
     [OPT_MIN_LENGTH] = {"min-length", 0, KIND_WHOLE, "N", 0, 100000, GENERATES, search_group,
                         "the shortest sequence, counted in the same way"},
-    [OPT_LENGTH_PENALTY] = {"length-penalty", 0, KIND_REAL, "X", -1000, 1000, GENERATES,
-                            search_group,
+    [OPT_LENGTH_PENALTY] = {"length-penalty", 0, KIND_REAL, "X", -100, 100, GENERATES, search_group,
                             "beams are compared by score / length^X: above 0 favours long, below 0 "
-                            "short (default 1; ask 0)"},
+                            "short (default 1; ask 0, hf 1)"},
     [OPT_REPETITION_PENALTY] = {"repetition-penalty", 0, KIND_REAL, "X", 1e-6, 1000, GENERATES,
                                 search_group,
                                 "above 1 makes tokens that were used less likely (default 1)"},
@@ -82,10 +83,10 @@ const Option options[OPT_COUNT] = {
                     "--num-beams is given"},
     [OPT_TOP_K] = {"top-k", 0, KIND_WHOLE, "K", 0, 10000000, GENERATES, sample_group,
                    "draw from the K likeliest tokens; 0: from all (default 50)"},
-    [OPT_TOP_P] =
-        {"top-p", 0, KIND_REAL, "P", 1e-6, 1, GENERATES, sample_group,
-         "draw from the likeliest tokens that together have probability P (default: caption 0.9)"},
-    [OPT_TEMPERATURE] = {"temperature", 0, KIND_REAL, "T", 1e-3, 1000, GENERATES, sample_group,
+    [OPT_TOP_P] = {"top-p", 0, KIND_REAL, "P", 1e-6, 1, GENERATES, sample_group,
+                   "draw from the likeliest tokens that together have probability P (default: "
+                   "caption, chat 0.9; ask, hf 1)"},
+    [OPT_TEMPERATURE] = {"temperature", 0, KIND_REAL, "T", 1e-6, 1000, GENERATES, sample_group,
                          "below 1 is bolder on the likely tokens, above 1 more even (default 1)"},
     [OPT_SEED] = {"seed", 0, KIND_SEED, "N", 0, 0, GENERATES, sample_group,
                   "start of the random numbers; the same seed draws the same text (default 0)"},
@@ -103,21 +104,22 @@ const Option options[OPT_COUNT] = {
 
     [OPT_LIBRARY] = {"library", 0, KIND_CHOICE, "lavis|hf", 0, 0, BIT(PREPROCESS) | BIT(RUN),
                      debug_group,
-                     "prepare the picture as LAVIS (the default) or as transformers does"},
+                     "prepare a picture as LAVIS (the default) or as transformers does"},
     [OPT_SIZE] = {"size", 0, KIND_WHOLE, "S", 1, 4096, BIT(PREPROCESS), debug_group,
                   "width and height after the resize (default 224)"},
     [OPT_PIXELS] =
         {"pixels", 0, KIND_FILE, "X.NPY|IMAGE", 0, 0, BIT(RUN), debug_group,
-         "the picture: float32 [3,H,W] as the network sees it, or a picture to be prepared"},
-    [OPT_IDS] = {"ids", 0, KIND_TEXT, "I,J,...", 0, 0, BIT(RUN), debug_group,
-                 "text token ids, without image placeholders"},
+         "needed: the picture, as float32 [3,H,W] that the network sees, or one to be prepared"},
+    [OPT_IDS] =
+        {"ids", 0, KIND_TEXT, "I,J,...", 0, 0, BIT(RUN), debug_group,
+         "text token ids, start id included, without image placeholders; none: the picture alone"},
     [OPT_DECODER_IDS] = {"decoder-ids", 0, KIND_TEXT, "I,J,...", 0, 0, BIT(RUN), debug_group,
                          "decoder ids of encoder-decoder models; none is supported yet"},
     [OPT_GENERATE] = {"generate", 0, KIND_FLAG, NULL, 0, 0, BIT(RUN), output_group,
                       "generate, and print {\"ids\": [[...]], \"scores\": [...]}; the defaults are "
                       "neutral: 1 beam, penalties 1, 20 new tokens"},
     [OPT_DUMP] = {"dump", 0, KIND_FOLDER, "DIR", 0, 0, BIT(RUN), output_group,
-                  "write every activation to DIR/NAME.npy"},
+                  "write every activation of the pass over picture and ids to DIR/NAME.npy"},
     [OPT_U8] = {"u8", 0, KIND_FILE, "X.PPM", 0, 0, BIT(PREPROCESS), output_group,
                 "write the picture after the resize, before normalisation"},
     [OPT_OUTPUT] = {"output", 'o', KIND_FILE, "X.NPY", 0, 0, BIT(PREPROCESS), output_group,
@@ -163,10 +165,27 @@ const char *choice_word(OptId id, const char *word)
     return is_choice(options[id].argument, word) ? word : NULL;
 }
 
-const char *option_help(OptId id, char buffer[1024])
+/* debug run starts from neutral values, whatever the library. */
+static const char *const run_help[OPT_COUNT] = {
+    [OPT_GENERATION] = "whose rules: those of LAVIS (the default) or of Hugging Face transformers; "
+                       "nobody's defaults",
+    [OPT_NUM_BEAMS] = "beams of the search; 1 is greedy (default 1)",
+    [OPT_MAX_NEW_TOKENS] = "generate at most N tokens (default 20)",
+    [OPT_MAX_LENGTH] = "the longest sequence as the chosen library counts it: lavis with its start "
+                       "token, hf with the ids and the picture; --max-new-tokens wins",
+    [OPT_LENGTH_PENALTY] = "beams are compared by score / length^X: above 0 favours long, below 0 "
+                           "short (default 1)",
+    [OPT_NUM_CAPTIONS] = "sequences, best first; needs as many beams, or --sample (default 1)",
+    [OPT_TOP_P] = "draw from the likeliest tokens that together have probability P (default 1)",
+    [OPT_SEED] = "start of the random numbers; the same seed draws the same ids (default 0)",
+    [OPT_JSON] = "accepted; what --generate prints is JSON anyway",
+};
+
+const char *option_help(OptId id, VerbId verb, char buffer[1024])
 {
     const char *between = "; also ";
-    int n = snprintf(buffer, 1024, "%s", options[id].help);
+    const char *help = verb == VERB_RUN && run_help[id] ? run_help[id] : options[id].help;
+    int n = snprintf(buffer, 1024, "%s", help);
     for (const Synonym *s = synonyms; s->word; s++) {
         if (s->option != id || n < 0 || n >= 1024)
             continue;

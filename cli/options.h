@@ -100,8 +100,8 @@ extern const Synonym synonyms[]; /* ends with a NULL word */
 
 /* The word of the choice that `word` is or stands for; NULL: it is none. */
 const char *choice_word(OptId id, const char *word);
-/* Everything that --help says about it, synonyms included. */
-const char *option_help(OptId id, char buffer[1024]);
+/* Everything that --help says about it in a command (VERB_COUNT: in general), synonyms included. */
+const char *option_help(OptId id, VerbId verb, char buffer[1024]);
 
 /* By name without dashes or by letter; OPT_COUNT: none. name need not be terminated. */
 OptId option_named(const char *name, size_t n);

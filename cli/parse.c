@@ -75,6 +75,11 @@ static int take_value(Args *args, OptId id, const char *text)
     case KIND_CHOICE:
         value->text = choice_word(id, text);
         return value->text ? 0 : unknown_choice(id, text);
+    case KIND_FILE:
+    case KIND_FOLDER:
+        if (!*text)
+            return usage_error("--%s: expected %s, got nothing", o->name, o->argument);
+        break;
     default: break;
     }
     value->text = text;
@@ -173,9 +178,14 @@ static int check_options(const Args *args)
 static int check_operands(const Args *args)
 {
     const Verb *verb = &verbs[args->verb];
+    if (args->verb == VERB_ASK && args->count == 1)
+        return usage_error("ask: the question is missing, expected blip2 ask %s", verb->operands);
     if (args->count < verb->least)
         return usage_error("%s: too few arguments, expected blip2 %s %s", verb->name, verb->name,
                            verb->operands);
+    for (int i = 0; i < args->count; i++)
+        if (!*args->operands[i] && !(args->verb == VERB_ASK && i == args->count - 1))
+            return usage_error("%s: argument %d: expected a name, got nothing", verb->name, i + 1);
     if (verb->most >= 0 && args->count > verb->most)
         return usage_error("%s: superfluous argument '%s', expected blip2 %s%s%s", verb->name,
                            args->operands[verb->most], verb->name, *verb->operands ? " " : "",

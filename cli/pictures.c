@@ -222,6 +222,17 @@ static int outcome(const Work *w)
     return w->done ? EXIT_SOME : w->first_code;
 }
 
+/* Standard input can be read once. */
+static int check_paths(char *const *paths, size_t count)
+{
+    size_t from_input = 0;
+    for (size_t i = 0; i < count; i++)
+        from_input += strcmp(paths[i], "-") == 0;
+    return from_input < 2 ? 0
+                          : usage_error("-: standard input can be read only once, got it %zu times",
+                                        from_input);
+}
+
 static int prepare(Work *w, const Args *args, const Runtime *runtime, blip2_task task, size_t count)
 {
     int code = make_request(args, runtime->model, task, &w->generation, &w->request);
@@ -229,13 +240,14 @@ static int prepare(Work *w, const Args *args, const Runtime *runtime, blip2_task
     w->request.text = w->question;
     w->json = args->has[OPT_JSON];
     w->many = count > 1;
-    w->streaming = !w->json && out_is_terminal() && w->generation.num_captions <= 1;
+    w->streaming = !w->json && out_is_terminal() && w->generation.num_captions <= 1 &&
+                   args_whole(args, OPT_BATCH, 1) == 1;
     w->group = w->streaming ? 1 : (size_t)args_whole(args, OPT_BATCH, GROUP);
     if (w->streaming) {
         w->request.on_token = show_token;
         w->request.user = w;
     }
-    return code;
+    return code ? code : check_request(args, runtime, &w->request);
 }
 
 int answer_pictures(const Args *args, blip2_task task, const char *question, char *const *paths,
@@ -243,7 +255,10 @@ int answer_pictures(const Args *args, blip2_task task, const char *question, cha
 {
     Runtime runtime;
     Work w = {.question = question};
-    int code = runtime_open(&runtime, args);
+    int code = check_paths(paths, count);
+    if (code)
+        return code;
+    code = runtime_open(&runtime, args);
     if (!code)
         code = prepare(&w, args, &runtime, task, count);
     for (size_t i = 0; !code && !w.final_code && !w.ended && i < count; i += w.group) {

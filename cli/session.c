@@ -1,6 +1,7 @@
 /* session.c: from Args to model, session, options and item of the library. */
 #include "session.h"
 
+#include "effect.h"
 #include "output.h"
 #include "text.h"
 
@@ -161,5 +162,15 @@ int make_request(const Args *args, const blip2_model *model, blip2_task task,
     request->options = generation;
     request->prompt = args_text(args, OPT_RAW_PROMPT, args_text(args, OPT_PROMPT, NULL));
     request->raw_prompt = args->has[OPT_RAW_PROMPT];
+    return 0;
+}
+
+int check_request(const Args *args, const Runtime *runtime, const blip2_item *request)
+{
+    blip2_error err = {0};
+    blip2_check(runtime->session, request, &err);
+    if (err.code == BLIP2_USAGE)
+        return report(&err);
+    note_without_effect(args, request->options);
     return 0;
 }

@@ -29,6 +29,10 @@ void apply_generation(const Args *args, blip2_options *o);
 int make_request(const Args *args, const blip2_model *model, blip2_task task,
                  blip2_options *generation, blip2_item *request);
 
+/* What makes no sense whatever the picture is, said before one is opened: 0, or EXIT_USAGE after one line.
+ * Then a line for each option that has no effect. */
+int check_request(const Args *args, const Runtime *runtime, const blip2_item *request);
+
 /* A text for the model must be UTF-8: 0, or EXIT_USAGE after one line that names `what`. */
 int check_text(const char *what, const char *text);
 

@@ -54,10 +54,14 @@ const Verb verbs[VERB_COUNT] = {
          1,
          "a dialogue about a picture",
          "Each line is a question; earlier questions and answers are given to the model with it. "
-         "Commands: /image PATH another picture (and a new dialogue), /reset forget the dialogue, "
-         "/help, /quit. "
-         "Control-C stops the answer that is being generated (a stopped answer is not remembered), "
-         "the end of input ends. "
+         "Commands: /image PATH another picture (and a new dialogue; PATH may be quoted, or "
+         "file://...), "
+         "/reset forget the dialogue, /help, /quit. When a picture cannot be opened there is none "
+         "until "
+         "the next /image. "
+         "Control-C stops the answer at the next token; of a beam search nothing is shown then. A "
+         "stopped "
+         "answer is not remembered; the end of input ends. "
          "When standard input is no terminal, lines are read without prompts and each answer is "
          "one line.",
          run_chat,
@@ -145,7 +149,11 @@ const Verb verbs[VERB_COUNT] = {
          1,
          1,
          "one pass through a model, with every activation",
-         "One picture and one text, no padding. Works on a directory without a tokenizer.",
+         "MODEL is a directory or a name. One picture and one text, given as ids, no padding. "
+         "Works on a "
+         "directory without a tokenizer. Without --dump and --generate nothing is written. What "
+         "the model's "
+         "generation_config.json says beside the special ids does not count here.",
          run_debug_run,
          {{"blip2 debug run scenes --pixels x.npy --ids 2,5,7 --dump out",
            "activations as out/NAME.npy"},

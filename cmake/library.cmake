@@ -20,6 +20,17 @@ set_target_properties(blip2_static PROPERTIES OUTPUT_NAME blip2 LINKER_LANGUAGE 
 target_include_directories(blip2_static PUBLIC include)
 target_link_libraries(blip2_static PUBLIC ${BLIP2_LIBS})
 
+# The .pc file finds its folders from where it lies itself, so that an installation may be moved.
+set(BLIP2_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+set(BLIP2_PC_LIBDIR ${CMAKE_INSTALL_FULL_LIBDIR})
+set(BLIP2_PC_INCLUDEDIR ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" AND NOT IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+  file(RELATIVE_PATH up "/x/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/x")
+  string(REGEX REPLACE "/$" "" up "${up}")
+  set(BLIP2_PC_PREFIX "\${pcfiledir}/${up}")
+  set(BLIP2_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+  set(BLIP2_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
 configure_file(cmake/blip2.pc.in blip2.pc @ONLY)
 install(TARGETS blip2_shared blip2_static
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

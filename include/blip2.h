@@ -9,7 +9,8 @@
  *     const char *text = blip2_result_text(r, 0);
  *     puts(text ? text : err.code ? err.message : blip2_result_error(r, 0)->message);
  *
- * Ownership: every object is freed by its own _free function; all of them accept NULL. Strings
+ * Ownership: every object is freed by its own _free function; all of them accept NULL. The order does
+ * not matter: a model lasts as long as its sessions, a session as long as its batch. Strings
  * returned belong to the object they came from. Strings taken are copied or used only during the
  * call.
  *
@@ -144,7 +145,7 @@ static inline blip2_session_options blip2_session_options_default(void)
     return x;
 }
 
-/* The model must outlive the session. options may be NULL. Errors: USAGE (more than 1024 threads, an
+/* options may be NULL. Errors: USAGE (more than 1024 threads, an
  * instruction set that this machine does not have, reserved not 0), MEMORY. A session remembers the
  * pictures that it used last: asking again about the same blip2_image does not encode it again. */
 BLIP2_API blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options *options,
@@ -187,7 +188,7 @@ typedef struct blip2_options {
     int top_k;
     double top_p, temperature;
     uint64_t seed;     /* of what is drawn: equal items with equal seeds draw the same ids */
-    const int *banned; /* ids that must not be generated */
+    const int *banned; /* ids of the vocabulary that must not be generated */
     size_t banned_count;
 } blip2_options;
 
@@ -305,10 +306,10 @@ BLIP2_API const blip2_timings *blip2_result_timings(const blip2_result *result, 
  * outlive batch, session and model. */
 typedef struct blip2_batch blip2_batch;
 
-/* The session must outlive the batch. blip2_generate may be called meanwhile; until it is done it steps
- * the batch's items as well, as often as it steps its own. A token callback calls nothing of its
- * session: joining, leaving and generating are USAGE there, and freeing what runs is not allowed. NULL:
- * USAGE (no session, or it has a batch already), MEMORY. */
+/* blip2_generate may be called meanwhile; until it is done it steps the batch's items as well, as often
+ * as it steps its own. A token callback calls nothing of its session: generating, checking, joining and
+ * leaving are USAGE there, stepping does nothing and returns 0, and what is freed goes when the call
+ * ends, without being heard of again. NULL: USAGE (no session, or it has a batch already), MEMORY. */
 BLIP2_API blip2_batch *blip2_batch_new(blip2_session *session, blip2_error *err);
 /* All items leave. */
 BLIP2_API void blip2_batch_free(blip2_batch *batch);

@@ -3,12 +3,15 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include <stdatomic.h>
+
 #include "base/str.h"
 #include "blip2.h"
 #include "task/engine.h"
 
 struct blip2_model {
-    Device *dev; /* owns the weights */
+    atomic_int holders; /* its owner, until it frees it, and every session */
+    Device *dev;        /* owns the weights */
     Blip2 *net;
     Tokenizer *tokenizer; /* NULL: the directory has none (debug run works without) */
     Error no_tokenizer;   /* why */
@@ -28,7 +31,8 @@ struct blip2_session {
     blip2_model *model;
     Stream *on;
     Engine engine;
-    bool has_batch;
+    int holders;        /* its owner, until it frees it, its batch, and a call that is under way */
+    blip2_batch *batch; /* NULL: none */
 };
 
 /* --- error.c ------------------------------------------------------------------------------------ */
@@ -49,6 +53,16 @@ blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e);
 blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer, Error *e);
 bool api_describe(blip2_model *m, const char *path, Error *e); /* fills info */
 
+/* --- session.c ---------------------------------------------------------------------------------- */
+/* Around a call that runs token callbacks, which may free the session or its batch: what they freed
+ * goes when the call ends. */
+void api_enter(blip2_session *s);
+void api_exit(blip2_session *s);
+
+/* --- batch.c ------------------------------------------------------------------------------------ */
+/* Frees the batch if its owner has done so while it could not go. */
+void api_sweep_batch(blip2_session *s);
+
 /* --- options.c ---------------------------------------------------------------------------------- */
 /* ERR_USAGE when a struct of the caller's says no size, or one that no struct has. */
 bool api_check_size(const void *theirs, const char *what, Error *e);
@@ -68,6 +82,7 @@ typedef struct Ticket {
     blip2_token_fn on_token;
     void *user;
     double decode_ms;
+    bool gone;        /* its batch was freed by a callback: it is not to be heard any more */
     EngineItem *item; /* NULL: it never came so far, for this reason */
     Error error;
 } Ticket;

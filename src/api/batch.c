@@ -6,24 +6,25 @@ struct blip2_batch {
     Ticket **ticket;
     size_t n, cap;
     size_t last; /* number given */
+    bool gone;   /* freed by a callback; it goes when the call ends */
 };
 
 blip2_batch *blip2_batch_new(blip2_session *session, blip2_error *err)
 {
     Error e = {0};
     blip2_batch *b = NULL;
-    if (!session)
-        api_missing("session", &e);
-    else if (session->has_batch)
+    bool ok = (session || api_missing("session", &e)) && engine_idle(&session->engine, &e);
+    if (ok && session->batch)
         error_set(&e, ERR_USAGE, "batch: expected one at a time on a session, got another");
-    else if (!(b = mem_calloc(1, sizeof *b)))
+    else if (ok && !(b = mem_calloc(1, sizeof *b)))
         error_memory(&e, "batch", sizeof *b);
     if (!b) {
         api_error(err, &e);
         return NULL;
     }
     b->s = session;
-    session->has_batch = true;
+    session->batch = b;
+    session->holders++;
     return b;
 }
 
@@ -38,11 +39,25 @@ void blip2_batch_free(blip2_batch *b)
 {
     if (!b)
         return;
+    blip2_session *s = b->s;
+    b->gone = true;
+    for (size_t i = 0; i < b->n; i++)
+        b->ticket[i]->gone = true;
+    if (engine_idle(&s->engine, NULL))
+        api_sweep_batch(s);
+}
+
+void api_sweep_batch(blip2_session *s)
+{
+    blip2_batch *b = s->batch;
+    if (!b || !b->gone)
+        return;
     while (b->n)
         remove_ticket(b, b->n - 1);
-    b->s->has_batch = false;
+    s->batch = NULL;
     mem_free(b->ticket);
     mem_free(b);
+    blip2_session_free(s);
 }
 
 static bool add_tickets(blip2_batch *b, size_t count, Error *e)
@@ -78,7 +93,13 @@ bool blip2_batch_join(blip2_batch *b, const blip2_item *items, size_t count, siz
 
 size_t blip2_batch_step(blip2_batch *b)
 {
-    return b ? (size_t)engine_step(&b->s->engine) : 0;
+    if (!b || !engine_idle(&b->s->engine, NULL))
+        return 0;
+    blip2_session *s = b->s;
+    api_enter(s);
+    size_t running = (size_t)engine_step(&s->engine);
+    api_exit(s);
+    return running;
 }
 
 /* b->n when there is none. */

@@ -28,7 +28,9 @@ blip2_result *blip2_generate(blip2_session *session, const blip2_item *items, si
     if (r) {
         Ticket *ticket = mem_calloc(count, sizeof *ticket);
         Ticket **at = mem_calloc(count, sizeof(Ticket *));
+        api_enter(session);
         ok = run_all(session, items, count, r, ticket, at, &e);
+        api_exit(session);
         mem_free(ticket);
         mem_free(at);
     }

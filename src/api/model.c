@@ -11,7 +11,7 @@ bool api_check_dtype(blip2_dtype dtype, Error *e)
         return true;
     if (dtype == BLIP2_INT4)
         return error_set(e, ERR_USAGE,
-                         "--dtype int4: not available in this version, expected one of "
+                         "dtype: int4 is not available in this version, expected one of "
                          "f32, bf16, f16, int8");
     return error_set(e, ERR_USAGE, "dtype: expected one of %d to %d, got %d", BLIP2_AUTO,
                      BLIP2_INT8, (int)dtype);
@@ -109,6 +109,7 @@ blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e)
         error_memory(e, name, sizeof *m);
         return NULL;
     }
+    atomic_init(&m->holders, 1);
     m->dtype = dtype;
     m->dev = cpu_device(e);
     if (m->dev)
@@ -164,7 +165,7 @@ blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options
 
 void blip2_model_free(blip2_model *m)
 {
-    if (!m)
+    if (!m || atomic_fetch_sub(&m->holders, 1) > 1)
         return;
     model_close(m->net);
     tokenizer_free(m->tokenizer);

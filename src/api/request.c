@@ -96,7 +96,7 @@ bool api_request(const blip2_session *s, const blip2_item *items, size_t i, bool
 static bool tell(void *user, int id, const char *text)
 {
     const Ticket *t = user;
-    return t->on_token(t->user, t->number, id, text);
+    return !t->gone && t->on_token(t->user, t->number, id, text);
 }
 
 /* What of a call goes to the engine: the items without an error of the form. */

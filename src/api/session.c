@@ -40,6 +40,8 @@ blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options
         error_memory(&e, "session", sizeof *s);
     if (s) {
         s->model = model;
+        s->holders = 1;
+        atomic_fetch_add(&model->holders, 1);
         if (session_open(s, &o, &e))
             return s;
         blip2_session_free(s);
@@ -50,10 +52,22 @@ blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options
 
 void blip2_session_free(blip2_session *s)
 {
-    if (!s)
+    if (!s || --s->holders > 0)
         return;
     engine_free(&s->engine);
     if (s->on)
         s->on->close(s->on);
+    blip2_model_free(s->model);
     mem_free(s);
+}
+
+void api_enter(blip2_session *s)
+{
+    s->holders++;
+}
+
+void api_exit(blip2_session *s)
+{
+    api_sweep_batch(s);
+    blip2_session_free(s);
 }

@@ -4,9 +4,9 @@
 
 /* Selections take the highest key, and the lowest index among equals. */
 typedef struct Cand {
-    double key;  /* what is compared: the score, or the score and its noise when drawing */
-    float score; /* as the library adds it up */
-    int index;   /* what it stands for; the caller's numbering */
+    double key;   /* what is compared: the score, or the score and its noise when drawing */
+    double score; /* as the library adds it up */
+    int index;    /* what it stands for; the caller's numbering */
 } Cand;
 
 /* The best `room` candidates seen so far, as a heap with the worst one on top. */

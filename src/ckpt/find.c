@@ -1,4 +1,6 @@
 /* ckpt/find.c: from a name on the command line to a directory. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,32 +35,57 @@ static void try_root(Search *s, const char *root, size_t n)
     strbuf_free(&path);
 }
 
-/* share/blip2/models beside the bin/ that the program was started from. */
-static void try_program(Search *s)
+/* Where the program that runs, and the library it runs, lie. */
+typedef struct Places {
+    char program[PATH_MAX], library[PATH_MAX]; /* "": not known */
+} Places;
+
+static void find_places(Places *p)
 {
-    static const char BESIDE[] = "/../share/blip2/models";
-    char exe[PATH_MAX + sizeof BESIDE];
-    ssize_t n = readlink("/proc/self/exe", exe, PATH_MAX - 1);
-    if (n <= 0)
-        return;
-    exe[n] = 0;
-    char *slash = strrchr(exe, '/');
-    if (slash) {
-        strcpy(slash, BESIDE);
-        try_root(s, exe, strlen(exe));
+    Dl_info info;
+    ssize_t n = readlink("/proc/self/exe", p->program, sizeof p->program - 1);
+    p->program[n > 0 ? n : 0] = 0;
+    if (!dladdr(DEFAULT, &info) || !info.dli_fname || !realpath(info.dli_fname, p->library))
+        p->library[0] = 0;
+}
+
+/* share/blip2/models in the prefix that file was installed to: it lies in bin/, lib/ or lib/TRIPLET/. */
+static void try_beside(Search *s, const char *file)
+{
+    static const char *const UP[] = {"/../share/blip2/models", "/../../share/blip2/models"};
+    const char *slash = strrchr(file, '/');
+    for (int i = 0; slash && i < 2; i++) {
+        StrBuf root = {0};
+        strbuf_printf(&root, "%.*s%s", (int)(slash - file), file, UP[i]);
+        s->failed |= root.failed;
+        if (!root.failed)
+            try_root(s, root.data, root.len);
+        strbuf_free(&root);
     }
 }
 
+static bool is_built_here(const char *file)
+{
+    return strncmp(file, BLIP2_BUILD_DIR, strlen(BLIP2_BUILD_DIR)) == 0;
+}
+
+/* What was installed uses what was installed with it; only what runs where it was built looks into the
+ * sources first. */
 static void try_roots(Search *s)
 {
     const char *list = getenv("BLIP2_MODELS");
-    for (const char *at = list; at; at = strchr(at, ':')) {
-        at += *at == ':';
-        try_root(s, at, strcspn(at, ":"));
+    Places at;
+    for (const char *entry = list; entry; entry = strchr(entry, ':')) {
+        entry += *entry == ':';
+        try_root(s, entry, strcspn(entry, ":"));
     }
+    find_places(&at);
+    try_beside(s, at.program);
+    try_beside(s, at.library);
+    if (!is_built_here(at.program) && !is_built_here(at.library))
+        try_root(s, BLIP2_INSTALL_MODELS, strlen(BLIP2_INSTALL_MODELS));
     try_root(s, BLIP2_SOURCE_MODELS, strlen(BLIP2_SOURCE_MODELS));
     try_root(s, BLIP2_INSTALL_MODELS, strlen(BLIP2_INSTALL_MODELS));
-    try_program(s);
 }
 
 static bool is_plain(const char *name)

@@ -73,7 +73,7 @@ static bool synthetic_fits(const ModelConfig *k, Error *e)
     if (k->kind == MODEL_OPT)
         return true;
     return error_set(e, ERR_USAGE,
-                     "--synthetic: expected an OPT type, got a %s type, which this "
+                     "model type: expected an OPT type, got a %s type, which this "
                      "version cannot run",
                      k->kind == MODEL_T5 ? "Flan-T5" : "matching");
 }

@@ -116,20 +116,40 @@ static bool keep_output(blip2_debug_output *out, GenSequence *seq, size_t n)
     return true;
 }
 
-static bool run_generate(blip2_session *s, const blip2_debug_run *r, blip2_debug_output *out,
+/* But for its picture. */
+static bool make_request(const blip2_session *s, const blip2_debug_run *r, EngineRequest *request,
                          Error *e)
 {
     static const int NO_IDS[1];
-    EngineRequest request = {
-        .image = run_image(r), .ids = r->id_count ? r->ids : NO_IDS, .n_ids = (int)r->id_count};
+    *request = (EngineRequest){.ids = r->id_count ? r->ids : NO_IDS, .n_ids = (int)r->id_count};
+    return api_gen_options(s->model, BLIP2_CAPTION, r->options, &request->options, e);
+}
+
+bool blip2_debug_check(blip2_session *s, const blip2_debug_run *r, blip2_error *err)
+{
+    Error e = {0};
+    EngineRequest request;
+    bool ok = !r->generate || (engine_idle(&s->engine, &e) && make_request(s, r, &request, &e) &&
+                               engine_check(&s->engine, &request, &e));
+    return ok || api_error(err, &e);
+}
+
+static bool run_generate(blip2_session *s, const blip2_debug_run *r, blip2_debug_output *out,
+                         Error *e)
+{
+    EngineRequest request;
     EngineItem *it;
     int n;
-    if (!api_gen_options(s->model, BLIP2_CAPTION, r->options, &request.options, e) ||
-        !engine_run(&s->engine, &request, 1, &it, e))
+    if (!make_request(s, r, &request, e))
+        return false;
+    request.image = run_image(r);
+    if (!engine_run(&s->engine, &request, 1, &it, e))
         return false;
     GenSequence *seq = engine_sequences(it, &n);
     bool ok = seq ? keep_output(out, seq, (size_t)n) || error_memory(e, "results", (size_t)n)
                   : error_set(e, engine_error(it)->code, "%s", engine_error(it)->message);
+    if (ok)
+        snprintf(out->notice, sizeof out->notice, "%s", engine_notice(it));
     engine_leave(&s->engine, it);
     return ok;
 }
@@ -149,7 +169,9 @@ bool blip2_debug_forward(blip2_session *s, const blip2_debug_run *r, blip2_debug
     bool ok = true;
     if (out)
         *out = (blip2_debug_output){0};
-    if (r->generate && (!out || !r->options))
+    if (!engine_idle(&s->engine, &e))
+        ok = false;
+    else if (r->generate && (!out || !r->options))
         ok = error_set(&e, ERR_USAGE, "generation: expected options and a place for the output");
     ok = ok && make_dir(r->dump_dir, &e);
     if (ok && (r->dump_dir || !r->generate))

@@ -6,11 +6,17 @@
 #include <math.h>
 #include <string.h>
 
+/* Beam sampling of 4.33. */
+static bool old_sampling(const GenOptions *o)
+{
+    return o->library == LIB_LAVIS && o->sample;
+}
+
 /* Enough that K candidates remain when every beam may end with every end id. 4.33's beam sampling
  * has no such care for several end ids. */
 static int candidates_wanted(const GenOptions *o)
 {
-    bool plain = o->n_eos < 2 || (o->library == LIB_LAVIS && o->sample);
+    bool plain = o->n_eos < 2 || old_sampling(o);
     return (plain ? 2 : 1 + o->n_eos) * o->num_beams;
 }
 
@@ -47,7 +53,7 @@ static bool beams_begin(GenItem *it, Error *e)
     if (!b || !beams_alloc(b, k, b->want))
         return error_memory(e, "beams", (size_t)k * sizeof *b->run);
     /* 4.33's beam sampling alone starts all beams alike: drawing makes them differ. */
-    bool alike = o->library == LIB_LAVIS && o->sample;
+    bool alike = old_sampling(o);
     b->n_run = k;
     for (int j = 0; j < k; j++)
         b->run[j] = (Beam){j == 0 || alike ? 0 : BEAM_NEVER, -1, 0};
@@ -73,7 +79,7 @@ static void beams_want(const GenItem *it, int r, TopKRow *w)
 {
     const BeamState *b = it->state;
     w->k = it->o.sample ? 0 : b->want;
-    w->add = b->run[r].score;
+    w->add = (float)b->run[r].score;
 }
 
 static void beams_past(const GenItem *it, int r, int *node, int *n)
@@ -92,27 +98,28 @@ static void best_candidates(const GenItem *it, const BeamState *b, int vocab, To
     for (int j = 0; j < b->n_run; j++) {
         const RowScores *from = &it->scores[b->run[j].row];
         for (int i = 0; i < from->found; i++) {
-            float total = from->top[i].logprob + b->run[j].score;
-            top_push(top, (Cand){(double)total, total, j * vocab + from->top[i].id});
+            float total = from->top[i].logprob + (float)b->run[j].score;
+            top_push(top, (Cand){(double)total, (double)total, j * vocab + from->top[i].id});
         }
     }
     top_sort(top);
 }
 
-/* cand gets what the warpers leave of beam j. 4.33 warps the sum with the running score, 5.x the
- * log-probabilities before it is added. Returns how many. */
+/* cand gets what the warpers leave of beam j. 5.x adds the running score to what they give, in float;
+ * 4.33 before them, so that the temperature divides it again at each step. Top-k and top-p of a beam do
+ * not depend on a number that all its ids have in common. Returns how many. */
 static int warp_beam(const GenItem *it, int j, Scratch *s, Cand *cand)
 {
     const BeamState *b = it->state;
     const GenOptions *o = &it->o;
+    double before = b->run[j].score;
     memcpy(s->row, it->scores[b->run[j].row].logprobs, (size_t)s->vocab * sizeof(float));
-    float before = o->library == LIB_LAVIS ? b->run[j].score : 0;
-    float after = o->library == LIB_LAVIS ? 0 : b->run[j].score;
-    for (int i = 0; i < s->vocab; i++)
-        s->row[i] += before;
     int n = warp_row(o, s->row, s->vocab, min_keep(o), cand);
     for (int i = 0; i < n; i++) {
-        cand[i].score += after;
+        if (o->library == LIB_LAVIS)
+            cand[i].score += before / o->temperature;
+        else
+            cand[i].score = (double)((float)cand[i].score + (float)before);
         cand[i].index += j * s->vocab;
     }
     return n;
@@ -130,7 +137,7 @@ static bool drawn_candidates(GenItem *it, Scratch *s, Top *top, Error *e)
     int drawn = draw(s->cand, n, top->room, draw_stream(&it->o, 0, b->n), top->cand);
     for (int i = 0; i < drawn; i++) {
         Cand c = top->cand[i];
-        c.key = (double)c.score;
+        c.key = c.score;
         top_push(top, c);
     }
     top_sort(top);
@@ -138,6 +145,23 @@ static bool drawn_candidates(GenItem *it, Scratch *s, Top *top, Error *e)
 }
 
 /* --- a step -------------------------------------------------------------------------------------- */
+
+/* 4.33's beam sampling: what the temperature divides at each step soon has more digits than a float, and
+ * then none at all. So beams are compared by what they are behind the best one, which is kept small
+ * where no draw could tell (their order stays), and what all have in common is kept apart. */
+static void rebase(const GenOptions *o, BeamState *b)
+{
+    const double far = 1e9;
+    double before = b->n_run ? b->run[0].score : 0, behind = 0;
+    if (!old_sampling(o))
+        return;
+    b->base += before;
+    for (int j = 0; j < b->n_run; j++) {
+        behind -= fmin(before - b->run[j].score, far);
+        before = b->run[j].score;
+        b->run[j].score = behind;
+    }
+}
 
 static bool step(GenItem *it, Scratch *s, Error *e)
 {
@@ -155,7 +179,10 @@ static bool step(GenItem *it, Scratch *s, Error *e)
             return false;
         b->ranked[i] = (Ranked){top.cand[i].score, node, from->row, is_end(&it->o, id)};
     }
+    if (old_sampling(&it->o)) /* the pool's scores stay numbers */
+        b->base = fmax(b->base / it->o.temperature, -1e300);
     rules_of(&it->o)->step(&it->o, b, b->ranked, top.n);
+    rebase(&it->o, b);
     return true;
 }
 
@@ -197,6 +224,18 @@ static bool report(const GenItem *it, Scratch *s, Error *e)
     return true;
 }
 
+/* In 5.x what scores below the -1e9 of an empty place never wins it; with a length penalty far below 0
+ * no sequence does. */
+static bool nothing_found(const GenOptions *o, const BeamState *b, Error *e)
+{
+    if (o->length_penalty < 0 && b->n_run)
+        return error_set(
+            e, ERR_FAILED,
+            "generation: length penalty: expected one that leaves scores above -1e9, got %g",
+            o->length_penalty);
+    return error_set(e, ERR_FAILED, "generation: step %d: every id is forbidden", b->n);
+}
+
 static bool beams_choose(GenItem *it, Scratch *s, Error *e)
 {
     BeamState *b = it->state;
@@ -211,7 +250,7 @@ static bool beams_choose(GenItem *it, Scratch *s, Error *e)
         return true;
     rules_of(&it->o)->finish(&it->o, b);
     if (b->n_pool == 0 || !b->pool[0].finished)
-        return error_set(e, ERR_FAILED, "generation: step %d: every id is forbidden", b->n);
+        return nothing_found(&it->o, b, e);
     return report(it, s, e);
 }
 

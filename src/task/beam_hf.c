@@ -41,10 +41,13 @@ static void pool_merge(const GenOptions *o, BeamState *b, const Ranked *next, in
     float length = (float)pow(b->n + 1, o->length_penalty);
     for (int i = 0; i < n; i++) {
         bool finished = i < o->num_beams && stops(b, &next[i]);
-        float score = next[i].score / length;
+        float score = (float)next[i].score / length;
         if (!finished)
             score += BEAM_NEVER;
-        pool_insert(b, (Hyp){(double)score, next[i].node, b->n + 1, finished});
+        pool_insert(b, (Hyp){.score = (double)score,
+                             .node = next[i].node,
+                             .n = b->n + 1,
+                             .finished = finished});
     }
 }
 
@@ -54,13 +57,13 @@ static void next_run(const GenOptions *o, BeamState *b, const Ranked *next, int 
 {
     b->n_run = 0;
     for (int i = 0; i < n; i++) {
-        float score = stops(b, &next[i]) ? next[i].score + BEAM_NEVER : next[i].score;
+        float score = (float)next[i].score + (stops(b, &next[i]) ? BEAM_NEVER : 0);
         int at = b->n_run < o->num_beams ? b->n_run++ : o->num_beams;
-        for (; at > 0 && score > b->run[at - 1].score; at--)
+        for (; at > 0 && score > (float)b->run[at - 1].score; at--)
             if (at < b->n_run)
                 b->run[at] = b->run[at - 1];
         if (at < b->n_run)
-            b->run[at] = (Beam){score, next[i].node, next[i].row};
+            b->run[at] = (Beam){(double)score, next[i].node, next[i].row};
     }
 }
 
@@ -70,7 +73,7 @@ static bool can_improve(const GenOptions *o, const BeamState *b)
 {
     bool longest = o->early_stopping == EARLY_NEVER && o->length_penalty > 0;
     float length = (float)pow(longest ? b->room : b->n, o->length_penalty);
-    return b->n_run && b->run[0].score / length > (float)b->pool[b->n_pool - 1].score;
+    return b->n_run && (float)b->run[0].score / length > (float)b->pool[b->n_pool - 1].score;
 }
 
 /* The reference goes on with the whole batch until no item is open; one that is closed or full takes

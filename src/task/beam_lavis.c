@@ -1,5 +1,6 @@
 /* task/beam_lavis.c: scoring and stopping of beam search in transformers 4.33, which LAVIS pins; in
  * double like there. Source: generation/beam_search.py: BeamSearchScorer, BeamHypotheses. */
+#include <float.h>
 #include <math.h>
 #include "task/beam.h"
 
@@ -9,12 +10,23 @@ static void lavis_start(const GenOptions *o, BeamState *b)
     b->worst = 1e9;
 }
 
+/* Below 0: a is the worse one. */
+static int compare(const Hyp *a, const Hyp *b)
+{
+    double x = a->score, y = b->score;
+    if (x == y) {
+        x = a->behind;
+        y = b->behind;
+    }
+    return (x > y) - (x < y);
+}
+
 /* Removes the lowest hypothesis, the oldest among equals, and finds the lowest of the rest. */
 static void pool_drop(BeamState *b)
 {
     int low = 0;
     for (int i = 1; i < b->n_pool; i++)
-        if (b->pool[i].score < b->pool[low].score)
+        if (compare(&b->pool[i], &b->pool[low]) < 0)
             low = i;
     b->n_pool--;
     for (int i = low; i < b->n_pool; i++)
@@ -25,9 +37,10 @@ static void pool_drop(BeamState *b)
 }
 
 /* length: of the whole sequence without its end id, history included. */
-static void pool_add(const GenOptions *o, BeamState *b, float sum, int length, Hyp h)
+static void pool_add(const GenOptions *o, BeamState *b, double sum, int length, Hyp h)
 {
-    h.score = (double)sum / pow(length, o->length_penalty);
+    h.score = fmax((b->base + sum) / pow(length, o->length_penalty), -DBL_MAX);
+    h.behind = b->base != 0 ? sum : 0;
     h.finished = true;
     if (b->n_pool >= o->num_beams && !(h.score > b->worst))
         return;
@@ -40,7 +53,7 @@ static void pool_add(const GenOptions *o, BeamState *b, float sum, int length, H
 
 /* No later hypothesis can be better than the worst of a full pool: judged from the best candidate
  * of this step, end ids included. */
-static bool pool_settled(const GenOptions *o, const BeamState *b, float best)
+static bool pool_settled(const GenOptions *o, const BeamState *b, double best)
 {
     if (b->n_pool < o->num_beams)
         return false;
@@ -48,7 +61,7 @@ static bool pool_settled(const GenOptions *o, const BeamState *b, float best)
         return true;
     bool longest = o->early_stopping == EARLY_NEVER && o->length_penalty > 0;
     int length = b->prompt + (longest ? b->room : b->n + 1);
-    return b->worst >= (double)best / pow(length, o->length_penalty);
+    return b->worst >= (b->base + best) / pow(length, o->length_penalty);
 }
 
 /* Running beams that the length limit cuts off are hypotheses too. */
@@ -81,7 +94,7 @@ static void lavis_finish(const GenOptions *o, BeamState *b)
     for (int i = 1; i < b->n_pool; i++) {
         Hyp h = b->pool[i];
         int at = i;
-        for (; at > 0 && h.score >= b->pool[at - 1].score; at--)
+        for (; at > 0 && compare(&h, &b->pool[at - 1]) >= 0; at--)
             b->pool[at] = b->pool[at - 1];
         b->pool[at] = h;
     }

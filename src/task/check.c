@@ -28,18 +28,32 @@ static bool check_lengths(const GenOptions *o, Error *e)
            check_int("no-repeat n-gram", o->no_repeat_ngram, 0, INT_MAX, e);
 }
 
+/* Beyond these bounds logits that are multiplied or divided by them leave the range of float. */
+
 static bool check_factors(const GenOptions *o, Error *e)
 {
     double r = o->repetition_penalty, t = o->temperature, p = o->top_p;
-    if (!check_real("repetition penalty", r, r > 0 && isfinite(r), "a number above 0", e) ||
-        !check_real("length penalty", o->length_penalty, isfinite(o->length_penalty), "a number",
-                    e))
+    if (!check_real("repetition penalty", r, r >= 1e-6 && r <= 1e6, "1e-6 to 1e6", e) ||
+        !check_real("length penalty", o->length_penalty, fabs(o->length_penalty) <= 100,
+                    "-100 to 100", e))
         return false;
     if (!o->sample)
         return true;
-    return check_real("temperature", t, (float)t > 0 && isfinite(t), "a number above 0", e) &&
+    return check_real("temperature", t, t >= 1e-6 && t <= 1e6, "1e-6 to 1e6", e) &&
            check_real("top-p", p, p >= 0 && p <= 1, "0 to 1", e) &&
            check_int("top-k", o->top_k, 0, INT_MAX, e);
+}
+
+/* An id that the vocabulary lacks would be passed over in silence. */
+static bool check_ids(const GenOptions *o, int vocab, Error *e)
+{
+    for (int i = 0; i < o->n_banned; i++)
+        if (!check_int("banned ids", o->banned[i], 0, vocab - 1, e))
+            return false;
+    for (int i = 0; i < o->n_eos; i++)
+        if (!check_int("end ids", o->eos[i], 0, vocab - 1, e))
+            return false;
+    return true;
 }
 
 /* The bounds keep an int what an item's search counts: beam * vocabulary + id, which stands for a
@@ -64,7 +78,8 @@ static bool check_counts(const GenOptions *o, int vocab, Error *e)
 
 bool generate_check(const GenOptions *o, int vocab, Error *e)
 {
-    return check_counts(o, vocab, e) && check_lengths(o, e) && check_factors(o, e);
+    return check_counts(o, vocab, e) && check_ids(o, vocab, e) && check_lengths(o, e) &&
+           check_factors(o, e);
 }
 
 /* --- lengths ------------------------------------------------------------------------------------- */
@@ -99,15 +114,14 @@ bool generate_fits(const Lm *lm, const GenOptions *o, int n_prompt, int n_histor
                          lm->room(lm, 0), n_prompt);
     *room = generate_room(o, n_history, feed);
     return *room >= 1 ||
-           error_set(e, ERR_FAILED,
-                     "prompt: max length: expected more than the %d ids that are there, got %d",
+           error_set(e, ERR_USAGE,
+                     "generation: max length: expected more than the %d ids that are there, got %d",
                      n_history, n_history + *room);
 }
 
-int item_min_length(const GenItem *it)
+int generate_min_length(const GenOptions *o, int n_history)
 {
-    const GenOptions *o = &it->o;
-    long long fresh = o->min_new_tokens > 0 ? (long long)it->n_history + o->min_new_tokens : 0;
+    long long fresh = o->min_new_tokens > 0 ? (long long)n_history + o->min_new_tokens : 0;
     long long length = o->min_length;
     if (o->library == LIB_HF ? fresh > 0 : fresh > length)
         length = fresh;

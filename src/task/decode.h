@@ -124,10 +124,6 @@ bool ints_reserve(Ints *a, int n, Error *e);
 /* Room for n candidates. */
 bool scratch_cand(Scratch *s, int n, Error *e);
 
-/* --- check.c ---------------------------------------------------------------------------------- */
-/* The end ids are forbidden while history and new ids together are fewer than this. */
-int item_min_length(const GenItem *it);
-
 /* --- scores.c --------------------------------------------------------------------------------- */
 /* The best ids of all rows of a pass whose item, n and logits are filled; then pass_give for each item,
  * and pass_free. The items do not know of it yet: what fails here may be tried again, nothing is held. */

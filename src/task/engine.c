@@ -100,6 +100,20 @@ static bool ids_known(const Engine *en, const Ids *ids, Error *e)
     return true;
 }
 
+/* transformers warns likewise (generation/utils.py, _validate_generated_length): the least length is
+ * obeyed as far as the limit goes. */
+static void note_lengths(EngineItem *it)
+{
+    char text[128];
+    int least = generate_min_length(&it->o, (int)it->history.n) - (int)it->history.n;
+    if (least <= it->room || !it->o.n_eos)
+        return;
+    snprintf(text, sizeof text,
+             "generation: expected at least %d new tokens, but there is room for %d only", least,
+             it->room);
+    engine_add_notice(it, text);
+}
+
 /* Everything about an item that does not need its picture. */
 static bool prepare(const Engine *en, EngineItem *it, const EngineRequest *r, Error *e)
 {
@@ -116,7 +130,10 @@ static bool prepare(const Engine *en, EngineItem *it, const EngineRequest *r, Er
     ok = ok && ids_known(en, &it->prompt, e);
     if (ok && !fill_history(en, it))
         ok = error_memory(e, "prompt", it->prompt.n * sizeof(int));
-    return ok && generate_fits(en->lm, &it->o, (int)it->prompt.n, (int)it->history.n, &it->room, e);
+    if (!ok || !generate_fits(en->lm, &it->o, (int)it->prompt.n, (int)it->history.n, &it->room, e))
+        return false;
+    note_lengths(it);
+    return true;
 }
 
 static void item_free(EngineItem *it)

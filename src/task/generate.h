@@ -45,8 +45,8 @@ Generator *generator_new(Lm *lm, Error *e);
 void generator_free(Generator *g); /* all items leave */
 
 /* Reads the prompts, in one pass where it can. item[i] is the new item, running or, when it alone
- * could not be done, ended with its error: ERR_USAGE (options that contradict each other), ERR_FAILED
- * (does not fit the positions, history at the length limit, an id out of range, logits that are not
+ * could not be done, ended with its error: ERR_USAGE (options that contradict each other, history at the
+ * length limit), ERR_FAILED (does not fit the positions, an id out of range, logits that are not
  * numbers), ERR_MEMORY (no room beside those that run). Items that run are not touched. false: no
  * memory for the items themselves; none has joined. */
 bool generator_join(Generator *g, const GenRequest *request, int n, GenItem **item, Error *e);
@@ -67,8 +67,10 @@ bool generate_check(const GenOptions *o, int vocab, Error *e);
 /* How many new ids an item may get: its length limit behind n_history ids, and one more than can be
  * fed (the last one never is). Below 1: the history is at the limit already. */
 int generate_room(const GenOptions *o, int n_history, int feed);
+/* The end ids are forbidden while history and new ids together are fewer than this. */
+int generate_min_length(const GenOptions *o, int n_history);
 /* Whether a prompt and a history leave room for at least one id; *room receives for how many. ERR_FAILED:
- * beyond the model's positions, or at the length limit. */
+ * beyond the model's positions. ERR_USAGE: at the length limit. */
 bool generate_fits(const Lm *lm, const GenOptions *o, int n_prompt, int n_history, int *room,
                    Error *e);
 bool is_end(const GenOptions *o, int id);

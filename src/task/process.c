@@ -61,7 +61,7 @@ static bool add_banned(const GenItem *it, Scratch *s, int n, Error *e)
     for (int i = 0; i < o->n_banned; i++)
         if (!is_end(o, o->banned[i]) && !add_id(s, o->banned[i], e))
             return false;
-    bool too_short = it->n_history + n < item_min_length(it);
+    bool too_short = it->n_history + n < generate_min_length(o, it->n_history);
     for (int i = 0; too_short && i < o->n_eos; i++)
         if (!add_id(s, o->eos[i], e))
             return false;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "base/utf8.h"
 
 /* A template may repeat the question; the product of the two must not eat the memory. */
 enum { PROMPT_BYTES_MAX = 1 << 24 };
@@ -15,8 +16,7 @@ static bool fill(StrBuf *out, const char *pattern, const char *question, Error *
     const char *hole = strstr(pattern, "{}");
     if (!hole)
         return error_set(e, ERR_USAGE,
-                         "--prompt: expected a template with {} for the question, "
-                         "got \"%.80s\"",
+                         "prompt: expected a template with {} for the question, got \"%.80s\"",
                          pattern);
     for (; hole && out->len <= PROMPT_BYTES_MAX; hole = strstr(pattern, "{}")) {
         strbuf_add(out, pattern, (size_t)(hole - pattern));
@@ -61,7 +61,30 @@ static bool compose(const PromptSpec *s, size_t first_turn, StrBuf *out, Error *
     return true;
 }
 
-static bool encode(const PromptSpec *s, size_t first_turn, const Tokenizer *t, Ids *out, Error *e)
+/* The caller's words one by one: the place of a wrong byte is told as the caller counts. */
+static bool check_text(const char *what, const char *text, Error *e)
+{
+    long at = text ? utf8_invalid(text, strlen(text)) : -1;
+    return at < 0 || error_set(e, ERR_USAGE, "%s: byte %ld: expected UTF-8, got 0x%02x", what, at,
+                               (unsigned char)text[at]);
+}
+
+static bool check_texts(const PromptSpec *s, Error *e)
+{
+    bool ok = check_text("question", s->text, e) && check_text("prompt", s->prompt, e);
+    for (size_t i = 0; ok && i < s->n_turns; i++) {
+        char what[64];
+        snprintf(what, sizeof what, "dialogue: round %zu: question", i);
+        ok = check_text(what, s->turns[i].question, e);
+        snprintf(what, sizeof what, "dialogue: round %zu: answer", i);
+        ok = ok && check_text(what, s->turns[i].answer, e);
+    }
+    return ok;
+}
+
+/* spaced: whether the words end in a space. */
+static bool encode(const PromptSpec *s, size_t first_turn, const Tokenizer *t, Ids *out,
+                   bool *spaced, Error *e)
 {
     StrBuf text = {0};
     bool ok = compose(s, first_turn, &text, e);
@@ -71,6 +94,7 @@ static bool encode(const PromptSpec *s, size_t first_turn, const Tokenizer *t, I
     if (ok && text.len > PROMPT_BYTES_MAX)
         ok = error_set(e, ERR_FAILED, "prompt: expected at most %d bytes, got more",
                        PROMPT_BYTES_MAX);
+    *spaced = ok && text.len && strchr(" \t\r\n", all[text.len - 1]);
     ok = ok && tokenizer_encode(t, all, text.len, true, false, out, e);
     strbuf_free(&text);
     return ok;
@@ -78,28 +102,28 @@ static bool encode(const PromptSpec *s, size_t first_turn, const Tokenizer *t, I
 
 /* The dialogue from round `first` on. fits: whether the model has room for it. */
 static bool encode_rounds(const PromptSpec *s, size_t first, const Tokenizer *t, Ids *out,
-                          bool *fits, Error *e)
+                          bool *fits, bool *spaced, Error *e)
 {
     out->n = 0;
-    if (!encode(s, first, t, out, e))
+    if (!encode(s, first, t, out, spaced, e))
         return false;
     *fits = s->room >= 0 && out->n <= (size_t)s->room;
     return true;
 }
 
 /* Drops as few of the oldest rounds as it takes; searched by halves, since a dialogue may be long. */
-static bool encode_chat(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[256],
-                        Error *e)
+static bool encode_chat(const PromptSpec *s, const Tokenizer *t, Ids *out, bool *spaced,
+                        char notice[256], Error *e)
 {
     size_t first = 0, last = s->n_turns;
     bool fits;
-    if (!encode_rounds(s, 0, t, out, &fits, e))
+    if (!encode_rounds(s, 0, t, out, &fits, spaced, e))
         return false;
     if (fits || !s->n_turns)
         return true;
     while (last - first > 1) { /* from `first` on is too much */
         size_t middle = first + (last - first) / 2;
-        if (!encode_rounds(s, middle, t, out, &fits, e))
+        if (!encode_rounds(s, middle, t, out, &fits, spaced, e))
             return false;
         *(fits ? &last : &first) = middle;
     }
@@ -107,21 +131,38 @@ static bool encode_chat(const PromptSpec *s, const Tokenizer *t, Ids *out, char 
              "dialogue: the oldest %zu of %zu rounds no longer fit the model's "
              "positions and were left out",
              last, s->n_turns);
-    return encode_rounds(s, last, t, out, &fits, e);
+    return encode_rounds(s, last, t, out, &fits, spaced, e);
+}
+
+static void add_notice(char notice[256], const char *text)
+{
+    size_t n = strlen(notice);
+    snprintf(notice + n, 256 - n, "%s%s", n ? "; " : "", text);
+}
+
+static void cut(const Tokenizer *t, Ids *out, char notice[256])
+{
+    char text[128];
+    snprintf(text, sizeof text,
+             "prompt: cut to %d of %zu tokens, as LAVIS does (the rules of hf keep all)",
+             LAVIS_PROMPT_IDS, out->n);
+    add_notice(notice, text);
+    tokenizer_truncate(t, out, LAVIS_PROMPT_IDS, false);
 }
 
 bool prompt_ids(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[256], Error *e)
 {
+    bool spaced = false, chat = s->task == TASK_CHAT;
     notice[0] = 0;
-    if (!(s->task == TASK_CHAT ? encode_chat(s, t, out, notice, e) : encode(s, 0, t, out, e)))
+    if (!check_texts(s, e) ||
+        !(chat ? encode_chat(s, t, out, &spaced, notice, e) : encode(s, 0, t, out, &spaced, e)))
         return false;
-    if (s->library == LIB_LAVIS && s->task != TASK_CHAT && out->n > LAVIS_PROMPT_IDS) {
-        snprintf(notice, 256,
-                 "prompt: cut to %d of %zu tokens, as LAVIS does (--generation hf "
-                 "keeps all)",
-                 LAVIS_PROMPT_IDS, out->n);
-        tokenizer_truncate(t, out, LAVIS_PROMPT_IDS, false);
-    }
+    if (s->library == LIB_LAVIS && !chat && out->n > LAVIS_PROMPT_IDS)
+        cut(t, out, notice);
+    else if (spaced && (s->prompt || s->text))
+        /* As the libraries do, the space is a token of its own; behind one models have hardly ever seen
+         * a word, and often they end at once. */
+        add_notice(notice, "prompt: ends in a space, behind which models often say nothing");
     if (s->room >= 0 && out->n <= (size_t)s->room)
         return true;
     return error_set(e, ERR_FAILED, "prompt: expected at most %d tokens beside the image, got %zu",

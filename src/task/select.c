@@ -11,9 +11,9 @@ static float kth_score(const float *row, int vocab, int k, Cand *scratch)
 {
     Top top = {scratch, 0, k};
     for (int i = 0; i < vocab; i++)
-        if (top.n < k || row[i] > top.cand[0].score)
-            top_push(&top, (Cand){(double)row[i], row[i], i});
-    return top.cand[0].score;
+        if (top.n < k || row[i] > (float)top.cand[0].score)
+            top_push(&top, (Cand){(double)row[i], (double)row[i], i});
+    return (float)top.cand[0].score;
 }
 
 /* Keeps the best until their mass reaches p. Equal to the reference's cut from below: an id is
@@ -47,7 +47,7 @@ int warp_row(const GenOptions *o, float *row, int vocab, int min_keep, Cand *can
         least = kth_score(row, vocab, k, cand);
     for (int i = 0; i < vocab; i++)
         if (row[i] >= least && row[i] > -INFINITY)
-            cand[n++] = (Cand){(double)row[i], row[i], i};
+            cand[n++] = (Cand){(double)row[i], (double)row[i], i};
     return o->top_p < 1 ? cut_nucleus(cand, n, o->top_p, min_keep) : n;
 }
 
@@ -58,7 +58,7 @@ int draw(Cand *cand, int n, int want, uint64_t stream, Cand *out)
     Top top = {out, 0, want};
     for (int i = 0; i < n; i++) {
         double u = rng_unit(stream, (uint64_t)cand[i].index);
-        cand[i].key = (double)cand[i].score - log(-log(u));
+        cand[i].key = cand[i].score - log(-log(u));
         top_push(&top, cand[i]);
     }
     top_sort(&top);

@@ -70,12 +70,81 @@ purple" ]
 a rabbit" ]
 }
 
-@test "chat: a bad picture and a bad command are said, the dialogue goes on" {
-    printf '/image nix.png\n/imge x\nwhat is in the picture?' >"$T/in"
+@test "chat: a picture that cannot be opened is not answered about; the dialogue goes on with the next" {
+    printf '/imge x\nwhat is in the picture?\n/image nix.png\nwhat is in the picture?\n/image scene002.png\nwhat is in the picture?' >"$T/in"
+    blip2 chat scene001.png <"$T/in"
+    [ "$status" -eq 3 ]
+    [ "$out" = "two strawberries
+a rabbit" ]
+    [ "$err" = "blip2: unknown command /imge x; did you mean /image
+blip2: nix.png: No such file or directory
+blip2: question: expected a picture to ask about, got none; /image PATH opens one" ]
+    blip2 chat --json scene001.png <"$T/in"
+    [ "$status" -eq 3 ]
+    [ "$(jq -r .image <<<"$out")" = "scene001.png
+nix.png
+nix.png
+scene002.png" ]
+    [ "$(jq -c "has(\"error\")" <<<"$out" | tr -d "\n")" = falsetruetruefalse ]
+}
+
+@test "chat: /image takes a path as terminals paste it" {
+    cp scene003.png "$T/two words.png"
+    cp scene003.png "$T/it's \"50%\" \\ \$x.png"
+    cp scene001.png "$T/'quoted'"
+    cd "$T"
+    mkdir home
+    cp scene001.png home 2>/dev/null || cp "$SAMPLES/scene001.png" home
+    cat >in <<EOF
+/image two words.png
+what is on the left?
+/image	"two words.png" 
+what is on the left?
+/image 'two words.png'
+what is on the left?
+/image two\\ words.png 
+what is on the left?
+/image "two"\\ 'words'.png
+what is on the left?
+/image file://$T/two%20words.png
+what is on the left?
+/image 'file://localhost$T/%74wo%20words.png'
+what is on the left?
+/image it\\'s\\ \\"50%\\"\\ \\\\\\ \\\$x.png
+what is on the left?
+/image "it's \\"50%\\" \\\\ \\\$x.png"
+what is on the left?
+EOF
+    blip2 chat "$SAMPLES/scene002.png" <in
+    [ "$status" -eq 0 ] || { echo "$err"; return 1; }
+    [ "$(sort -u <<<"$out")" = "a cat" ]
+    [ "$(wc -l <"$T/out")" -eq 9 ]
+    printf "%s\n" "/image 'quoted'" "what is in the picture?" "/image ~/scene001.png" "what is in the picture?" >in
+    HOME=$T/home blip2 chat "$SAMPLES/scene002.png" <in
+    [ "$status" -eq 0 ] || { echo "$err"; return 1; }
+    [ "$out" = "two strawberries
+two strawberries" ]
+    echo "/image 'open.png" >in
+    blip2 chat "$SAMPLES/scene002.png" <in
+    [[ $err == "blip2: 'open.png: No such file"* ]]
+}
+
+@test "chat: standard input holds the questions, not the picture" {
+    echo x >"$T/in"
+    blip2 chat - <"$T/in"
+    failed 2 "blip2: chat: -: *"
+    printf "/image -\nwhat is in the picture?\n" >"$T/in"
+    blip2 chat scene001.png <"$T/in"
+    [ "$out" = "two strawberries" ]
+    one_error
+}
+
+@test "chat: a line that is not UTF-8 is said with its byte, the dialogue goes on" {
+    printf "is \377 there?\nwhat is in the picture?\n" >"$T/in"
     blip2 chat scene001.png <"$T/in"
     [ "$status" -eq 3 ]
     [ "$out" = "two strawberries" ]
-    [[ $err == *"nix.png"*"did you mean /image"* ]]
+    [ "$err" = "blip2: question: byte 3: expected UTF-8, got 0xff" ]
 }
 
 @test "chat: a long dialogue does not run out of positions" {

@@ -47,7 +47,8 @@ usage() { # PATTERN ARGUMENTS...
     usage "blip2: --seed needs a value*" caption --seed
     usage "blip2: --json takes no value, got 'yes'" caption --json=yes x
     usage "blip2: caption: too few arguments*" caption
-    usage "blip2: ask: too few arguments*" ask scene000.png
+    usage "blip2: ask: the question is missing, *" ask scene000.png
+    usage "blip2: ask: too few arguments*" ask
     usage "blip2: doctor: superfluous argument 'x'*" doctor x
     usage "blip2: the command is missing*"
     usage "blip2: debug: the command is missing*" debug

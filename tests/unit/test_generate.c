@@ -668,7 +668,7 @@ static void test_history_too_long(void **state)
     Formula *f = formula_new();
     o.max_new_tokens = 0;
     o.max_length = 5;
-    expect_error(ERR_FAILED, "max length: expected more than the 5 ids", f, &t, &o);
+    expect_error(ERR_USAGE, "max length: expected more than the 5 ids", f, &t, &o);
     formula_free(f);
 }
 
@@ -712,6 +712,14 @@ static void test_usage(void **state)
     USAGE("max length", o.max_length = -1);
     USAGE("max new tokens", o.max_new_tokens = -1);
     USAGE("end ids", o.n_eos = 9);
+    USAGE("end ids: expected 0 to 39, got 40", o.eos[0] = V);
+    USAGE("end ids: expected 0 to 39, got -1", o.n_eos = 2, o.eos[1] = -1);
+    const int beyond[] = {3, V}, below[] = {-1};
+    USAGE("banned ids: expected 0 to 39, got 40", o.banned = beyond, o.n_banned = 2);
+    USAGE("banned ids: expected 0 to 39, got -1", o.banned = below, o.n_banned = 1);
+    USAGE("temperature: expected 1e-6 to 1e6, got 1e-38", o.sample = true, o.temperature = 1e-38);
+    USAGE("temperature", o.sample = true, o.temperature = 1e300);
+    USAGE("repetition penalty", o.repetition_penalty = 1e-300);
 }
 
 static void check_bad_logits(const GenOptions *o, float bad, int at, const char *part)
@@ -789,17 +797,16 @@ static void test_everything_forbidden(void **state)
 /* Two ids are left: fewer candidates than beams want. What there is comes, the rest is empty. */
 static void test_few_allowed(void **state)
 {
-    int banned[FORMULA_VOCAB + 2];
+    int banned[FORMULA_VOCAB];
     for (int i = 0; i < V; i++)
-        banned[i] = i == 11 ? -4 : i;
-    banned[V] = INT_MAX;
+        banned[i] = i == 11 ? 0 : i;
     for (int mode = 0; mode < 4; mode++) {
         GenOptions o = neutral_options(mode & 1 ? LIB_HF : LIB_LAVIS);
         GenSequence out[4] = {{0}};
         o.num_beams = o.num_captions = 4;
         o.sample = mode & 2;
         o.banned = banned;
-        o.n_banned = V + 1;
+        o.n_banned = V;
         o.max_new_tokens = 1;
         run_one(8, &o, out);
         assert_int_equal(out[0].n, 1);

@@ -1,0 +1,42 @@
+/* effect.c: transformers warns of the same (GenerationConfig.validate). */
+#include "effect.h"
+
+#include "output.h"
+
+#include <string.h>
+
+static void note(const Args *args, OptId id, const char *why)
+{
+    if (args->has[id])
+        complain("--%s: no effect %s", options[id].name, why);
+}
+
+void note_without_effect(const Args *args, const blip2_options *o)
+{
+    static const OptId sampling[] = {OPT_TOP_K, OPT_TOP_P, OPT_TEMPERATURE, OPT_SEED};
+    for (size_t i = 0; !o->sample && i < sizeof sampling / sizeof *sampling; i++)
+        note(args, sampling[i], "without --sample");
+    if (o->num_beams == 1) {
+        note(args, OPT_LENGTH_PENALTY, "with 1 beam");
+        note(args, OPT_EARLY_STOPPING, "with 1 beam");
+    }
+    if (args->has[OPT_MAX_NEW_TOKENS])
+        note(args, OPT_MAX_LENGTH, "beside --max-new-tokens");
+    if (o->library == BLIP2_HF && args->has[OPT_MIN_NEW_TOKENS])
+        note(args, OPT_MIN_LENGTH, "beside --min-new-tokens");
+    bool asks =
+        args->verb == VERB_CHAT || (args->verb == VERB_ASK && *args->operands[args->count - 1]);
+    if (asks && args->has[OPT_RAW_PROMPT])
+        complain("--raw-prompt: questions have no effect beside a whole prompt");
+    if (args->verb == VERB_CHAT && !args->has[OPT_JSON] && o->num_captions > 1)
+        note(args, OPT_NUM_CAPTIONS, "without --json: the best answer is shown");
+}
+
+void note_without_generate(const Args *args)
+{
+    for (int i = 0; i < OPT_COUNT; i++) {
+        const char *group = options[i].group;
+        if (group && (strcmp(group, "Generation") == 0 || strcmp(group, "Sampling") == 0))
+            note(args, (OptId)i, "without --generate");
+    }
+}
