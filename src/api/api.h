@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "base/sized.h"
 #include "base/str.h"
 #include "blip2.h"
 #include "task/engine.h"
@@ -22,7 +23,6 @@ struct blip2_model {
 
 struct blip2_image {
     Picture picture;
-    char *name; /* path, or what stands for it in messages */
     double decode_ms;
     uint64_t serial; /* differs for every image of the process */
 };
@@ -64,12 +64,6 @@ void api_exit(blip2_session *s);
 void api_sweep_batch(blip2_session *s);
 
 /* --- options.c ---------------------------------------------------------------------------------- */
-/* ERR_USAGE when a struct of the caller's says no size, or one that no struct has. */
-bool api_check_size(const void *theirs, const char *what, Error *e);
-/* A struct of the caller's, told by the size it begins with, into ours of `size` bytes: what the caller's
- * does not have stays as it was in ours. ERR_USAGE as api_check_size, and when something stands behind
- * them: fields that this version lacks, or `reserved`, which is not counted. */
-bool api_take_struct(void *ours, size_t size, const void *theirs, const char *what, Error *e);
 /* The caller's options (NULL: the defaults of task, LAVIS) as the generator takes them, without the
  * model's end ids. `banned` stays the caller's. */
 bool api_gen_options(const blip2_model *m, blip2_task task, const blip2_options *o, GenOptions *out,

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "base/file.h"
 #include "base/sys.h"
 
 static atomic_uint_fast64_t next_serial = 1;
@@ -14,27 +13,15 @@ static blip2_image *wrap(bool good, Picture *p, const char *name, double ms, Err
                          blip2_error *err)
 {
     blip2_image *image = good ? mem_calloc(1, sizeof *image) : NULL;
-    char *copy = good ? mem_strdup(name) : NULL;
-    if (image && copy) {
-        *image = (blip2_image){*p, copy, ms, atomic_fetch_add(&next_serial, 1)};
+    if (image) {
+        *image = (blip2_image){*p, ms, atomic_fetch_add(&next_serial, 1)};
         return image;
     }
     if (good)
         error_memory(e, name, sizeof *image);
-    mem_free(image);
-    mem_free(copy);
     picture_free(p);
     api_error(err, e);
     return NULL;
-}
-
-/* What is often given in the place of a picture. */
-static void explain(const char *path, Error *e)
-{
-    if (file_is_dir(path))
-        error_add(e, ": give the pictures in it, %s/*", path);
-    else if (strstr(path, "://") && !file_exists(path))
-        error_add(e, ": a URL is not fetched: download the picture, or pipe it to -");
 }
 
 blip2_image *blip2_image_from_file(const char *path, blip2_error *err)
@@ -44,8 +31,6 @@ blip2_image *blip2_image_from_file(const char *path, blip2_error *err)
     double start = now_ms();
     bool good = (path || error_set(&e, ERR_USAGE, "picture: expected a path, got NULL")) &&
                 picture_load(&p, path, &e);
-    if (!good && path)
-        explain(path, &e);
     return wrap(good, &p, path, now_ms() - start, &e, err);
 }
 
@@ -75,7 +60,6 @@ void blip2_image_free(blip2_image *image)
     if (!image)
         return;
     picture_free(&image->picture);
-    mem_free(image->name);
     mem_free(image);
 }
 

@@ -1,9 +1,9 @@
 /* api/model.c: loading a model, facts about it, giving it back. */
 #include "api/api.h"
-#include "base/file.h"
 #include "ckpt/ckpt.h"
 #include "cpu/cpu.h"
 #include "models/facts.h"
+#include "models/fits.h"
 
 bool api_check_dtype(blip2_dtype dtype, Error *e)
 {
@@ -17,59 +17,9 @@ bool api_check_dtype(blip2_dtype dtype, Error *e)
                      BLIP2_INT8, (int)dtype);
 }
 
-/* Tokens whose ids the language model has no rows for. */
-static int tokens_beyond(const Tokenizer *t, int vocab)
-{
-    int n = 0;
-    for (int id = vocab; id < tokenizer_size(t); id++)
-        n += tokenizer_has(t, id);
-    return n;
-}
-
-/* What no file says wrong by itself: that the parts do not fit each other. Some added tokens too many do
- * no harm while nobody uses them; a tokenizer most of which is beyond the vocabulary is another model's. */
-static bool check_parts(const blip2_model *m, const char *dir, Error *e)
-{
-    const ModelConfig *k = &m->net->config;
-    const LanguageConfig lm = config_language(k);
-    if (lm.positions <= k->qformer.queries)
-        return error_set(e, ERR_BAD_MODEL,
-                         "%s: config.json: expected more positions than the picture's %d, got %d",
-                         dir, k->qformer.queries, lm.positions);
-    if (m->tokenizer && tokens_beyond(m->tokenizer, lm.vocab) > lm.vocab)
-        return error_set(
-            e, ERR_BAD_MODEL,
-            "%s: tokenizer: expected ids below the vocabulary's %d, got %d: another model's?", dir,
-            lm.vocab, tokenizer_size(m->tokenizer) - 1);
-    return true;
-}
-
-/* What was found in the files and is no error, tokenizer and vocabulary included. */
-static Notes gather_notes(const blip2_model *m, const char *dir)
-{
-    const ModelConfig *k = &m->net->config;
-    const Tokenizer *t = m->tokenizer;
-    Notes notes = m->net->notes;
-    int vocab = config_language(k).vocab, beyond = t ? tokens_beyond(t, vocab) : 0;
-    int image = t ? tokenizer_id(t, "<image>") : -1;
-    if (t)
-        note_add_all(&notes, tokenizer_notes(t));
-    if (beyond)
-        note_add(&notes,
-                 "%s: tokenizer: ids up to %d, beyond the vocabulary of %d (%d in all): text that "
-                 "needs one "
-                 "cannot be done",
-                 dir, tokenizer_size(t) - 1, vocab, beyond);
-    if (image >= 0 && k->image_token >= 0 && image != k->image_token)
-        note_add(&notes,
-                 "%s: tokenizer: <image> is %d, where config.json's image_token_index says %d", dir,
-                 image, k->image_token);
-    return notes;
-}
-
 bool api_describe(blip2_model *m, const char *path, Error *e)
 {
-    Notes notes = gather_notes(m, path);
+    Notes notes = model_notes(m->net, m->tokenizer, path);
     const ModelConfig *k = &m->net->config;
     const LanguageConfig lm = config_language(k);
     blip2_info *info = &m->info;
@@ -132,7 +82,7 @@ static bool load_tokenizer(blip2_model *m, const char *dir, bool needed, Error *
 static bool load_parts(blip2_model *m, const char *dir, bool need_tokenizer, Error *e)
 {
     m->net = model_open(m->dev, dir, m->dtype == BLIP2_INT8, e);
-    return m->net && load_tokenizer(m, dir, need_tokenizer, e) && check_parts(m, dir, e) &&
+    return m->net && load_tokenizer(m, dir, need_tokenizer, e) && model_fits(m->net, m->tokenizer, dir, e) &&
            api_describe(m, dir, e);
 }
 
@@ -156,7 +106,7 @@ blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options
     Error e = {0};
     blip2_load_options o = {.size = sizeof o};
     size_t size = offsetof(blip2_load_options, reserved);
-    bool ok = !options || api_take_struct(&o, size, options, "load options", &e);
+    bool ok = !options || sized_take(&o, size, options, "load options", &e);
     blip2_model *m = ok ? api_load(path_or_name, o.dtype, true, &e) : NULL;
     if (!m)
         api_error(err, &e);

@@ -27,46 +27,12 @@ _Static_assert(ENDS_WITH(blip2_load_options, reserved) &&
     X(temperature) X(seed) X(banned)
 /* clang-format on */
 
-static size_t size_of(const void *theirs)
-{
-    size_t size;
-    memcpy(&size, theirs, sizeof size);
-    return size;
-}
-
-static bool is_size(size_t size)
-{
-    enum { LARGEST = 4096 };
-    return size >= sizeof size && size <= LARGEST;
-}
-
-bool api_check_size(const void *theirs, const char *what, Error *e)
-{
-    size_t size = size_of(theirs);
-    return is_size(size) ||
-           error_set(e, ERR_USAGE, "%s: size: expected that of the struct, got %zu", what, size);
-}
-
-bool api_take_struct(void *ours, size_t size, const void *theirs, const char *what, Error *e)
-{
-    if (!api_check_size(theirs, what, e))
-        return false;
-    const char *bytes = theirs;
-    size_t theirs_size = size_of(theirs);
-    for (size_t i = size; i < theirs_size; i++)
-        if (bytes[i])
-            return error_set(e, ERR_USAGE,
-                             "%s: expected the fields of this version, got newer ones", what);
-    memcpy(ours, theirs, theirs_size < size ? theirs_size : size);
-    return true;
-}
-
 /* --- defaults ------------------------------------------------------------------------------------ */
 
 void blip2_options_init(blip2_options *options, const blip2_model *model, blip2_task task,
                         blip2_library library)
 {
-    if (!options || !is_size(options->size))
+    if (!options || !sized_good(options->size))
         return;
     const ModelConfig *k = model ? &model->net->config : NULL;
     GenOptions g = task_defaults(k, (Task)task, (Library)library);
@@ -109,12 +75,12 @@ static bool take_options(const blip2_model *m, blip2_task task, const blip2_opti
                          blip2_options *o, Error *e)
 {
     *o = (blip2_options){.size = sizeof *o};
-    if (!api_take_struct(o, sizeof *o, theirs, "options", e))
+    if (!sized_take(o, sizeof *o, theirs, "options", e))
         return false;
     blip2_library library = o->library;
     o->size = sizeof *o;
     blip2_options_init(o, m, task, library);
-    return api_take_struct(o, sizeof *o, theirs, "options", e);
+    return sized_take(o, sizeof *o, theirs, "options", e);
 }
 
 bool api_gen_options(const blip2_model *m, blip2_task task, const blip2_options *options,

@@ -31,7 +31,7 @@ bool api_check_items(const blip2_session *s, const blip2_item *items, size_t cou
         return api_missing("items", e);
     if (count > MOST)
         return error_set(e, ERR_USAGE, "items: expected at most %d, got %zu", MOST, count);
-    return engine_idle(&s->engine, e) && (!count || api_check_size(items, "item", e));
+    return engine_idle(&s->engine, e) && (!count || sized_check(items, "item", e));
 }
 
 static bool whole_item(const blip2_item *items, size_t i, blip2_item *out, Error *e)
@@ -43,7 +43,7 @@ static bool whole_item(const blip2_item *items, size_t i, blip2_item *out, Error
     if (size != items->size)
         return error_set(e, ERR_USAGE, "item: size: expected that of the first, %zu, got %zu",
                          items->size, size);
-    return api_take_struct(out, sizeof *out, theirs, "item", e);
+    return sized_take(out, sizeof *out, theirs, "item", e);
 }
 
 static bool check_item(const blip2_session *s, const blip2_item *item, bool need_image, Error *e)
@@ -54,17 +54,6 @@ static bool check_item(const blip2_session *s, const blip2_item *item, bool need
         return error_set(e, ERR_BAD_MODEL, "%s", s->model->no_tokenizer.message);
     return item->image || !need_image ||
            error_set(e, ERR_FAILED, "picture: expected one, got NULL");
-}
-
-/* Under HF's rules the model's generation_config counts, and nothing of it may be left out. */
-static bool can_follow(const ModelConfig *k, const GenOptions *o, Error *e)
-{
-    const bool counts[GEN_WHENS] = {
-        [GEN_ALWAYS] = true, [GEN_SAMPLING] = o->sample, [GEN_BEAMS] = o->num_beams > 1};
-    for (int i = 0; i < GEN_WHENS && o->library == LIB_HF; i++)
-        if (counts[i] && *k->hf_fault[i])
-            return error_set(e, ERR_BAD_MODEL, "%s", k->hf_fault[i]);
-    return true;
 }
 
 bool api_request(const blip2_session *s, const blip2_item *items, size_t i, bool need_image,
@@ -87,7 +76,7 @@ bool api_request(const blip2_session *s, const blip2_item *items, size_t i, bool
         asked->decode_ms = blip2_image_decode_ms(item.image);
     }
     return api_gen_options(s->model, item.task, item.options, &r->options, e) &&
-           can_follow(&s->model->net->config, &r->options, e) &&
+           generate_can_follow(&s->model->net->config, &r->options, e) &&
            check_item(s, &item, need_image, e);
 }
 

@@ -35,7 +35,7 @@ blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options
     bool ok = model || api_missing("model", &e);
     size_t size = offsetof(blip2_session_options, reserved);
     if (ok && options)
-        ok = api_take_struct(&o, size, options, "session options", &e);
+        ok = sized_take(&o, size, options, "session options", &e);
     if (ok && check_options(&o, &e) && !(s = mem_calloc(1, sizeof *s)))
         error_memory(&e, "session", sizeof *s);
     if (s) {

@@ -123,13 +123,24 @@ static bool worth_reading(const unsigned char *head, size_t n)
     return format_of(&s, &format) != NULL;
 }
 
+/* What is often given in the place of a picture. */
+static void explain(const char *path, Error *e)
+{
+    if (file_is_dir(path))
+        error_add(e, ": give the pictures in it, %s/*", path);
+    else if (strstr(path, "://") && !file_exists(path))
+        error_add(e, ": a URL is not fetched: download the picture, or pipe it to -");
+}
+
 bool picture_load(Picture *p, const char *path, Error *e)
 {
     size_t size;
     *p = (Picture){.orientation = 1};
     unsigned char *bytes = file_read_named(path, FILE_LIMIT, worth_reading, &size, ERR_FAILED, e);
-    if (!bytes)
+    if (!bytes) {
+        explain(path, e);
         return false;
+    }
     const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
     bool ok = picture_decode(p, bytes, size, name, e);
     mem_free(bytes);

@@ -135,3 +135,13 @@ bool is_end(const GenOptions *o, int id)
             return true;
     return false;
 }
+
+bool generate_can_follow(const ModelConfig *k, const GenOptions *o, Error *e)
+{
+    const bool counts[GEN_WHENS] = {
+        [GEN_ALWAYS] = true, [GEN_SAMPLING] = o->sample, [GEN_BEAMS] = o->num_beams > 1};
+    for (int i = 0; i < GEN_WHENS && o->library == LIB_HF; i++)
+        if (counts[i] && *k->hf_fault[i])
+            return error_set(e, ERR_BAD_MODEL, "%s", k->hf_fault[i]);
+    return true;
+}

@@ -8,6 +8,7 @@
 #ifndef TASK_GENERATE_H
 #define TASK_GENERATE_H
 
+#include "config/config.h"
 #include "config/generation.h"
 #include "task/lm.h"
 
@@ -74,5 +75,9 @@ int generate_min_length(const GenOptions *o, int n_history);
 bool generate_fits(const Lm *lm, const GenOptions *o, int n_prompt, int n_history, int *room,
                    Error *e);
 bool is_end(const GenOptions *o, int id);
+
+/* Under HF's rules the model's generation_config counts, and nothing of it may be left out. false: e says
+ * which setting. */
+bool generate_can_follow(const ModelConfig *k, const GenOptions *o, Error *e);
 
 #endif
