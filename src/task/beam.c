@@ -105,21 +105,24 @@ static void best_candidates(const GenItem *it, const BeamState *b, int vocab, To
     top_sort(top);
 }
 
-/* cand gets what the warpers leave of beam j. 5.x adds the running score to what they give, in float;
- * 4.33 before them, so that the temperature divides it again at each step. Top-k and top-p of a beam do
- * not depend on a number that all its ids have in common. Returns how many. */
+/* cand gets what the warpers leave of beam j. 5.x adds the running score to what they give; 4.33 before
+ * them, so that the temperature divides it again at each step. Top-k and top-p of a beam do not depend
+ * on a number that all its ids have in common. Returns how many. */
 static int warp_beam(const GenItem *it, int j, Scratch *s, Cand *cand)
 {
     const BeamState *b = it->state;
     const GenOptions *o = &it->o;
-    double before = b->run[j].score;
+    double sum = b->run[j].score;
+    float before = old_sampling(o) && b->base == 0 ? (float)sum : 0;
     memcpy(s->row, it->scores[b->run[j].row].logprobs, (size_t)s->vocab * sizeof(float));
+    for (int i = 0; i < s->vocab; i++)
+        s->row[i] += before;
     int n = warp_row(o, s->row, s->vocab, min_keep(o), cand);
     for (int i = 0; i < n; i++) {
-        if (o->library == LIB_LAVIS)
-            cand[i].score += before / o->temperature;
-        else
-            cand[i].score = (double)((float)cand[i].score + (float)before);
+        if (!old_sampling(o))
+            cand[i].score = (double)((float)cand[i].score + (float)sum);
+        else if (b->base != 0)
+            cand[i].score += sum / o->temperature;
         cand[i].index += j * s->vocab;
     }
     return n;
@@ -146,14 +149,15 @@ static bool drawn_candidates(GenItem *it, Scratch *s, Top *top, Error *e)
 
 /* --- a step -------------------------------------------------------------------------------------- */
 
-/* 4.33's beam sampling: what the temperature divides at each step soon has more digits than a float, and
- * then none at all. So beams are compared by what they are behind the best one, which is kept small
- * where no draw could tell (their order stays), and what all have in common is kept apart. */
+/* 4.33's beam sampling: what a temperature below 1 divides at each step soon has more digits than a
+ * float, and then is infinite. From there on beams are told apart by what they are behind the best one,
+ * which is kept small where no draw could tell (their order stays), and what all have in common is kept
+ * in base. */
 static void rebase(const GenOptions *o, BeamState *b)
 {
-    const double far = 1e9;
+    const double many = 1e4, far = 1e9;
     double before = b->n_run ? b->run[0].score : 0, behind = 0;
-    if (!old_sampling(o))
+    if (!old_sampling(o) || (b->base == 0 && before > -many))
         return;
     b->base += before;
     for (int j = 0; j < b->n_run; j++) {

@@ -7,18 +7,16 @@
 #define BEAM_NEVER (-1e9f) /* the reference's score of what must not win */
 
 typedef struct Beam {
-    double
-        score; /* sum of processed log-probabilities, which the reference adds in float; less base */
-    int node;  /* its ids; -1: none yet */
-    int row;   /* its scores in the last pass: a live row of the item */
+    double score; /* sum of processed log-probabilities, without BeamState.base */
+    int node;     /* its ids; -1: none yet */
+    int row;      /* its scores in the last pass: a live row of the item */
 } Beam;
 
 typedef struct Hyp {
     double score;
+    double behind; /* decides between equal scores; 0 but where BeamState.base is used */
     int node, n;   /* its new ids */
     bool finished; /* hf: not just a filler of an empty place */
-    double
-        behind; /* lavis: its sum without base, where there is one: decides between equal scores */
 } Hyp;
 
 /* A candidate continuation, best first as the step has ranked them. */
@@ -35,8 +33,7 @@ typedef struct BeamState {
     int n_run;
     Hyp *pool; /* the finished sequences: num_beams + 1 places */
     int n_pool;
-    double
-        base; /* lavis, sampling: the part that the scores of running beams have in common; else 0 */
+    double base; /* lavis, sampling: what the scores of running beams and candidates lack; else 0 */
     double worst; /* lavis: the pool's lowest score */
     bool done;
 
