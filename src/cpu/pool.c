@@ -241,16 +241,26 @@ Pool *pool_new(int threads)
     return p;
 }
 
-/* Signals are for the program's own threads. */
+/* Signals are for the program's own threads, but for those that a thread's own work raises (weights in a
+ * file that was cut short): blocked, they would end the program without its handler. */
+static sigset_t foreign_signals(void)
+{
+    static const int OWN[] = {SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
+    sigset_t set;
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++)
+        sigdelset(&set, OWN[i]);
+    return set;
+}
+
 static void start_workers(Pool *p)
 {
-    sigset_t all, before;
+    sigset_t blocked = foreign_signals(), before;
     pthread_attr_t attr;
     if (pthread_attr_init(&attr))
         return;
     pthread_attr_setstacksize(&attr, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
     while (p->started < p->threads - 1) {
         Worker *w = &p->worker[p->started];
         *w = (Worker){.pool = p, .index = p->started + 1};

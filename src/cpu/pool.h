@@ -10,7 +10,7 @@
  *
  * Threads are made by the first call that has work for them, as many as the system gives: with none,
  * the caller does all. They spin for some microseconds after each piece of work and then sleep. They
- * take no signals. After fork() the child's pool makes its own. pool_free joins them, so that the
+ * take no signals from outside. After fork() the child's pool makes its own. pool_free joins them, so that the
  * library may be unloaded. Nothing here prints or ends the process.
  *
  * Subnormals count as zero (cpu/flush.h) in everything that a pool runs, on the caller's thread too.
