@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 enum { REPEAT = 5 };
 
@@ -117,25 +116,18 @@ static void show_stage(void *user, const char *name)
     progress("measuring %s", name);
 }
 
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
 static blip2_model *load(const Args *args, double *ms, blip2_error *err)
 {
     const char *type = args_text(args, OPT_SYNTHETIC, NULL);
     blip2_load_options lo = blip2_load_options_default();
     lo.dtype = chosen_dtype(args);
-    double start = now_ms();
+    double start = blip2_debug_now_ms();
     blip2_model *model;
     progress(type ? "making random weights" : "loading");
     blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
     model = type ? blip2_synthetic(type, lo.dtype, err)
                  : blip2_model_load(args_text(args, OPT_MODEL, NULL), &lo, err);
-    *ms = now_ms() - start;
+    *ms = blip2_debug_now_ms() - start;
     return model;
 }
 

@@ -5,6 +5,7 @@
 #include "output.h"
 #include "text.h"
 
+#include <blip2_debug.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,12 +79,14 @@ void json_add(json_t *array, json_t *value)
 static void write_escaped(const char *line)
 {
     size_t n = strlen(line), length;
+    uint32_t code_point;
     for (const char *shown; n > 0;) {
         size_t taken = harmless(line, n, "", &shown, &length);
+        blip2_debug_utf8_next(line, n, &code_point, &taken);
         if (length > 0)
             out_print("%.*s", (int)taken, line);
         else
-            out_print("\\u%04x", code_point((const unsigned char *)line, taken));
+            out_print("\\u%04x", (unsigned)code_point);
         line += taken;
         n -= taken;
     }

@@ -4,6 +4,7 @@
 #include "memory.h"
 #include "output.h"
 
+#include <blip2_debug.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,62 +12,33 @@
 
 enum { WIDTH = 79 }; /* columns of what is written for people */
 
-/* Length of the well-formed UTF-8 sequence at p, or 0; *skip is then the length of the maximal
- * ill-formed part. The bounds of the second byte keep out surrogates, overlong forms and
- * everything above U+10FFFF. */
-static size_t sequence(const unsigned char *p, size_t n, size_t *skip)
-{
-    unsigned char c = p[0], low = 0x80, high = 0xbf;
-    size_t length = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-    *skip = 1;
-    if (length == 1)
-        return 1;
-    if (c < 0xc2 || c > 0xf4)
-        return 0;
-    low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : low;
-    high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : high;
-    for (size_t i = 1; i < length; i++, low = 0x80, high = 0xbf) {
-        if (i >= n || p[i] < low || p[i] > high)
-            return 0;
-        *skip = i + 1;
-    }
-    return length;
-}
-
-unsigned code_point(const unsigned char *p, size_t length)
-{
-    unsigned c = length == 1 ? p[0] : p[0] & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++)
-        c = c << 6 | (p[i] & 0x3f);
-    return c;
-}
-
 /* C0, DEL and C1; those that turn the direction of writing. */
-static bool is_obeyed(const unsigned char *p, size_t length)
+static bool is_obeyed(uint32_t c)
 {
-    unsigned c = code_point(p, length);
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
            (c >= 0x2066 && c <= 0x2069);
 }
 
 size_t harmless(const char *text, size_t n, const char *mark, const char **shown, size_t *length)
 {
-    const unsigned char *p = (const unsigned char *)text;
-    size_t skip, good = sequence(p, n, &skip);
-    *shown = !good ? "\xef\xbf\xbd" : is_obeyed(p, good) ? mark : text;
-    *length = *shown == text ? good : strlen(*shown);
-    return good ? good : skip;
+    uint32_t c;
+    size_t taken;
+    bool good = blip2_debug_utf8_next(text, n, &c, &taken);
+    *shown = !good ? "\xef\xbf\xbd" : is_obeyed(c) ? mark : text;
+    *length = *shown == text ? taken : strlen(*shown);
+    return taken;
 }
 
 char *utf8_clean(const char *text, size_t n, size_t *length)
 {
     char *clean = need_array(n + 1, 3);
-    size_t used = 0, i = 0, skip = 1;
-    while (i < n) {
-        size_t good = sequence((const unsigned char *)text + i, n - i, &skip);
-        memcpy(clean + used, good ? text + i : "\xef\xbf\xbd", good ? good : 3);
-        used += good ? good : 3;
-        i += good ? good : skip;
+    size_t used = 0, taken;
+    uint32_t c;
+    for (size_t i = 0; i < n; i += taken) {
+        bool good = blip2_debug_utf8_next(text + i, n - i, &c, &taken);
+        size_t kept = good ? taken : 3;
+        memcpy(clean + used, good ? text + i : "\xef\xbf\xbd", kept);
+        used += kept;
     }
     *length = used;
     return clean;
@@ -74,12 +46,11 @@ char *utf8_clean(const char *text, size_t n, size_t *length)
 
 long utf8_fault(const char *text)
 {
-    size_t n = strlen(text), skip;
-    for (size_t i = 0, length; i < n; i += length) {
-        length = sequence((const unsigned char *)text + i, n - i, &skip);
-        if (length == 0)
+    size_t n = strlen(text), taken;
+    uint32_t c;
+    for (size_t i = 0; i < n; i += taken)
+        if (!blip2_debug_utf8_next(text + i, n - i, &c, &taken))
             return (long)i;
-    }
     return -1;
 }
 

@@ -17,8 +17,6 @@ char *utf8_clean(const char *text, size_t n, size_t *length);
  * is U+FFFD, and so are C1 controls as bytes. Returns how many bytes that stood for, at least 1.
  * out_plain, wrap, fact, complain, progress and streams put all they write through this. */
 size_t harmless(const char *text, size_t n, const char *mark, const char **shown, size_t *length);
-/* The number of the well-formed character at p, of that length. */
-unsigned code_point(const unsigned char *p, size_t length);
 
 /* Writes text to standard output, broken at spaces so that no line has more than 79 columns; every
  * line but the first starts with indent spaces, and the first is taken to start at column `at`.

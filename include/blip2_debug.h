@@ -97,6 +97,17 @@ typedef enum blip2_measure {
 BLIP2_API bool blip2_debug_machine(blip2_machine *m, int threads, blip2_measure how,
                                    blip2_error *err);
 
+/* --- what the command shares with the library ---------------------------------------------------- */
+
+/* Monotonic clock, in milliseconds. */
+BLIP2_API double blip2_debug_now_ms(void);
+/* Edits between two words (a letter more, less or other, two neighbours swapped); only the beginning of
+ * long words is looked at. */
+BLIP2_API int blip2_debug_distance(const char *a, const char *b);
+/* The length (1..4) of the well-formed UTF-8 character that text[0..n) begins with, n >= 1, and its number
+ * in *code_point. Where none begins: false, and *length is that of the maximal ill-formed part. */
+BLIP2_API bool blip2_debug_utf8_next(const char *text, size_t n, uint32_t *code_point, size_t *length);
+
 /* A zoo type ("blip2-opt-2.7b", "opt-2.7b", "blip2_opt/pretrain_opt2.7b") with random weights of
  * the given precision in memory, on small pages as a mapped file has them. */
 BLIP2_API blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, blip2_error *err);

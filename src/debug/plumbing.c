@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "base/sys.h"
+#include "base/utf8.h"
 #include "base/write.h"
 #include "ckpt/ckpt.h"
 
@@ -20,6 +22,23 @@ void blip2_debug_fail_alloc(long n)
 size_t blip2_debug_bytes_in_use(void)
 {
     return mem_in_use();
+}
+
+double blip2_debug_now_ms(void)
+{
+    return now_ms();
+}
+
+int blip2_debug_distance(const char *a, const char *b)
+{
+    return str_distance(a, b);
+}
+
+bool blip2_debug_utf8_next(const char *text, size_t n, uint32_t *code_point, size_t *length)
+{
+    bool valid;
+    *length = (size_t)utf8_next(text, n, code_point, &valid);
+    return valid;
 }
 
 /* --- tokenizer ----------------------------------------------------------------------------------- */
