@@ -167,6 +167,7 @@ Device *cpu_device(Error *e)
                     .free = cpu_free,
                     .place = cpu_place,
                     .available = cpu_available,
+                    .late = true,
                     .stream = cpu_stream,
                     .close = device_close};
     return dev;

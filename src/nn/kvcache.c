@@ -1,3 +1,4 @@
+/* nn/kvcache.c: token slots, who lists them, and their memory. */
 #include "nn/kvcache.h"
 
 #include <limits.h>
@@ -43,7 +44,8 @@ static bool fits(const KvCache *c, size_t capacity, Error *e)
     if (__builtin_mul_overflow(capacity * sizeof(float), (size_t)c->width, &block) ||
         __builtin_mul_overflow(block, n + 1, &bytes))
         return error_memory(e, "key/value cache", ULLONG_MAX);
-    size_t held = n * sizeof(float) * (size_t)c->capacity * (size_t)c->width;
+    size_t slots = (size_t)(dev->late ? c->written : c->capacity); /* that are not available any more */
+    size_t held = n * sizeof(float) * slots * (size_t)c->width;
     size_t left = dev->available(dev);
     return bytes - held <= left ||
            error_set(e, ERR_MEMORY,
@@ -93,6 +95,7 @@ static bool grow_to(KvCache *c, int capacity, Error *e)
         if (!slots_resize(c->on, &c->k[i], c->width, kept, capacity, e))
             return false;
     add_free(c, capacity);
+    c->written = kept;
     return true;
 }
 
@@ -137,6 +140,7 @@ bool kv_append(KvCache *c, KvSeq *s, int n, Error *e)
     for (int i = 0; i < n; i++) {
         int slot = c->free[--c->n_free];
         c->refs[slot] = 1;
+        c->written = slot < c->written ? c->written : slot + 1;
         s->slots[s->n++] = slot;
     }
     return true;

@@ -19,6 +19,7 @@ typedef struct KvCache {
     int *refs;                   /* [capacity] how many sequences list the slot; 0: free */
     int *free;                   /* the free slots; the last one is taken next */
     int n_free;
+    int written; /* slots from here on have not been written since their memory was new */
 } KvCache;
 
 /* An empty sequence is {0}. Only the functions here change it. */

@@ -182,6 +182,9 @@ struct Device {
      * `host` may go at once. NULL: out of memory. */
     const void *(*place)(Device *, const void *host, size_t bytes);
     size_t (*available)(Device *); /* bytes that alloc may still give, as far as can be known */
+    /* The system gives memory when it is first written: what has been allocated and not been written
+     * still counts as available. */
+    bool late;
     Stream *(*stream)(Device *, const StreamOptions *,
                       Error *e); /* before the device is closed, close */
     void (*close)(Device *);

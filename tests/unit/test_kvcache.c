@@ -373,6 +373,7 @@ static void test_refused(void **state)
     Error e = {0};
     size_t block = 2 * CAPACITY * WIDTH * sizeof(float), half = block / 2;
     small.available = little;
+    small.late = false;
     on->dev = &small;
     room_left = 2 * LAYERS * half + block - 1; /* what is new, and one block twice */
     mem_fail_at(1);
@@ -383,6 +384,32 @@ static void test_refused(void **state)
     assert_non_null(strstr(e.message, "for 48 slots"));
     room_left++;
     assert_true(kv_reserve(c, 2 * CAPACITY, NULL));
+    on->dev = was;
+}
+
+/* What is reserved and not yet written is not promised again. */
+static void test_promised_once(void **state)
+{
+    (void)state;
+    KvCache c;
+    KvSeq s = {0};
+    Device late = *dev, *was = on->dev;
+    size_t slot = WIDTH * sizeof(float);
+    late.available = little;
+    late.late = true;
+    on->dev = &late;
+    kv_init(&c, on, LAYERS, WIDTH);
+    room_left = (2 * LAYERS + 1) * 100 * slot;
+    assert_true(kv_reserve(&c, 100, NULL));
+    assert_false(kv_reserve(&c, 101, NULL));
+    assert_true(kv_append(&c, &s, 60, NULL)); /* now the system has given 60 */
+    room_left -= 2 * LAYERS * 60 * slot;
+    assert_false(kv_reserve(&c, 101, NULL));
+    room_left += (2 * LAYERS + 1) * slot;
+    assert_true(kv_reserve(&c, 101, NULL));
+    kv_drop(&c, &s);
+    kv_seq_free(&s);
+    kv_free(&c);
     on->dev = was;
 }
 
@@ -410,7 +437,8 @@ int main(void)
         WITH_CACHE(test_growth_by_little),   WITH_CACHE(test_no_allocation),
         WITH_CACHE(test_random_beams),       WITH_CACHE(test_rows),
         WITH_CACHE(test_reserve_memory),     WITH_CACHE(test_refused),
-        cmocka_unit_test(test_first_memory), cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_first_memory), cmocka_unit_test(test_promised_once),
+        cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_growth_lost),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
