@@ -106,7 +106,8 @@ BLIP2_API double blip2_debug_now_ms(void);
 BLIP2_API int blip2_debug_distance(const char *a, const char *b);
 /* The length (1..4) of the well-formed UTF-8 character that text[0..n) begins with, n >= 1, and its number
  * in *code_point. Where none begins: false, and *length is that of the maximal ill-formed part. */
-BLIP2_API bool blip2_debug_utf8_next(const char *text, size_t n, uint32_t *code_point, size_t *length);
+BLIP2_API bool blip2_debug_utf8_next(const char *text, size_t n, uint32_t *code_point,
+                                     size_t *length);
 
 /* A zoo type ("blip2-opt-2.7b", "opt-2.7b", "blip2_opt/pretrain_opt2.7b") with random weights of
  * the given precision in memory, on small pages as a mapped file has them. */

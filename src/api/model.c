@@ -82,8 +82,8 @@ static bool load_tokenizer(blip2_model *m, const char *dir, bool needed, Error *
 static bool load_parts(blip2_model *m, const char *dir, bool need_tokenizer, Error *e)
 {
     m->net = model_open(m->dev, dir, m->dtype == BLIP2_INT8, e);
-    return m->net && load_tokenizer(m, dir, need_tokenizer, e) && model_fits(m->net, m->tokenizer, dir, e) &&
-           api_describe(m, dir, e);
+    return m->net && load_tokenizer(m, dir, need_tokenizer, e) &&
+           model_fits(m->net, m->tokenizer, dir, e) && api_describe(m, dir, e);
 }
 
 blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer, Error *e)

@@ -20,7 +20,7 @@ static const double SPIN_MS = 0.05;
 
 enum {
     STACK_BYTES = 256 << 10, /* kernels keep what is large in scratch memory */
-    SHARE = 4,             /* runs of jobs per thread: enough to even out, each long enough */
+    SHARE = 4,               /* runs of jobs per thread: enough to even out, each long enough */
 };
 static const uint32_t CLOSED = UINT32_MAX;
 

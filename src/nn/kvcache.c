@@ -44,7 +44,8 @@ static bool fits(const KvCache *c, size_t capacity, Error *e)
     if (__builtin_mul_overflow(capacity * sizeof(float), (size_t)c->width, &block) ||
         __builtin_mul_overflow(block, n + 1, &bytes))
         return error_memory(e, "key/value cache", ULLONG_MAX);
-    size_t slots = (size_t)(dev->late ? c->written : c->capacity); /* that are not available any more */
+    size_t slots =
+        (size_t)(dev->late ? c->written : c->capacity); /* that are not available any more */
     size_t held = n * sizeof(float) * slots * (size_t)c->width;
     size_t left = dev->available(dev);
     return bytes - held <= left ||

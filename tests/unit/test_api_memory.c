@@ -485,8 +485,7 @@ int main(void)
         cmocka_unit_test(test_program),         cmocka_unit_test(test_call),
         cmocka_unit_test(test_batch),           cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_joins_that_fail), cmocka_unit_test(test_left_out),
-        cmocka_unit_test(test_three_greedy),
-        cmocka_unit_test(test_three_beams),
+        cmocka_unit_test(test_three_greedy),    cmocka_unit_test(test_three_beams),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -105,9 +105,10 @@ static void test_little_room(void **state)
 
 /* --- loading and unloading ---------------------------------------------------------------------- */
 
-#define LIBRARY(X)                                                                          \
-    X(model_load) X(model_free) X(session_new) X(session_free) X(image_from_file)       \
-    X(image_free) X(generate) X(result_text) X(result_free)
+#define LIBRARY(X)                                                                            \
+    X(model_load)                                                                             \
+    X(model_free) X(session_new) X(session_free) X(image_from_file) X(image_free) X(generate) \
+        X(result_text) X(result_free)
 
 typedef struct Library {
     void *handle;
@@ -120,7 +121,7 @@ static Library open_library(void)
     Library l = {.handle = dlopen(SHARED_LIBRARY, RTLD_NOW | RTLD_LOCAL)};
     if (!l.handle)
         fail_msg("%s", dlerror());
-#define FIND(name)                                                  \
+#define FIND(name)                                       \
     *(void **)&l.name = dlsym(l.handle, "blip2_" #name); \
     assert_non_null(l.name);
     LIBRARY(FIND)

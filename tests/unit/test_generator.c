@@ -432,10 +432,14 @@ static void test_large_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crowd),          cmocka_unit_test(test_crowd_bad_logits),
-        cmocka_unit_test(test_crowd_failing),  cmocka_unit_test(test_free_running),
-        cmocka_unit_test(test_rows_of_a_pass), cmocka_unit_test(test_come_and_go),
-        cmocka_unit_test(test_one_row_fails),  cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_crowd_bad_logits),
+        cmocka_unit_test(test_crowd_failing),
+        cmocka_unit_test(test_free_running),
+        cmocka_unit_test(test_rows_of_a_pass),
+        cmocka_unit_test(test_come_and_go),
+        cmocka_unit_test(test_one_row_fails),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_large_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

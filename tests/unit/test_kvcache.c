@@ -438,8 +438,7 @@ int main(void)
         WITH_CACHE(test_random_beams),       WITH_CACHE(test_rows),
         WITH_CACHE(test_reserve_memory),     WITH_CACHE(test_refused),
         cmocka_unit_test(test_first_memory), cmocka_unit_test(test_promised_once),
-        cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_growth_lost),
+        cmocka_unit_test(test_too_large),    cmocka_unit_test(test_growth_lost),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

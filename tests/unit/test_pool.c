@@ -68,8 +68,8 @@ static void test_every_job_once(void **state)
     for (int threads = 1; threads <= THREADS; threads += threads < 3 ? 1 : 5) {
         Pool *p = pool_new(threads);
         for (int i = 0; i < 1000; i++)
-            check_round(p, &s, below(&d, threads + 1),
-                        below(&d, i % 2 ? JOBS : 20), 1 + below(&d, 40));
+            check_round(p, &s, below(&d, threads + 1), below(&d, i % 2 ? JOBS : 20),
+                        1 + below(&d, 40));
         pool_free(p);
     }
 }
@@ -200,7 +200,7 @@ static void test_fork(void **state)
     for (int i = 0; i < 20; i++) {
         assert_true(right(p, 3));
         if (i % 2)
-            usleep(2000); /* asleep, or about to be */
+            usleep(2000);         /* asleep, or about to be */
 #if !defined(__SANITIZE_THREAD__) /* it cannot start threads after a fork from several */
         assert_int_equal(in_child(use_and_free, p), 0);
 #endif
@@ -223,7 +223,8 @@ static bool without_memory(Pool *p)
 static void test_no_threads(void **state)
 {
     Pool *p = pool_new(64);
-    #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* these map memory themselves */
+#if !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__) /* these map memory themselves */
     assert_int_equal(in_child(without_memory, p), 0);
 #else
     (void)without_memory;
