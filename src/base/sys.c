@@ -1,3 +1,4 @@
+/* base/sys.c: the clock, processors and memory, as Linux tells them. */
 #define _GNU_SOURCE
 #include "base/sys.h"
 

@@ -1,3 +1,4 @@
+/* task/encoder.c: pictures to image embeddings, in groups, and what is remembered of them. */
 #include "task/encoder.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* task/engine.c: items from their request to their text: prompt, picture, generator, reply. */
 #include "task/engine.h"
 
 #include <stdio.h>
