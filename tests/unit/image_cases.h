@@ -83,4 +83,27 @@ static inline void check_route(const Picture *p, const char *file, const char *w
     mem_free(rgb);
 }
 
+/* Decodes the row's file in FOLDER: as the row's "ok" says (no "ok": it must be read). check looks at what was
+ * read, which is freed behind it. */
+static inline void decode_case(const char *folder, const json_t *row,
+                               void (*check)(const Picture *p, const json_t *row, const char *file))
+{
+    const char *file = text_of(row, "file");
+    const json_t *ok = json_object_get(row, "ok");
+    bool wanted = !ok || json_is_true(ok);
+    size_t n;
+    unsigned char *bytes = case_bytes(folder, file, &n);
+    Picture p;
+    Error e = {0};
+    bool got = picture_decode(&p, bytes, n, file, &e);
+    if (got != wanted)
+        fail_msg("%s: %s", file, got ? "loaded, expected an error" : e.message);
+    if (wanted)
+        check(&p, row, file);
+    else
+        assert_int_equal(e.code, ERR_FAILED);
+    picture_free(&p);
+    mem_free(bytes);
+}
+
 #endif

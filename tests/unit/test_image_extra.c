@@ -18,19 +18,7 @@ static void check_ok(const Picture *p, const json_t *row, const char *file)
 
 static void check_file(const json_t *row)
 {
-    const char *file = text_of(row, "file");
-    bool ok = json_is_true(json_object_get(row, "ok"));
-    size_t n;
-    unsigned char *bytes = case_bytes("extra", file, &n);
-    Picture p;
-    Error e = {0};
-    bool got = picture_decode(&p, bytes, n, file, &e);
-    if (got != ok)
-        fail_msg("%s: %s", file, got ? "loaded, expected an error" : e.message);
-    if (ok)
-        check_ok(&p, row, file);
-    picture_free(&p);
-    mem_free(bytes);
+    decode_case("extra", row, check_ok);
 }
 
 static void all_files(void **state)

@@ -15,10 +15,10 @@ static bool decode_and_prepare(const unsigned char *bytes, size_t n, const char 
     return ok;
 }
 
-static void check_file(const char *file)
+static void check_file(const char *folder, const char *file)
 {
     size_t n;
-    unsigned char *bytes = case_bytes("valid", file, &n);
+    unsigned char *bytes = case_bytes(folder, file, &n);
     size_t before = mem_in_use();
     bool done = false;
     for (long k = 1; !done; k++) {
@@ -40,12 +40,28 @@ static void check_file(const char *file)
 static void all_kinds(void **state)
 {
     (void)state;
-    static const char *const files[] = {
-        "j_cmyk.jpg",       "j_exif6.jpg", "j_prog_420.jpg", "p_rgba8_interlaced.png",
-        "p_pal16_trns.png", "p_exif6.png", "p_g16.png",      "w_lossy_alpha.webp",
-        "w_anim.webp",      "g_trans.gif", "b_8.bmp",        "n_ppm.ppm"};
+    static const char *const files[][2] = {
+        {"valid", "j_cmyk.jpg"},
+        {"valid", "j_exif6.jpg"},
+        {"valid", "j_prog_420.jpg"},
+        {"valid", "p_rgba8_interlaced.png"},
+        {"valid", "p_pal16_trns.png"},
+        {"valid", "p_exif6.png"},
+        {"valid", "p_g16.png"},
+        {"valid", "w_lossy_alpha.webp"},
+        {"valid", "w_anim.webp"},
+        {"valid", "g_trans.gif"},
+        {"valid", "b_8.bmp"},
+        {"valid", "n_ppm.ppm"},
+        {"oriented", "j_joined.jpg"},
+        {"oriented", "p_raw_ztxt.png"},
+        {"oriented", "p_xmp_itxt_packed.png"},
+        {"tiff", "ii_tiles.tif"},
+        {"tiff", "YCbCr_jpeg.tif"},
+        {"tiff", "P_packbits.tif"},
+    };
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        check_file(files[i]);
+        check_file(files[i][0], files[i][1]);
 }
 
 static void load_from_disk(void **state)
