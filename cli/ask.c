@@ -1,16 +1,15 @@
 /* blip2 ask IMAGE... QUESTION */
 #include "answer.h"
 #include "output.h"
+#include "path.h"
 #include "session.h"
 #include "verbs.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 static bool is_file(const char *word)
 {
-    struct stat st;
-    return strcmp(word, "-") == 0 || (stat(word, &st) == 0 && S_ISREG(st.st_mode));
+    return strcmp(word, "-") == 0 || is_regular(word);
 }
 
 /* Words that are neither files nor look like names of some: a question without quotes. */

@@ -6,11 +6,11 @@
 #include "json.h"
 #include "memory.h"
 #include "output.h"
+#include "path.h"
 #include "session.h"
 #include "stream.h"
 #include "terminal.h"
 #include "text.h"
-#include "typed_path.h"
 #include "verbs.h"
 
 #include <signal.h>
@@ -174,22 +174,29 @@ static void ask_model(Chat *c, const char *question)
     blip2_result_free(result);
 }
 
+static void refuse(Chat *c, blip2_error_code code, const char *why)
+{
+    blip2_error err = {.code = code};
+    snprintf(err.message, sizeof err.message, "%s", why);
+    failure(c, &err);
+}
+
+/* The first byte that is not UTF-8, or a NUL: what stands before that is not what was asked. */
+static void refuse_byte(Chat *c, const char *question, long at)
+{
+    char wrong[128];
+    refuse(c, BLIP2_USAGE, fault_text(wrong, "question", question, at));
+}
+
 /* What is wrong with a question before the model sees it. */
 static void ask(Chat *c, const char *question)
 {
-    blip2_error err = {0};
     long fault = utf8_fault(question);
-    if (fault >= 0) {
-        err.code = BLIP2_USAGE;
-        snprintf(err.message, sizeof err.message, "question: byte %ld: expected UTF-8, got 0x%02x",
-                 fault, (unsigned char)question[fault]);
-    } else if (!c->image) {
-        err.code = BLIP2_FAILED;
-        snprintf(err.message, sizeof err.message,
-                 "question: expected a picture to ask about, got none; /image PATH opens one");
-    }
-    if (err.code)
-        failure(c, &err);
+    if (fault >= 0)
+        refuse_byte(c, question, fault);
+    else if (!c->image)
+        refuse(c, BLIP2_FAILED,
+               "question: expected a picture to ask about, got none; /image PATH opens one");
     else
         ask_model(c, question);
 }
@@ -253,15 +260,6 @@ static bool do_line(Chat *c, const char *line)
     return true;
 }
 
-/* The rest of the line is lost, so what stands before it is not what was asked. */
-static void refuse_nul(Chat *c, const char *line)
-{
-    blip2_error err = {.code = BLIP2_USAGE};
-    snprintf(err.message, sizeof err.message, "question: byte %zu: expected UTF-8, got 0x00",
-             strlen(line));
-    failure(c, &err);
-}
-
 static int talk(Chat *c)
 {
     Editor *editor = editor_open("> ");
@@ -279,7 +277,7 @@ static int talk(Chat *c)
             if (editor_line_is_whole(editor))
                 good = do_line(c, line);
             else
-                refuse_nul(c, line);
+                refuse_byte(c, line, (long)strlen(line));
         if (c->interactive && good)
             out_text("\n");
     }

@@ -109,8 +109,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
     say(name, sizeof name - 1);
     say(path[0] ? path : "model", strlen(path[0] ? path : "model"));
     say(what, sizeof what - 1);
-    if (write(STDERR_FILENO, "\n", 1) < 0)
-        _exit(EXIT_BAD_MODEL);
+    (void)!write(STDERR_FILENO, "\n", 1); /* nothing is left to be done about it */
     _exit(EXIT_BAD_MODEL);
 }
 

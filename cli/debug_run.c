@@ -4,6 +4,7 @@
 #include "json.h"
 #include "memory.h"
 #include "output.h"
+#include "path.h"
 #include "session.h"
 #include "verbs.h"
 
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct Input {
     float *pixels; /* [3, height, width], or NULL: image */
@@ -52,8 +52,7 @@ static int read_ids(const char *text, Input *in)
 static bool is_npy(const char *path)
 {
     char magic[6] = {0};
-    struct stat st;
-    FILE *f = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? fopen(path, "rb") : NULL;
+    FILE *f = is_regular(path) ? fopen(path, "rb") : NULL;
     size_t n = f ? fread(magic, 1, sizeof magic, f) : 0;
     if (f)
         fclose(f);

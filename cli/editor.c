@@ -5,6 +5,7 @@
 #include "line.h"
 #include "memory.h"
 #include "output.h"
+#include "path.h"
 #include "terminal.h"
 
 #include <blip2_debug.h>
@@ -95,13 +96,6 @@ static char *history_path(void)
     return path;
 }
 
-/* A pipe of that name would be waited for, a device never end. */
-static bool is_file(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
-
 /* The history in libedit's format, which writes to no file without a descriptor. */
 static char *history_text(const Editor *e, size_t *n)
 {
@@ -130,17 +124,18 @@ static void save_history(const Editor *e)
     int fd = open(e->history_path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
     if (fd >= 0)
         close(fd);
-    if (text && is_file(e->history_path))
+    if (text && is_regular(e->history_path))
         blip2_debug_write(e->history_path, text, n, NULL);
     free(text);
 }
 
-/* The user's own settings of libedit, as el_source(e, NULL) finds them. */
+/* The user's own settings of libedit, as el_source(e, NULL) finds them. As for the history, a pipe of that
+ * name would be waited for, and a device never end. */
 static void read_settings(EditLine *edit)
 {
     const char *own = getenv("EDITRC"), *home = getenv("HOME");
     char *path = own ? need_copy(own) : need_format("%s/.editrc", home ? home : "");
-    if (is_file(path))
+    if (is_regular(path))
         el_source(edit, path);
     free(path);
 }
@@ -216,7 +211,7 @@ static void open_history(Editor *e)
         return;
     history(e->history, &event, H_SETSIZE, REMEMBERED);
     history(e->history, &event, H_SETUNIQUE, 1);
-    if (e->history_path && is_file(e->history_path))
+    if (e->history_path && is_regular(e->history_path))
         history(e->history, &event, H_LOAD, e->history_path);
     el_set(e->edit, EL_HIST, history, e->history);
 }

@@ -78,18 +78,18 @@ void json_add(json_t *array, json_t *value)
  * them. They can only be within strings, where \u009b says the same. */
 static void write_escaped(const char *line)
 {
-    size_t n = strlen(line), length;
-    uint32_t code_point;
-    for (const char *shown; n > 0;) {
-        size_t taken = harmless(line, n, "", &shown, &length);
-        blip2_debug_utf8_next(line, n, &code_point, &taken);
+    const char *from = line, *shown;
+    size_t n = strlen(line), length, taken;
+    for (; n > 0; line += taken, n -= taken) {
+        uint32_t code_point;
+        taken = harmless(line, n, "", &shown, &length);
         if (length > 0)
-            out_print("%.*s", (int)taken, line);
-        else
-            out_print("\\u%04x", (unsigned)code_point);
-        line += taken;
-        n -= taken;
+            continue;
+        blip2_debug_utf8_next(line, n, &code_point, &taken);
+        out_print("%.*s\\u%04x", (int)(line - from), from, (unsigned)code_point);
+        from = line + taken;
     }
+    out_text(from);
 }
 
 void out_json(json_t *value)

@@ -17,7 +17,8 @@ bool read_line(Line *l)
     l->length = 0;
     l->text = need_room(l->text, &l->capacity, 1, 1);
     while (l->length <= LONGEST && (c = getc_unlocked(stdin)) != EOF && c != '\n') {
-        l->text = need_room(l->text, &l->capacity, l->length + 2, 1);
+        if (l->length + 2 > l->capacity)
+            l->text = need_room(l->text, &l->capacity, l->length + 2, 1);
         l->text[l->length++] = (char)c;
     }
     l->text[l->length] = '\0';

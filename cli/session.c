@@ -135,11 +135,9 @@ void apply_generation(const Args *args, blip2_options *o)
 
 int check_text(const char *what, const char *text)
 {
+    char wrong[128];
     long fault = text ? utf8_fault(text) : -1;
-    if (fault < 0)
-        return 0;
-    return usage_error("%s: byte %ld: expected UTF-8, got 0x%02x", what, fault,
-                       (unsigned char)text[fault]);
+    return fault < 0 ? 0 : usage_error("%s", fault_text(wrong, what, text, fault));
 }
 
 static int check_prompts(const Args *args)

@@ -54,6 +54,13 @@ long utf8_fault(const char *text)
     return -1;
 }
 
+const char *fault_text(char buffer[128], const char *what, const char *text, long at)
+{
+    snprintf(buffer, 128, "%s: byte %ld: expected UTF-8, got 0x%02x", what, at,
+             (unsigned char)text[at]);
+    return buffer;
+}
+
 void wrap(const char *text, int at, int indent)
 {
     while (*text) {

@@ -7,6 +7,8 @@
 
 /* Offset of the first byte that is not UTF-8; -1: there is none. */
 long utf8_fault(const char *text);
+/* What is wrong there: "WHAT: byte 3: expected UTF-8, got 0xff". */
+const char *fault_text(char buffer[128], const char *what, const char *text, long at);
 /* A copy of text[0..n) in which each maximal ill-formed part is U+FFFD, as Unicode 3.9 recommends;
  * *length bytes, not terminated. Free with free(). */
 char *utf8_clean(const char *text, size_t n, size_t *length);

@@ -1,13 +1,13 @@
-/* typed_path.c: unquoting as a POSIX shell does (2.2 Quoting), and file URIs (RFC 8089). */
+/* path.c: unquoting as a POSIX shell does (2.2 Quoting), and file URIs (RFC 8089). */
 #define _GNU_SOURCE
-#include "typed_path.h"
+#include "path.h"
 
 #include "memory.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Quotes and backslashes taken off, blanks at the end that are not quoted too. false: a quote is
@@ -75,4 +75,10 @@ char *typed_path(const char *text)
         path = whole;
     }
     return path;
+}
+
+bool is_regular(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
