@@ -199,3 +199,11 @@ char *path_join(const char *dir, const char *name)
     memcpy(p + n, name, k + 1);
     return p;
 }
+
+int file_in_dir(const char *dir, const char *name)
+{
+    char *path = path_join(dir, name);
+    int there = path ? file_exists(path) : -1;
+    mem_free(path);
+    return there;
+}

@@ -33,6 +33,8 @@ unsigned char *file_read_named(const char *path, size_t limit, HeadFn *worth, si
                                ErrorCode code, Error *e);
 
 bool file_exists(const char *path); /* anything with that name */
+/* Whether there is a NAME in a directory: 1, 0; -1: out of memory. */
+int file_in_dir(const char *dir, const char *name);
 bool file_is_dir(const char *path);
 
 /* "dir/name" in mem_alloc'd memory, or NULL when out of memory. */

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/kind.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 enum { DEPTH_MAX = 128 };
 
@@ -36,13 +37,11 @@ static bool depth_ok(const char *s, size_t n)
 
 json_t *json_parse(const char *text, size_t n, const char *name, ErrorCode code, Error *e)
 {
-    static const char BOM[] = "\xef\xbb\xbf";
     json_error_t why;
     const char *kind;
-    if (n >= 3 && memcmp(text, BOM, 3) == 0) { /* some editors put one in front */
-        text += 3;
-        n -= 3;
-    }
+    size_t mark = utf8_mark(text, n);
+    text += mark;
+    n -= mark;
     if (!depth_ok(text, n)) {
         error_set(e, code, "%s: JSON: expected at most %d nested levels, got more", name,
                   DEPTH_MAX);

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 typedef struct Kind {
     const char *magic;
     size_t n, at;
@@ -60,10 +62,9 @@ static bool begins(const char *s, size_t n, const char *word)
 /* Behind a byte order mark and white space. */
 static bool is_html(const char *s, size_t n)
 {
-    if (n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) {
-        s += 3;
-        n -= 3;
-    }
+    size_t mark = utf8_mark(s, n);
+    s += mark;
+    n -= mark;
     while (n && isspace((unsigned char)*s)) {
         s++;
         n--;

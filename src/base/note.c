@@ -33,3 +33,9 @@ void note_add_all(Notes *n, const Notes *more)
     if (*more->text)
         note_add(n, "%s", more->text);
 }
+
+void note_append(char *line, size_t size, const char *text)
+{
+    size_t n = strlen(line);
+    snprintf(line + n, size - n, "%s%s", n ? "; " : "", text);
+}

@@ -1,6 +1,8 @@
 /* base/utf8.c: one character at a time, in both directions. */
 #include "base/utf8.h"
 
+#include <string.h>
+
 /* Length that a lead byte announces (0: not a lead byte), and the bounds of the second byte
  * (Unicode, table 3-7). */
 static int lead_length(unsigned char b, unsigned char *lo, unsigned char *hi)
@@ -88,4 +90,9 @@ size_t utf8_cut(const char *s, size_t n, size_t limit)
     while (limit > 0 && ((unsigned char)s[limit] & 0xc0) == 0x80)
         limit--;
     return limit;
+}
+
+size_t utf8_mark(const void *s, size_t n)
+{
+    return n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }

@@ -12,6 +12,9 @@
  * Where none starts: the length of the maximal invalid subpart, and U+FFFD. */
 int utf8_next(const char *s, size_t n, uint32_t *cp, bool *valid);
 
+/* The length of a byte order mark in front: 3, or 0. Some editors put one there. */
+size_t utf8_mark(const void *s, size_t n);
+
 /* Writes cp (at most U+10FFFF) to out; returns the length. */
 int utf8_put(uint32_t cp, char out[4]);
 

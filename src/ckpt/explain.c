@@ -13,42 +13,29 @@
 
 enum { JSON_MAX = 1 << 20, ENTRIES_MAX = 10000 };
 
-static bool has(const char *dir, const char *name)
-{
-    char *path = path_join(dir, name);
-    bool there = path && file_exists(path);
-    mem_free(path);
-    return there;
-}
-
 /* --- an adapter ---------------------------------------------------------------------------------- */
 
 /* What adapter_config.json says about `key`, for the message; `otherwise` where it does not. */
-static void adapter_fact(const char *path, const char *key, const char *otherwise, char out[200])
+static const char *adapter_fact(const json_t *doc, const char *key, const char *otherwise)
 {
-    Error ignored = {0};
-    MappedFile f = {0};
-    json_t *doc = NULL;
-    if (file_map_within(&f, path, JSON_MAX, ERR_FAILED, &ignored) && f.data)
-        doc = json_parse((const char *)f.data, f.size, path, ERR_FAILED, &ignored);
     const char *v = json_string_value(json_object_get(doc, key));
-    snprintf(out, 200, "%s", v && *v ? v : otherwise);
-    json_decref(doc);
-    file_unmap(&f);
+    return v && *v ? v : otherwise;
 }
 
 static bool explain_adapter(const char *dir, Error *e)
 {
-    char type[200], base[200], *path = path_join(dir, "adapter_config.json");
+    Error ignored = {0};
+    char *path = path_join(dir, "adapter_config.json");
     if (!path)
         return error_memory(e, dir, strlen(dir));
-    adapter_fact(path, "peft_type", "PEFT", type);
-    adapter_fact(path, "base_model_name_or_path", "the model it was trained on", base);
+    json_t *doc = json_load_path(path, JSON_MAX, ERR_FAILED, &ignored);
     error_set(e, ERR_BAD_MODEL,
-              "%s: model: expected a whole model, got a %s adapter without its base model (%s): "
-              "merge the "
-              "two with PEFT's merge_and_unload and pass the directory that this is saved to",
-              path, type, base);
+              "%s: model: expected a whole model, got a %.199s adapter without its base model "
+              "(%.199s): merge the two with PEFT's merge_and_unload and pass the directory that "
+              "this is saved to",
+              path, adapter_fact(doc, "peft_type", "PEFT"),
+              adapter_fact(doc, "base_model_name_or_path", "the model it was trained on"));
+    json_decref(doc);
     mem_free(path);
     return false;
 }
@@ -101,7 +88,7 @@ static void look_at(Look *l, const char *dir, const char *name)
     }
     if (foreign(name))
         keep_first(l->weights, name);
-    if (file_is_dir(path) && has(path, "config.json"))
+    if (file_is_dir(path) && file_in_dir(path, "config.json") == 1)
         keep_first(l->folder, name);
     if (!file_exists(path) && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
         keep_first(l->dangling, name);
@@ -122,7 +109,7 @@ static void look(Look *l, const char *dir)
 bool model_dir_explain(const char *dir, const char *plain, Error *e)
 {
     Look l;
-    if (has(dir, "adapter_config.json"))
+    if (file_in_dir(dir, "adapter_config.json") == 1)
         return explain_adapter(dir, e);
     look(&l, dir);
     if (*l.weights)
@@ -182,7 +169,7 @@ static bool explain_file(const char *path, Error *e)
 {
     MappedFile f = {0};
     Error ignored = {0};
-    const char *dir = strrchr(path, '/'), *kind = NULL;
+    const char *dir = strrchr(path, '/'), *kind = NULL, *other = foreign(path);
     int n = dir == path ? 1 : dir ? (int)(dir - path) : 1;
     if (str_ends(path, ".safetensors") || str_ends(path, "config.json"))
         return error_set(
@@ -192,10 +179,10 @@ static bool explain_file(const char *path, Error *e)
     if (file_map(&f, path, ERR_FAILED, &ignored))
         kind = file_kind(f.data, f.size);
     file_unmap(&f);
-    if (!kind)
-        kind = foreign(path);
-    return error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got %s%s", path,
-                     kind && kind == foreign(path) ? "a file: " : "", kind ? kind : "a file");
+    if (kind)
+        return error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got %s", path, kind);
+    return error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got a file%s%s", path,
+                     other ? ": " : "", other ? other : "");
 }
 
 bool model_name_explain(const char *name, Error *e)

@@ -14,8 +14,14 @@
 
 static const char DEFAULT[] = "scenes";
 
+/* Where the program that runs, and the library it runs, lie. */
+typedef struct Places {
+    char program[PATH_MAX], library[PATH_MAX]; /* "": not known */
+} Places;
+
 typedef struct Search {
     const char *name; /* a plain name: one folder below a root */
+    Places at;
     char *found;
     bool failed; /* out of memory */
 } Search;
@@ -34,11 +40,6 @@ static void try_root(Search *s, const char *root, size_t n)
     }
     strbuf_free(&path);
 }
-
-/* Where the program that runs, and the library it runs, lie. */
-typedef struct Places {
-    char program[PATH_MAX], library[PATH_MAX]; /* "": not known */
-} Places;
 
 static void find_places(Places *p)
 {
@@ -74,15 +75,14 @@ static bool is_built_here(const char *file)
 static void try_roots(Search *s)
 {
     const char *list = getenv("BLIP2_MODELS");
-    Places at;
+    const Places *at = &s->at;
     for (const char *entry = list; entry; entry = strchr(entry, ':')) {
         entry += *entry == ':';
         try_root(s, entry, strcspn(entry, ":"));
     }
-    find_places(&at);
-    try_beside(s, at.program);
-    try_beside(s, at.library);
-    if (!is_built_here(at.program) && !is_built_here(at.library))
+    try_beside(s, at->program);
+    try_beside(s, at->library);
+    if (!is_built_here(at->program) && !is_built_here(at->library))
         try_root(s, BLIP2_INSTALL_MODELS, strlen(BLIP2_INSTALL_MODELS));
     try_root(s, BLIP2_SOURCE_MODELS, strlen(BLIP2_SOURCE_MODELS));
     try_root(s, BLIP2_INSTALL_MODELS, strlen(BLIP2_INSTALL_MODELS));
@@ -108,6 +108,7 @@ static bool is_repo(const char *name)
 static void search(Search *s, const HubModel *m)
 {
     const char *given = s->name;
+    find_places(&s->at);
     const char *names[] = {given, m ? m->name : NULL,
                            m && m->repo ? strchr(m->repo, '/') + 1 : NULL};
     for (int i = 0; i < 3; i++) {

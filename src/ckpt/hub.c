@@ -197,14 +197,7 @@ bool hub_cached(const char *repo, char **out)
 
 bool hub_is_folder(const char *dir)
 {
-    static const char *const INSIDE[] = {"config.json", "snapshots"};
-    bool there[2];
-    for (int i = 0; i < 2; i++) {
-        char *path = path_join(dir, INSIDE[i]);
-        there[i] = path && file_exists(path);
-        mem_free(path);
-    }
-    return there[1] && !there[0];
+    return file_in_dir(dir, "snapshots") == 1 && file_in_dir(dir, "config.json") != 1;
 }
 
 bool hub_folder_repo(const char *path, char *repo, size_t cap)

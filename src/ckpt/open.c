@@ -21,18 +21,9 @@ Checkpoint *ckpt_open_file(const char *path, Error *e)
 
 static const char SINGLE[] = "model.safetensors", INDEX[] = "model.safetensors.index.json";
 
-/* 1: there, 0: not there, -1: out of memory. */
-static int has_file(const char *dir, const char *name)
-{
-    char *path = path_join(dir, name);
-    int there = path ? file_exists(path) : -1;
-    mem_free(path);
-    return there;
-}
-
 static bool open_dir(Checkpoint *c, const char *dir, Error *e)
 {
-    int single = has_file(dir, SINGLE), index = has_file(dir, INDEX);
+    int single = file_in_dir(dir, SINGLE), index = file_in_dir(dir, INDEX);
     if (single == 0 && index == 0)
         return model_dir_explain(dir,
                                  "weights: expected model.safetensors (or "

@@ -57,25 +57,11 @@ static void read_image_processor(const Part *p, ModelConfig *c)
                   p->where, factor);
 }
 
-/* What a picture processor's settings come to. */
-typedef struct Pictures {
-    int pixels;
-    float mean[3], std[3];
-} Pictures;
-
-static Pictures pictures_of(const ModelConfig *c)
+/* Whether the settings of pictures come to the same. */
+static bool same_pictures(const ModelConfig *a, const ModelConfig *b)
 {
-    Pictures p = {.pixels = c->pixels};
-    memcpy(p.mean, c->mean, sizeof p.mean);
-    memcpy(p.std, c->std, sizeof p.std);
-    return p;
-}
-
-static void set_pictures(ModelConfig *c, const Pictures *p)
-{
-    c->pixels = p->pixels;
-    memcpy(c->mean, p->mean, sizeof c->mean);
-    memcpy(c->std, p->std, sizeof c->std);
+    return a->pixels == b->pixels && memcmp(a->mean, b->mean, sizeof a->mean) == 0 &&
+           memcmp(a->std, b->std, sizeof a->std) == 0;
 }
 
 /* Newer files nest the settings of pictures in processor_config.json, and preprocessor_config.json does
@@ -89,17 +75,14 @@ static ConfigFile read_pictures(const Part *pre, const Part *processor, ModelCon
         read_image_processor(pre, c);
         return CONFIG_PREPROCESSOR;
     }
-    Pictures start = pictures_of(c);
+    ModelConfig outer = *c;
     other.e = &ignored;
-    read_image_processor(&other, c);
-    Pictures outer = pictures_of(c);
-    set_pictures(c, &start);
+    read_image_processor(&other, &outer);
     read_image_processor(&nested, c);
-    Pictures inner = pictures_of(c);
-    if (pre->o && memcmp(&outer, &inner, sizeof inner) != 0)
+    if (pre->o && !same_pictures(&outer, c))
         note_add(&c->notes,
                  "%s: not read, and it differs (size %d, not %d): image_processor of %s counts",
-                 pre->where, outer.pixels, inner.pixels, processor->where);
+                 pre->where, outer.pixels, c->pixels, processor->where);
     return CONFIG_PROCESSOR;
 }
 

@@ -125,7 +125,8 @@ static void add_rows(const void *args, int job)
     const RowSum *c = args;
     const Tensor *t = c->t;
     float *sum = c->sum;
-    int from = columns_of(t, job).from, n = columns_of(t, job).n;
+    Columns at = columns_of(t, job);
+    int from = at.from, n = at.n;
     for (int r0 = 0; r0 < t->rows; r0 += KC)
         for (int i = 0; i < n; i += VL) {
             vf s = vf_zero();
@@ -199,7 +200,8 @@ static void add_gamma(const void *args, int job)
     const Tensor *x = b->x, *y = b->y;
     const Moments *m = b->m;
     float *dgamma = b->gamma->grad;
-    int from = columns_of(x, job).from, n = columns_of(x, job).n;
+    Columns at = columns_of(x, job);
+    int from = at.from, n = at.n;
     for (int i = 0; i < n; i += VL) {
         vf s = vf_zero();
         for (int r = 0; r < x->rows; r++)
@@ -463,7 +465,8 @@ static void add_ids(const void *args, int job)
 {
     const Embedded *c = args;
     const Tensor *y = c->y;
-    int from = columns_of(y, job).from, n = columns_of(y, job).n;
+    Columns at = columns_of(y, job);
+    int from = at.from, n = at.n;
     for (int r = 0; r < y->rows; r++) {
         float *to = c->table->grad + (size_t)c->ids[r] * (size_t)c->table->cols + from;
         for (int i = 0; i < n; i += VL)
@@ -519,7 +522,8 @@ typedef struct Resized {
 static void add_resized(const void *args, int job)
 {
     const Resized *c = args;
-    int col = columns_of(c->y, job).from, n = columns_of(c->y, job).n;
+    Columns at = columns_of(c->y, job);
+    int col = at.from, n = at.n;
     add_scaled(row_grad(c->x, 0) + col, row_grad(c->y, 0) + col, n, 1);
     for (int i = 0; i < c->gh * c->gw; i++) {
         GridTaps t = grid_taps(i, c->grid, c->gh, c->gw);

@@ -4,14 +4,6 @@
 #include <math.h>
 #include "base/mem.h"
 
-/* gcc vectorises such loops at -O2 only when asked. clang does it unasked, and would warn where a
- * sanitizer keeps it from it. */
-#ifdef __clang__
-#define VECTORISE_SUMS
-#else
-#define VECTORISE_SUMS _Pragma("omp simd reduction(+ : h, l)")
-#endif
-
 enum { LOW_BITS = 12, LANES = 8, CHUNK = 1024 };
 
 static size_t rounded_up(size_t n)
@@ -32,7 +24,7 @@ static uint32_t dot(const int16_t *restrict s, const int16_t *restrict high,
                     const int16_t *restrict low, size_t n)
 {
     int32_t h = 0, l = 0;
-    VECTORISE_SUMS
+    VECTORISE(reduction(+ : h, l))
     for (size_t j = 0; j < n; j++) {
         h += s[j] * high[j];
         l += s[j] * low[j];

@@ -3,14 +3,6 @@
 
 #include "base/mem.h"
 
-/* gcc vectorises these loops at -O2 only when asked. clang does it unasked, and would warn where a
- * sanitizer keeps it from it. */
-#ifdef __clang__
-#define VECTORISE
-#else
-#define VECTORISE _Pragma("omp simd")
-#endif
-
 /* How many targets want the same source row, at most. */
 static int most_active(const Down *d)
 {
@@ -56,7 +48,7 @@ static uint32_t *down_sums(const Down *d, int i)
 
 static void add_row(uint32_t *restrict sum, const uint8_t *restrict src, int32_t weight, size_t n)
 {
-    VECTORISE
+    VECTORISE()
     for (size_t x = 0; x < n; x++)
         sum[x] += src[x] * (uint32_t)weight;
 }

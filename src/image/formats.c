@@ -3,6 +3,7 @@
 #include "image/decode.h"
 
 #include <string.h>
+#include "base/utf8.h"
 
 typedef struct Magic {
     size_t at, size;
@@ -73,7 +74,7 @@ static bool begins(const Source *s, size_t at, const char *magic, size_t n)
 /* Text that starts with a mark-up tag: SVG when one of the first kilobyte is <svg, or HTML. */
 static const char *markup(const Source *s)
 {
-    size_t at = begins(s, 0, "\xef\xbb\xbf", 3) ? 3 : 0, end = s->size < 1024 ? s->size : 1024;
+    size_t at = utf8_mark(s->data, s->size), end = s->size < 1024 ? s->size : 1024;
     while (at < end && strchr(" \t\r\n", s->data[at]) && s->data[at])
         at++;
     if (at == end || s->data[at] != '<')

@@ -80,8 +80,4 @@ void picture_normalise(float *chw, const uint8_t *rgb, int width, int height,
 bool picture_prepare(float *out, const Picture *p, PrepareRoute route, const PrepareSpec *spec,
                      Error *e);
 
-/* Pillow's bicubic on plain RGB; exposed for tests. vertical_first is Pillow 13's other order. */
-bool resize_bicubic(uint8_t *dst, int dw, int dh, const uint8_t *src, int sw, int sh,
-                    bool vertical_first, Error *e);
-
 #endif

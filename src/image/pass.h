@@ -9,6 +9,15 @@
 
 #include "image/resize.h"
 
+/* In front of a loop: gcc vectorises such at -O2 only when asked. clang does it unasked, and would warn
+ * where a sanitizer keeps it from it. */
+#ifdef __clang__
+#define VECTORISE(clauses)
+#else
+#define VECTORISE(clauses)   VECTORISE_TEXT(omp simd clauses)
+#define VECTORISE_TEXT(text) _Pragma(#text)
+#endif
+
 enum { PRECISION = 22, HALF = 1 << (PRECISION - 1) };
 
 static inline uint8_t clip8(uint32_t sum)

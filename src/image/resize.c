@@ -140,10 +140,3 @@ bool resize_view(uint8_t *dst, int dw, int dh, const View *v, bool vertical_firs
     copy(dst, v);
     return true;
 }
-
-bool resize_bicubic(uint8_t *dst, int dw, int dh, const uint8_t *src, int sw, int sh,
-                    bool vertical_first, Error *e)
-{
-    View v = plain_view(src, sw, sh);
-    return resize_view(dst, dw, dh, &v, vertical_first, e);
-}

@@ -29,7 +29,6 @@ static bool check_lengths(const GenOptions *o, Error *e)
 }
 
 /* Beyond these bounds logits that are multiplied or divided by them leave the range of float. */
-
 static bool check_factors(const GenOptions *o, Error *e)
 {
     double r = o->repetition_penalty, t = o->temperature, p = o->top_p;

@@ -404,6 +404,5 @@ bool engine_text(const EngineItem *it, const int *ids, int n, StrBuf *out)
 
 void engine_add_notice(EngineItem *it, const char *text)
 {
-    size_t n = strlen(it->notice);
-    snprintf(it->notice + n, sizeof it->notice - n, "%s%s", n ? "; " : "", text);
+    note_append(it->notice, sizeof it->notice, text);
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "base/note.h"
 #include "base/utf8.h"
 
 /* A template may repeat the question; the product of the two must not eat the memory. */
@@ -134,19 +135,13 @@ static bool encode_chat(const PromptSpec *s, const Tokenizer *t, Ids *out, bool 
     return encode_rounds(s, last, t, out, &fits, spaced, e);
 }
 
-static void add_notice(char notice[256], const char *text)
-{
-    size_t n = strlen(notice);
-    snprintf(notice + n, 256 - n, "%s%s", n ? "; " : "", text);
-}
-
 static void cut(const Tokenizer *t, Ids *out, char notice[256])
 {
     char text[128];
     snprintf(text, sizeof text,
              "prompt: cut to %d of %zu tokens, as LAVIS does (the rules of hf keep all)",
              LAVIS_PROMPT_IDS, out->n);
-    add_notice(notice, text);
+    note_append(notice, 256, text);
     tokenizer_truncate(t, out, LAVIS_PROMPT_IDS, false);
 }
 
@@ -162,7 +157,7 @@ bool prompt_ids(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[2
     else if (spaced && (s->prompt || s->text))
         /* As the libraries do, the space is a token of its own; behind one models have hardly ever seen
          * a word, and often they end at once. */
-        add_notice(notice, "prompt: ends in a space, behind which models often say nothing");
+        note_append(notice, 256, "prompt: ends in a space, behind which models often say nothing");
     if (s->room >= 0 && out->n <= (size_t)s->room)
         return true;
     return error_set(e, ERR_FAILED, "prompt: expected at most %d tokens beside the image, got %zu",
