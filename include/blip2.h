@@ -145,9 +145,9 @@ static inline blip2_session_options blip2_session_options_default(void)
     return x;
 }
 
-/* options may be NULL. Errors: USAGE (more than 1024 threads, an
- * instruction set that this machine does not have, reserved not 0), MEMORY. A session remembers the
- * pictures that it used last: asking again about the same blip2_image does not encode it again. */
+/* options may be NULL. Errors: USAGE (more than 1024 threads, an instruction set that this machine
+ * does not have, reserved not 0), MEMORY. A session remembers the pictures that it used last: asking
+ * again about the same blip2_image does not encode it again. */
 BLIP2_API blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options *options,
                                            blip2_error *err);
 BLIP2_API void blip2_session_free(blip2_session *session);
@@ -275,8 +275,8 @@ typedef struct blip2_candidate {
     size_t id_count;
 } blip2_candidate;
 
-/* Candidates, best first (samples: as they were drawn): num_captions of them, or 0 when the item failed. NULL: there is no such
- * one. */
+/* Candidates, best first (samples: as they were drawn): num_captions of them, or 0 when the item
+ * failed. NULL: there is no such one. */
 BLIP2_API size_t blip2_result_count(const blip2_result *result, size_t item);
 BLIP2_API const blip2_candidate *blip2_result_candidate(const blip2_result *result, size_t item,
                                                         size_t candidate);
@@ -350,9 +350,9 @@ typedef struct blip2_info {
     blip2_part parts[8];
     uint64_t parameters, weight_bytes,
         working_bytes; /* working: beside the weights, for one caption */
-    const char
-        *notice; /* what in the files was not used or does not fit together, and is no error: one
-                           line for the user; NULL: nothing */
+    /* What in the files was not used or does not fit together, and is no error: one line for the
+     * user; NULL: nothing. */
+    const char *notice;
 } blip2_info;
 
 BLIP2_API const blip2_info *blip2_model_info(const blip2_model *model);

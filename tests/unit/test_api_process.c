@@ -105,10 +105,11 @@ static void test_little_room(void **state)
 
 /* --- loading and unloading ---------------------------------------------------------------------- */
 
-#define LIBRARY(X)                                                                            \
-    X(model_load)                                                                             \
-    X(model_free) X(session_new) X(session_free) X(image_from_file) X(image_free) X(generate) \
-        X(result_text) X(result_free)
+#define LIBRARY(X)                                                                             \
+    X(model_load)                                                                              \
+    X(model_free)                                                                              \
+    X(session_new) X(session_free) X(image_from_file) X(image_free) X(generate) X(result_text) \
+        X(result_free)
 
 typedef struct Library {
     void *handle;
