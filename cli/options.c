@@ -32,7 +32,8 @@ const Option options[OPT_COUNT] = {
     [OPT_DTYPE] =
         {"dtype", 0, KIND_CHOICE, "f32|bf16|f16|int8|int4", 0, 0, COMPUTES | BIT(SHOW), model_group,
          "f32: weights as stored, products and sums in f32 (bit for bit the same everywhere in "
-         "text); bf16, f16: reduced products allowed; int8, int4: quantised while loading "
+         "text); bf16, f16: reduced products allowed; int8: quantised while loading; int4: not in "
+         "this version "
          "(default: weights as stored, the fastest kernels for them)"},
     [OPT_THREADS] = {"threads", 't', KIND_WHOLE, "N", 1, 1024, COMPUTES | BIT(DOCTOR) | BIT(SHOW),
                      model_group,

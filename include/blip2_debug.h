@@ -62,7 +62,7 @@ typedef struct blip2_debug_output {
     char notice[256]; /* what is no error; "": nothing */
 } blip2_debug_output;
 
-/* Neutral options with the special ids of the model: 1 beam, penalties 1, 20 new tokens. */
+/* Neutral options: 1 beam, penalties 1, 20 new tokens. */
 BLIP2_API blip2_options blip2_debug_options(blip2_library library);
 /* Whether a run makes sense, before its picture is read (image and pixels may be NULL). */
 BLIP2_API bool blip2_debug_check(blip2_session *session, const blip2_debug_run *run,

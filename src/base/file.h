@@ -1,4 +1,5 @@
-/* base/file.h: mapped files, bounded reads, paths. */
+/* base/file.h: mapped files, bounded reads, paths. Every file is opened here, by whoever needs one: never
+ * without a bound, and never so that a pipe is waited for which nobody named. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 

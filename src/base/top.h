@@ -1,4 +1,4 @@
-/* base/top.h: the best few of many. */
+/* base/top.h: the best few of many. For kernels and searches: both must rank alike. */
 #ifndef BASE_TOP_H
 #define BASE_TOP_H
 

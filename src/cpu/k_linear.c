@@ -9,7 +9,7 @@ static bool linear_forward(Stream *on, const LinearArgs *a)
         BUG("linear: weight type");
     if (a->x->rows == 0 || a->w->rows == 0)
         return true;
-    return a->role == ROLE_DECODE ? ISA_SYM(linear_thin)(on, a) : ISA_SYM(linear_wide)(on, a);
+    return a->role == ROLE_DECODE ? ISA_SYM(linear_decode)(on, a) : ISA_SYM(linear_encode)(on, a);
 }
 
 void ISA_SYM(install_linear)(Backend *b)

@@ -1,4 +1,5 @@
-/* cpu/transpose.h: a block of VL x VL 32-bit words, transposed in registers. */
+/* cpu/transpose.h: a block of VL x VL 32-bit words, transposed in registers. For the kernel files; moves
+ * words and computes nothing. */
 #ifndef CPU_TRANSPOSE_H
 #define CPU_TRANSPOSE_H
 

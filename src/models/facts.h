@@ -1,4 +1,5 @@
-/* models/facts.h: a model in numbers, read off the walk over its parameters and its configuration. */
+/* models/facts.h: a model in numbers, read off the walk over its parameters and its configuration. For
+ * whoever describes a model; changes nothing. */
 #ifndef MODELS_FACTS_H
 #define MODELS_FACTS_H
 

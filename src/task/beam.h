@@ -1,4 +1,5 @@
-/* task/beam.h: the state of one item's beam search, and the two libraries' rules for it. */
+/* task/beam.h: the state of one item's beam search, and the two libraries' rules for it. Internal to
+ * beam.c, beam_lavis.c and beam_hf.c. */
 #ifndef TASK_BEAM_H
 #define TASK_BEAM_H
 

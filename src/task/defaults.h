@@ -1,4 +1,5 @@
-/* task/defaults.h: how each task generates when nobody says otherwise, in each library. */
+/* task/defaults.h: how each task generates when nobody says otherwise, in each library. For api; the
+ * only place where such a number stands. */
 #ifndef TASK_DEFAULTS_H
 #define TASK_DEFAULTS_H
 

@@ -17,7 +17,7 @@
  * be empty, good during the call). false stops the item. */
 typedef bool EngineToken(void *user, int id, const char *text);
 
-/* What an item is made of. Everything is read while it joins and not needed afterwards. */
+/* What an item is made of. Everything but `user` is read while it joins and not needed afterwards. */
 typedef struct EngineRequest {
     EncodeJob image;    /* picture or pixels; its result fields are not looked at */
     const int *ids;     /* the prompt, when it is given as ids */

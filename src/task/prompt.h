@@ -1,4 +1,5 @@
-/* task/prompt.h: from what the user said to the ids that stand behind the picture. */
+/* task/prompt.h: from what the user said to the ids that stand behind the picture. For the engine; the ids
+ * are those of the chosen library, which the tests compare. */
 #ifndef TASK_PROMPT_H
 #define TASK_PROMPT_H
 

@@ -1,4 +1,5 @@
-/* task/reply.h: from generated ids to text, whole and while they come. */
+/* task/reply.h: from generated ids to text, whole and while they come. For the engine; what came piece by
+ * piece is the beginning of the whole. */
 #ifndef TASK_REPLY_H
 #define TASK_REPLY_H
 

@@ -105,11 +105,14 @@ static void test_little_room(void **state)
 
 /* --- loading and unloading ---------------------------------------------------------------------- */
 
+/* clang-format off */
 #define LIBRARY(X)                                                                             \
     X(model_load)                                                                              \
     X(model_free)                                                                              \
     X(session_new) X(session_free) X(image_from_file) X(image_free) X(generate) X(result_text) \
         X(result_free)
+
+/* clang-format on */
 
 typedef struct Library {
     void *handle;

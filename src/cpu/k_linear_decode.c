@@ -1,4 +1,4 @@
-/* cpu/k_linear_thin.c: products for decoding: few rows, every weight read from memory once.
+/* cpu/k_linear_decode.c: products for decoding: few rows, every weight read from memory once.
  *
  * Speed is that of the memory, so weights are used where they lie. Each (row, output) pair has one
  * accumulator of VL lanes, added up by vf_hsum at the end: its order depends on K alone.
@@ -145,7 +145,7 @@ static DotsFn dots_for(DType t)
 }
 
 /* Outputs [n, n + outs) of all rows of x. */
-static void thin_block(const LinearArgs *a, DotsFn fn, int n, int outs)
+static void decode_block(const LinearArgs *a, DotsFn fn, int n, int outs)
 {
     size_t stride = (size_t)a->w->cols * weight_size(a->w->dtype);
     Block b = {.w = (const char *)a->w->data + (size_t)n * stride,
@@ -172,24 +172,24 @@ static int task_size(const LinearArgs *a, int threads)
     return n < OUTS ? OUTS : (n + OUTS - 1) / OUTS * OUTS;
 }
 
-typedef struct Thin {
+typedef struct Decode {
     const LinearArgs *a;
     DotsFn fn;
     int size; /* outputs of a task */
-} Thin;
+} Decode;
 
-static void thin_task(const void *args, int task)
+static void decode_task(const void *args, int task)
 {
-    const Thin *t = args;
+    const Decode *t = args;
     int first = task * t->size, left = t->a->w->rows - first, end = left < t->size ? left : t->size;
     for (int n = 0; n < end; n += OUTS)
-        thin_block(t->a, t->fn, first + n, end - n < OUTS ? end - n : OUTS);
+        decode_block(t->a, t->fn, first + n, end - n < OUTS ? end - n : OUTS);
 }
 
-bool ISA_SYM(linear_thin)(Stream *on, const LinearArgs *a)
+bool ISA_SYM(linear_decode)(Stream *on, const LinearArgs *a)
 {
     const int threads = linear_threads(on, a), size = task_size(a, threads);
-    run_each(on, threads, (a->w->rows + size - 1) / size, thin_task,
-             &(Thin){a, dots_for(a->w->dtype), size});
+    run_each(on, threads, (a->w->rows + size - 1) / size, decode_task,
+             &(Decode){a, dots_for(a->w->dtype), size});
     return true;
 }

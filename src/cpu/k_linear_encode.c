@@ -1,4 +1,4 @@
-/* cpu/k_linear_wide.c: products with many rows: encoders, prompts, training.
+/* cpu/k_linear_encode.c: products with many rows: encoders, prompts, training.
  *
  * The unit along K is the word of 32 bits: one float, or for vdpbf16ps a pair of bf16. x is copied
  * once per call into tiles (tile.h) of all rows. A task takes some panels of W outputs and some
@@ -15,7 +15,7 @@ enum {
     MAX_ROWS = 392,  /* per task */
 };
 
-typedef struct Wide {
+typedef struct Encode {
     const LinearArgs *a;
     bool pair;     /* words are pairs of bf16 */
     DType words;   /* what a word of weights is widened from; F32: it is taken as it is */
@@ -28,7 +28,7 @@ typedef struct Wide {
     float *x;      /* packed words: [block][row][TILE_LD] */
     char *scratch; /* per thread: panel block, sums of a task */
     size_t scratch_size;
-} Wide;
+} Encode;
 
 /* --- x ------------------------------------------------------------------------------------------ */
 
@@ -50,7 +50,7 @@ static void pack_pairs(float *dst, const float *x, int n)
 
 static void pack_x_row(const void *args, int row)
 {
-    const Wide *w = args;
+    const Encode *w = args;
     const float *x = row_f32(w->a->x, row);
     const size_t step = (size_t)w->a->x->rows * TILE_LD;
     float *dst = w->x + (size_t)row * TILE_LD;
@@ -83,7 +83,7 @@ typedef struct Task {
     float *packed, *sums; /* scratch: a panel block; [panel][row][W] */
 } Task;
 
-static int block_depth(const Wide *w, int block)
+static int block_depth(const Encode *w, int block)
 {
     int left = w->depth - block * TILE_K;
     return left < TILE_K ? left : TILE_K;
@@ -91,13 +91,13 @@ static int block_depth(const Wide *w, int block)
 
 /* The first byte of a panel's weights in a block, and the bytes from there to the end of the block
  * or of the row. */
-static const char *weights_at(const Wide *w, int panel, int block)
+static const char *weights_at(const Encode *w, int panel, int block)
 {
     return (const char *)w->a->w->data + (size_t)(panel * W) * w->stride +
            (size_t)(block * TILE_K) * weight_size(w->words);
 }
 
-static size_t weight_bytes(const Wide *w, int block)
+static size_t weight_bytes(const Encode *w, int block)
 {
     size_t size = TILE_K * weight_size(w->words), left = w->stride - (size_t)block * size;
     return left < size ? left : size;
@@ -106,7 +106,7 @@ static size_t weight_bytes(const Wide *w, int block)
 /* The weights that will be packed after (panel, block), fetched while the kernel runs: without this
  * the product of a prompt takes the time of the memory and that of the arithmetic one after the
  * other. Nothing where that is another task. */
-static Ahead ahead_of(const Wide *w, const Task *t, int panel, int block)
+static Ahead ahead_of(const Encode *w, const Task *t, int panel, int block)
 {
     int lines = TILE_K * (int)weight_size(w->words) / 64, shift = 0;
     while (1 << shift < lines)
@@ -118,7 +118,7 @@ static Ahead ahead_of(const Wide *w, const Task *t, int panel, int block)
 }
 
 /* One packed panel block times all rows of the task. */
-static void run_panel(const Wide *w, const Task *t, int panel, int block)
+static void run_panel(const Encode *w, const Task *t, int panel, int block)
 {
     const int rows = w->a->x->rows, n0 = panel * W, n = block_depth(w, block);
     const int left = w->a->w->rows - n0, outs = left < W ? left : W;
@@ -140,7 +140,7 @@ static void run_panel(const Wide *w, const Task *t, int panel, int block)
     }
 }
 
-static void run_task(const Wide *w, int task, char *scratch)
+static void run_task(const Encode *w, int task, char *scratch)
 {
     const int r = task % w->row_tasks, c = task / w->row_tasks, rows = w->a->x->rows;
     Task t = {.p0 = split(w->panels, w->panel_tasks, c),
@@ -161,7 +161,7 @@ static void run_task(const Wide *w, int task, char *scratch)
 
 static void run_tasks(const void *args, Part *part)
 {
-    const Wide *w = args;
+    const Encode *w = args;
     char *scratch = w->scratch + (size_t)part->thread * w->scratch_size;
     for (int task; (task = part_next(part)) >= 0;)
         run_task(w, task, scratch);
@@ -173,7 +173,7 @@ static bool native_pairs(const Stream *on, DType t)
 }
 
 /* Enough tasks that the threads end together, few enough that panels and rows are reused. */
-static void plan_tasks(Wide *w, int threads)
+static void plan_tasks(Encode *w, int threads)
 {
     int rows = w->a->x->rows;
     w->panels = div_up(w->a->w->rows, W);
@@ -192,7 +192,7 @@ static void plan_tasks(Wide *w, int threads)
         w->row_tasks = w->groups;
 }
 
-static bool plan(Wide *w, Stream *on, const LinearArgs *a, int threads)
+static bool plan(Encode *w, Stream *on, const LinearArgs *a, int threads)
 {
     w->a = a;
     w->pair = native_pairs(on, a->w->dtype);
@@ -210,9 +210,9 @@ static bool plan(Wide *w, Stream *on, const LinearArgs *a, int threads)
     return w->scratch && w->x;
 }
 
-bool ISA_SYM(linear_wide)(Stream *on, const LinearArgs *a)
+bool ISA_SYM(linear_encode)(Stream *on, const LinearArgs *a)
 {
-    Wide w;
+    Encode w;
     const int threads = linear_threads(on, a);
     if (!plan(&w, on, a, threads))
         return false;
