@@ -114,10 +114,11 @@ BLIP2_API void blip2_model_free(blip2_model *model);
 typedef struct blip2_image blip2_image;
 
 /* JPEG, PNG, WebP, GIF, BMP, PNM, TIFF (AVIF and HEIC where libheif is), told by content. "-" reads
- * standard input. Errors: FAILED (no picture, damaged, too large), MEMORY. */
+ * standard input. Errors: FAILED (no picture, damaged, too large), USAGE (NULL), MEMORY. */
 BLIP2_API blip2_image *blip2_image_from_file(const char *path, blip2_error *err);
 BLIP2_API blip2_image *blip2_image_from_memory(const void *bytes, size_t size, blip2_error *err);
-/* pixels [height, width, channels], 8 bits, rows without padding; channels 1, 3 or 4; copied. */
+/* pixels [height, width, channels], 8 bits, rows without padding; channels 1, 3 or 4; copied. Errors:
+ * USAGE (NULL), FAILED (no such size or channels), MEMORY. */
 BLIP2_API blip2_image *blip2_image_from_pixels(const uint8_t *pixels, int width, int height,
                                                int channels, blip2_error *err);
 BLIP2_API void blip2_image_free(blip2_image *image);
@@ -145,8 +146,8 @@ static inline blip2_session_options blip2_session_options_default(void)
     return x;
 }
 
-/* options may be NULL. Errors: USAGE (more than 1024 threads, an instruction set that this machine
- * does not have, reserved not 0), MEMORY. A session remembers the pictures that it used last: asking
+/* options may be NULL. Errors: USAGE (threads not 0 to 1024, pictures not -1 to 2^20, an instruction
+ * set that this machine does not have, reserved not 0), MEMORY. A session remembers the pictures that it used last: asking
  * again about the same blip2_image does not encode it again. */
 BLIP2_API blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options *options,
                                            blip2_error *err);
@@ -174,13 +175,17 @@ typedef enum blip2_early {
     BLIP2_EARLY_MAX_ENUM = 0x7fffffff,
 } blip2_early;
 
-/* Names follow transformers. Start from blip2_options_default. */
+/* Names follow transformers, but for num_captions (num_return_sequences), no_repeat_ngram
+ * (no_repeat_ngram_size), sample (do_sample) and banned (bad_words_ids of one id each). Start from
+ * blip2_options_default. */
 typedef struct blip2_options {
     size_t size; /* of this struct */
     blip2_library library;
     int num_beams, num_captions;
-    int max_length, min_length;         /* as the library counts; 0: not set */
-    int max_new_tokens, min_new_tokens; /* new ids only; 0: not set; win over the two above */
+    int max_length, min_length; /* as the library counts; 0: not set */
+    int max_new_tokens,
+        min_new_tokens; /* new ids only; 0: not set; win over the two above, but that
+                                         * of the two least lengths the longer one counts in LAVIS */
     double length_penalty, repetition_penalty;
     int no_repeat_ngram;
     blip2_early early_stopping;
@@ -210,11 +215,11 @@ static inline blip2_options blip2_options_default(const blip2_model *model, blip
 
 /* Called for each new id of an item's best text as soon as it is final, once: at once when greedy
  * or sampling, at the end with beams. text is what it adds to the output (UTF-8, may be empty): a
- * part that later ids may still change (spaces, half a character) comes with one of those. All texts
- * of an item together are its blip2_result_text. item is its index in the call (its ticket in a
+ * part that later ids may still change (spaces, half a character) comes with one of those. Unless it
+ * was stopped all texts of an item together are its blip2_result_text. item is its index in the call (its ticket in a
  * batch); those of different items alternate. Returning false stops this item, and no other: it keeps
  * what it has so far (with beams the search is over by then: all its texts) and has the error
- * BLIP2_STOPPED, or none when the last id had been told. */
+ * BLIP2_STOPPED, or none when the last id had been told and nothing else of it was to come. */
 typedef bool (*blip2_token_fn)(void *user, size_t item, int id, const char *text);
 
 typedef struct blip2_turn {
@@ -227,9 +232,9 @@ typedef struct blip2_item {
     blip2_image *image;
     blip2_task task;
     const blip2_options *options; /* NULL: the defaults of task, LAVIS */
-    const char *text;             /* the question of ask and chat; else NULL */
+    const char *text;             /* the question of ask and chat; caption does not read it */
     const char *prompt; /* caption: instead of the checkpoint's. ask, chat: a template with {} */
-    bool raw_prompt;    /* `prompt` goes to the model as it is, no template */
+    bool raw_prompt;    /* `prompt`, without one `text`, goes to the model as it is, no template */
     const blip2_turn *turns; /* chat: the rounds so far, oldest first */
     size_t turn_count;
     blip2_token_fn on_token; /* may be NULL */

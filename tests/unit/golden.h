@@ -69,17 +69,22 @@ typedef struct Tiny {
 } Tiny;
 
 /* dev: NULL is a failure. isa: NULL is the best. */
-static inline Tiny tiny_open(Device *dev, const char *isa, int threads)
+static inline Tiny tiny_open_as(Device *dev, const char *isa, int threads, bool quantise)
 {
     Error e = {0};
     Tiny t = {.dev = dev};
     if (dev)
         t.on = dev->stream(dev, &(StreamOptions){.threads = threads, .isa = isa}, &e);
     if (t.on)
-        t.m = model_open(dev, GOLDEN, false, &e);
+        t.m = model_open(dev, GOLDEN, quantise, &e);
     if (!t.m)
         fail_msg("%s", e.message);
     return t;
+}
+
+static inline Tiny tiny_open(Device *dev, const char *isa, int threads)
+{
+    return tiny_open_as(dev, isa, threads, false);
 }
 
 static inline void tiny_close(Tiny *t)

@@ -44,12 +44,17 @@ typedef struct Side {
     Engine en;
 } Side;
 
-static void side_open(Side *s, Device *dev, int keep)
+static void side_open_as(Side *s, Device *dev, int keep, bool quantise)
 {
     Error e = {0};
-    s->t = tiny_open(dev, NULL, 1); /* the model is too small to share its work */
+    s->t = tiny_open_as(dev, NULL, 1, quantise); /* the model is too small to share its work */
     if (!engine_init(&s->en, s->t.m, NULL, s->t.on, keep, &e))
         fail_msg("%s", e.message);
+}
+
+static void side_open(Side *s, Device *dev, int keep)
+{
+    side_open_as(s, dev, keep, false);
 }
 
 static void side_close(Side *s)
@@ -760,11 +765,11 @@ static void run_batch(Engine *en, Record *r)
     }
 }
 
-static Record record(Device *dev)
+static Record record(Device *dev, bool quantise)
 {
     Record r = {.bytes = NULL};
     Side s;
-    side_open(&s, dev, 1);
+    side_open_as(&s, dev, 1, quantise);
     dump(&s.en, &r);
     run_searches(&s.en, &r);
     run_batch(&s.en, &r);
@@ -775,12 +780,15 @@ static Record record(Device *dev)
 static void test_fenced(void **state)
 {
     (void)state;
-    Record plain = record(cpu_device(NULL)), fenced = record(fenced_device(NULL));
-    assert_true(plain.n > 10000);
-    assert_int_equal(plain.n, fenced.n);
-    assert_memory_equal(plain.bytes, fenced.bytes, plain.n);
-    free(plain.bytes);
-    free(fenced.bytes);
+    for (int quantise = 0; quantise < 2; quantise++) {
+        Record plain = record(cpu_device(NULL), quantise);
+        Record fenced = record(fenced_device(NULL), quantise);
+        assert_true(plain.n > 10000);
+        assert_int_equal(plain.n, fenced.n);
+        assert_memory_equal(plain.bytes, fenced.bytes, plain.n);
+        free(plain.bytes);
+        free(fenced.bytes);
+    }
 }
 
 int main(void)
