@@ -8,6 +8,7 @@
 #include "json.h"
 #include "memory.h"
 #include "output.h"
+#include "path.h"
 #include "session.h"
 #include "stream.h"
 
@@ -153,24 +154,18 @@ static bool no_memory(const Item *item)
     return e->code == BLIP2_MEMORY;
 }
 
-/* Standard input can be read once only. */
-static bool again(const Item *item)
-{
-    return no_memory(item) && strcmp(item->path, "-") != 0;
-}
-
 /* Reads the first pictures of a group, at least one; returns how many. One that finds no memory beside
- * those before it is left for later. */
+ * those before it is left for later; what can be read once only, standard input and pipes, comes alone. */
 static size_t read_some(Item *items, char *const *paths, size_t count)
 {
     size_t sum = 0, n = 0;
-    while (n < count && (n == 0 || sum < GROUP_PIXELS)) {
+    while (n < count && (n == 0 || (sum < GROUP_PIXELS && is_regular(paths[n])))) {
         Item *item = &items[n];
         *item = (Item){.path = paths[n]};
         item->image = blip2_image_from_file(item->path, &item->error);
-        if (sum > 0 && !item->image && again(item))
+        if (sum > 0 && !item->image && no_memory(item))
             break;
-        sum += pixels(item->image);
+        sum += is_regular(item->path) ? pixels(item->image) : GROUP_PIXELS;
         n++;
     }
     return n;
@@ -193,7 +188,7 @@ static void compute_and_write(Work *w, Item *items, char *const *paths, size_t c
     if (count > 1)
         free_images(items, count);
     for (size_t i = 0; i < count && !w->final_code && !w->ended; i++)
-        if (count > 1 && again(&items[i]))
+        if (count > 1 && no_memory(&items[i]))
             do_alone(w, paths[i]);
         else
             write_item(w, &items[i]);

@@ -220,9 +220,20 @@ static bool without_memory(Pool *p)
     return setrlimit(RLIMIT_AS, &room) == 0 && ok && threads_now() < 64;
 }
 
+/* The limit of a user's processes, which root does not have. */
+static bool without_processes(Pool *p)
+{
+    const struct rlimit none = {0, 0};
+    int before = threads_now();
+    bool user = getuid() != 0 || setuid(65534) == 0;
+    return user && setrlimit(RLIMIT_NPROC, &none) == 0 && right(p, 64) && right(p, 64) &&
+           threads_now() == before;
+}
+
 static void test_no_threads(void **state)
 {
     Pool *p = pool_new(64);
+    assert_int_equal(in_child(without_processes, p), 0);
 #if !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__) /* these map memory themselves */
     assert_int_equal(in_child(without_memory, p), 0);
