@@ -95,8 +95,6 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
         name[] = "blip2: ",
         what[] = ": weights: the file was cut short, or can no longer be read, while it was in use";
     (void)context;
-    if (info->si_code <= 0 && info->si_pid == getpid())
-        return; /* passed on by a handler of our own; the fault itself comes again */
     if (info->si_code != BUS_ADRERR) {
         signal(number, SIG_DFL);
         if (info->si_code <= 0)

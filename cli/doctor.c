@@ -8,6 +8,7 @@
 #include "text.h"
 #include "verbs.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,13 +62,39 @@ static void machine_text(const blip2_machine *m)
     speed("read, huge pages", m->gbs_huge, "GB/s", unmeasured);
 }
 
+static void formats_text(void)
+{
+    const char *name[BLIP2_DEBUG_FORMATS];
+    char line[80] = "";
+    blip2_debug_formats(name);
+    for (size_t i = 0, n = 0; name[i]; i++)
+        n += (size_t)snprintf(line + n, sizeof line - n, i ? " %s" : "%s", name[i]);
+    fact(COLUMN, "picture formats", line);
+}
+
+static json_t *formats_json(void)
+{
+    const char *name[BLIP2_DEBUG_FORMATS];
+    json_t *list = json_array();
+    blip2_debug_formats(name);
+    for (size_t i = 0; name[i]; i++) {
+        char lower[16];
+        size_t n = 0;
+        for (; name[i][n] && n + 1 < sizeof lower; n++)
+            lower[n] = (char)tolower((unsigned char)name[i][n]);
+        lower[n] = '\0';
+        json_add(list, json_text(lower));
+    }
+    return list;
+}
+
 static void checkup_text(const Checkup *c)
 {
     char *line, size[32];
     out_print("%sblip2 %s%s\n", out_bold(), blip2_version(), out_normal());
     machine_text(&c->machine);
-    fact(COLUMN, "picture formats", "JPEG PNG WebP GIF BMP PNM TIFF");
-    fact(COLUMN, "line editing", c->machine.line_editing);
+    formats_text();
+    fact(COLUMN, "line editing", editor_kind());
     if (c->model_path)
         line = need_format("%s, %s", c->model_path, size_text(size, c->model_bytes));
     else
@@ -79,8 +106,7 @@ static void checkup_text(const Checkup *c)
 static json_t *checkup_json(const Checkup *c)
 {
     const blip2_machine *m = &c->machine;
-    json_t *o = json_object(), *isas = json_array(), *formats;
-    formats = json_pack("[ssssss]", "jpeg", "png", "webp", "gif", "bmp", "pnm");
+    json_t *o = json_object(), *isas = json_array();
     for (const char *const *isa = m->isas; isa && *isa; isa++)
         json_add(isas, json_text(*isa));
     json_put(o, "version", json_text(blip2_version()));
@@ -92,8 +118,8 @@ static json_t *checkup_json(const Checkup *c)
     json_put(o, "probe_doubtful", json_boolean(m->probe_doubtful));
     json_put(o, "memory", json_known(m->memory));
     json_put(o, "memory_available", json_known(m->memory_available));
-    json_put(o, "picture_formats", formats);
-    json_put(o, "line_editing", json_text(m->line_editing));
+    json_put(o, "picture_formats", formats_json());
+    json_put(o, "line_editing", json_text(editor_kind()));
     json_put_path(o, "embedded_model", c->model_path);
     return o;
 }
@@ -117,7 +143,6 @@ int run_doctor(const Args *args)
                              args->has[OPT_MEASURE] ? BLIP2_MEASURE_RENEW : BLIP2_MEASURE_SPEED,
                              &err))
         return report(&err);
-    c.machine.line_editing = editor_kind();
     check_model(&c);
     progress(NULL);
     if (args->has[OPT_JSON])

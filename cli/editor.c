@@ -103,8 +103,8 @@ static char *history_text(const Editor *e, size_t *n)
     int fd = memfd_create("history", MFD_CLOEXEC);
     FILE *f = fd >= 0 ? fdopen(fd, "w+") : NULL;
     char *text = NULL;
-    if (f && history(e->history, &event, H_SAVE_FP, f) >= 0) {
-        long size = ftell(f);
+    long size = f && history(e->history, &event, H_SAVE_FP, f) >= 0 ? ftell(f) : -1;
+    if (size >= 0) {
         rewind(f);
         text = need_array((size_t)size + 1, 1);
         *n = fread(text, 1, (size_t)size, f);
@@ -116,7 +116,7 @@ static char *history_text(const Editor *e, size_t *n)
     return text;
 }
 
-/* Whole or not at all, for this user only: what was asked is nobody else's business. */
+/* Whole or not at all; a new one is for this user only: what was asked is nobody else's business. */
 static void save_history(const Editor *e)
 {
     size_t n = 0;
@@ -134,8 +134,8 @@ static void save_history(const Editor *e)
 static void read_settings(EditLine *edit)
 {
     const char *own = getenv("EDITRC"), *home = getenv("HOME");
-    char *path = own ? need_copy(own) : need_format("%s/.editrc", home ? home : "");
-    if (is_regular(path))
+    char *path = own ? need_copy(own) : home ? need_format("%s/.editrc", home) : NULL;
+    if (path && is_regular(path))
         el_source(edit, path);
     free(path);
 }

@@ -35,8 +35,7 @@ const Option options[OPT_COUNT] = {
          "text); bf16, f16: reduced products allowed; int8: quantised while loading; int4: not in "
          "this version "
          "(default: weights as stored, the fastest kernels for them)"},
-    [OPT_THREADS] = {"threads", 't', KIND_WHOLE, "N", 1, 1024, COMPUTES | BIT(DOCTOR) | BIT(SHOW),
-                     model_group,
+    [OPT_THREADS] = {"threads", 't', KIND_WHOLE, "N", 1, 1024, COMPUTES | BIT(DOCTOR), model_group,
                      "threads to compute with (default: all processors this process may use)"},
 
     [OPT_PROMPT] = {"prompt", 'p', KIND_TEXT, "TEXT", 0, 0, ANSWERS, prompt_group,
@@ -129,7 +128,7 @@ const Option options[OPT_COUNT] = {
         {"json", 'j', KIND_FLAG, NULL, 0, 0,
          ANSWERS | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) | BIT(RUN), output_group,
          "JSON on standard output, one object per line; a file name that is not UTF-8 also "
-         "stands there in base64, as \"image_bytes\""},
+         "stands there in base64 (\"image_bytes\", \"path_bytes\", ...)"},
     [OPT_BATCH] =
         {"batch", 0, KIND_WHOLE, "N", 1, 256, BIT(CAPTION) | BIT(ASK), output_group,
          "pictures computed together (default 8; 1 on a terminal). The texts do not depend on it"},

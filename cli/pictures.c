@@ -154,18 +154,24 @@ static bool no_memory(const Item *item)
     return e->code == BLIP2_MEMORY;
 }
 
+/* Standard input and pipes are not. */
+static bool can_be_read_again(const char *path)
+{
+    return strcmp(path, "-") != 0 && is_regular(path);
+}
+
 /* Reads the first pictures of a group, at least one; returns how many. One that finds no memory beside
- * those before it is left for later; what can be read once only, standard input and pipes, comes alone. */
+ * those before it is left for later; what can be read only once comes alone. */
 static size_t read_some(Item *items, char *const *paths, size_t count)
 {
     size_t sum = 0, n = 0;
-    while (n < count && (n == 0 || (sum < GROUP_PIXELS && is_regular(paths[n])))) {
+    while (n < count && (n == 0 || (sum < GROUP_PIXELS && can_be_read_again(paths[n])))) {
         Item *item = &items[n];
         *item = (Item){.path = paths[n]};
         item->image = blip2_image_from_file(item->path, &item->error);
         if (sum > 0 && !item->image && no_memory(item))
             break;
-        sum += is_regular(item->path) ? pixels(item->image) : GROUP_PIXELS;
+        sum += can_be_read_again(item->path) ? pixels(item->image) : GROUP_PIXELS;
         n++;
     }
     return n;
@@ -199,7 +205,7 @@ static void compute_and_write(Work *w, Item *items, char *const *paths, size_t c
 static void do_group(Work *w, char *const *paths, size_t count)
 {
     Item *items = need_array(count, sizeof *items);
-    for (size_t done = 0, n; done < count && !w->final_code; done += n) {
+    for (size_t done = 0, n; done < count && !w->final_code && !w->ended; done += n) {
         n = read_some(items, paths + done, count - done);
         if (w->streaming && items[0].image)
             print_label(w, items[0].path);

@@ -48,9 +48,9 @@ int runtime_open_with(Runtime *r, const Args *args, blip2_model *model)
     blip2_session_options so = blip2_session_options_default();
     so.threads = (int)args_whole(args, OPT_THREADS, 0);
     r->model = model;
-    if (model && blip2_model_info(model)->notice)
+    if (blip2_model_info(model)->notice)
         complain("%s", blip2_model_info(model)->notice);
-    r->session = model ? blip2_session_new(model, &so, &err) : NULL;
+    r->session = blip2_session_new(model, &so, &err);
     return r->session ? 0 : report(&err);
 }
 

@@ -9,7 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* What ends a program unless it is caught, but for SIGKILL; and what a fault of its own raises. */
+/* The usual ones that end a program unless they are caught; and what a fault of its own raises. */
 static const int deadly[] = {SIGHUP,  SIGINT,  SIGQUIT,   SIGTERM, SIGALRM, SIGUSR1,
                              SIGUSR2, SIGXCPU, SIGVTALRM, SIGPROF, SIGABRT, SIGBUS,
                              SIGFPE,  SIGILL,  SIGSEGV,   SIGSYS,  SIGTRAP};
@@ -107,8 +107,9 @@ void terminal_give_back(void)
 {
     if (!kept)
         return;
-    kept = reading = 0;
+    reading = 0;
     set_terminal(&before);
+    kept = 0;
     for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
         sigaction(deadly[i], &previous[deadly[i]], NULL);
     sigaction(SIGTSTP, &previous[SIGTSTP], NULL);

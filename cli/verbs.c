@@ -13,7 +13,7 @@ const Verb verbs[VERB_COUNT] = {
                       "Prints one line of text for each picture; with several pictures \"PATH: "
                       "TEXT\", in the order given. "
                       "\"-\" reads a picture from standard input. JPEG, PNG, WebP, GIF, BMP, "
-                      "PNM and TIFF are told apart by content. "
+                      "PNM, TIFF and, where libheif is, AVIF and HEIC are told apart by content. "
                       "On a terminal the text appears as it is generated. A picture that cannot be "
                       "done is reported on "
                       "standard error and the others are still done.\n"

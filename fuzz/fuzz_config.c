@@ -9,12 +9,12 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 static void check(const ModelConfig *c)
 {
     bool ok = c->vit.width % c->vit.heads == 0 && c->qformer.width % c->qformer.heads == 0 &&
-              c->vit.layers <= 1000 && c->pixels >= c->vit.patch && c->pixels <= 4096 &&
+              c->vit.layers <= 1000 && c->pixels >= c->vit.patch &&
+              c->pixels / c->vit.patch <= VIT_GRID_TIMES * (c->vit.image / c->vit.patch) &&
               c->gen.n_eos >= 1 && c->gen.n_eos <= MAX_EOS && c->qformer.queries >= 1 &&
               c->qformer.image_width == c->vit.width && c->std[0] > 0 && c->std[2] > 0;
     if (c->kind == MODEL_OPT)
-        ok = ok && c->opt.width % c->opt.heads == 0 && c->image_token < c->opt.vocab &&
-             c->bos < c->opt.vocab && c->pad < c->opt.vocab && c->gen.eos[0] < c->opt.vocab;
+        ok = ok && c->opt.width % c->opt.heads == 0 && c->opt.vocab > 0;
     if (!ok)
         BUG("accepted what config.h rules out");
 }

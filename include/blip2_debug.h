@@ -85,9 +85,8 @@ typedef struct blip2_machine {
     double gops_f32, gops_bf16, gops_fp16, gops_int8; /* peak of each instruction; 0: not there */
     double gbs_mapped, gbs_huge;                      /* read bandwidth */
     size_t memory, memory_available;
-    bool probe_cached;        /* the choice of kernels was made earlier and stored */
-    bool probe_doubtful;      /* and what was measured now speaks for another one */
-    const char *line_editing; /* set by the command, not the library */
+    bool probe_cached;   /* the choice of kernels was made earlier and stored */
+    bool probe_doubtful; /* and what was measured now speaks for another one */
 } blip2_machine;
 typedef enum blip2_measure {
     BLIP2_MEASURE_NOTHING, /* peaks and bandwidths are 0 */
@@ -96,6 +95,9 @@ typedef enum blip2_measure {
 } blip2_measure;
 BLIP2_API bool blip2_debug_machine(blip2_machine *m, int threads, blip2_measure how,
                                    blip2_error *err);
+/* The names of the picture formats that are read here, and NULL; AVIF and HEIC only where libheif is. */
+enum { BLIP2_DEBUG_FORMATS = 10 };
+BLIP2_API void blip2_debug_formats(const char *name[BLIP2_DEBUG_FORMATS]);
 
 /* --- what the command shares with the library ---------------------------------------------------- */
 

@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Text from files must not move the cursor or start a new line. */
-static void make_printable(char *s)
+void error_printable(char *text)
 {
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f)
-            *s = '?';
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
 }
 
 /* A long path must not push out what is wrong with it: head and tail stay, the middle goes. */
@@ -39,7 +38,7 @@ static void write_message(Error *e, const char *fmt, va_list ap)
     }
     free(whole);
     va_end(again);
-    make_printable(e->message);
+    error_printable(e->message);
 }
 
 bool error_set(Error *e, ErrorCode code, const char *fmt, ...)
@@ -56,14 +55,14 @@ bool error_set(Error *e, ErrorCode code, const char *fmt, ...)
 
 void error_add(Error *e, const char *fmt, ...)
 {
-    size_t at = strlen(e->message);
     va_list ap;
-    if (!e->code)
+    if (!e || !e->code)
         return;
+    size_t at = strlen(e->message);
     va_start(ap, fmt);
     vsnprintf(e->message + at, sizeof e->message - at, fmt, ap);
     va_end(ap);
-    make_printable(e->message);
+    error_printable(e->message);
 }
 
 bool error_memory(Error *e, const char *what, unsigned long long bytes)

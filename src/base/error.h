@@ -27,13 +27,16 @@ typedef struct Error {
 } Error;
 
 /* Sets code and message unless an error is already there (or e is NULL). Control characters in the
- * message are replaced, so that text from files cannot break the line; what is too long loses its
- * middle. Always returns false. */
+ * message (error_printable) are replaced; what is too long loses its middle. Always returns false. */
 bool error_set(Error *e, ErrorCode code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* "WHAT: out of memory (N bytes)". Always returns false. */
 bool error_memory(Error *e, const char *what, unsigned long long bytes);
+
+/* C0 and DEL in a text become "?": text from files must not move the cursor or start a new line. What
+ * only a terminal would obey (C1 and the like) is the business of whoever writes to one. */
+void error_printable(char *text);
 
 /* Adds to the message that is there; nothing when there is none. */
 void error_add(Error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

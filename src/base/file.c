@@ -23,7 +23,6 @@ static const char *kind_of(mode_t mode)
                             : "something else";
 }
 
-/* O_NONBLOCK: the opening of a pipe that nobody writes to must not make us wait. */
 static int open_flags(const char *path, int more, struct stat *st, ErrorCode code, Error *e)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | more);
@@ -35,6 +34,7 @@ static int open_flags(const char *path, int more, struct stat *st, ErrorCode cod
     return -1;
 }
 
+/* O_NONBLOCK: the opening of a pipe that nobody writes to must not make us wait. */
 static int open_regular(const char *path, struct stat *st, ErrorCode code, Error *e)
 {
     int fd = open_flags(path, O_NONBLOCK, st, code, e);
@@ -117,7 +117,8 @@ static unsigned char *read_all(int fd, const Reading *r, size_t *size, Error *e)
            n = 0; /* one byte is for the zero */
     unsigned char *buf = mem_alloc(cap);
     while (buf) {
-        ssize_t got = read(fd, buf + n, n < FILE_HEAD && cap > HEAD_READ ? HEAD_READ : cap - 1 - n);
+        size_t room = cap - 1 - n;
+        ssize_t got = read(fd, buf + n, n < FILE_HEAD && room > HEAD_READ ? HEAD_READ : room);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {

@@ -1,5 +1,5 @@
-/* base/file.h: mapped files, bounded reads, paths. Every file is opened here, by whoever needs one: never
- * without a bound, and never so that a pipe is waited for which nobody named. */
+/* base/file.h: mapped files, bounded reads, paths. The files of models and users are opened here: what is
+ * read into memory has a bound, and no pipe is waited for that nobody named. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 

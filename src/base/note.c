@@ -14,18 +14,15 @@ void note_add(Notes *n, const char *fmt, ...)
     va_list ap;
     if (at >= room)
         return;
-    Error line = {0}; /* which knows how to make text from files harmless */
-    char text[sizeof line.message];
+    char text[sizeof n->text];
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    error_set(&line, ERR_FAILED, "%s", text);
-    size_t k = strlen(line.message);
-    if (at + 2 + k > room) {
+    error_printable(text);
+    if (at + 2 + strlen(text) > room)
         strcpy(n->text + at, at ? MORE : MORE + 2);
-        return;
-    }
-    snprintf(n->text + at, sizeof n->text - at, "%s%s", at ? "; " : "", line.message);
+    else
+        note_append(n->text, sizeof n->text, text);
 }
 
 void note_add_all(Notes *n, const Notes *more)

@@ -66,11 +66,31 @@ static size_t lesser(size_t a, size_t b)
     return !a || (b && b < a) ? b : a;
 }
 
-size_t mem_physical(void)
+/* The number of either version of cgroups; 0: there is none. */
+static size_t cgroup(const char *v2, const char *v1)
+{
+    size_t n = read_bytes(v2);
+    return n ? n : read_bytes(v1);
+}
+
+static size_t ram(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    size_t ram = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
-    return lesser(ram, read_bytes("/sys/fs/cgroup/memory.max"));
+    return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
+}
+
+/* 0: there is none; one that no memory reaches is how the first version says so. */
+static size_t cgroup_limit(void)
+{
+    size_t limit =
+        cgroup("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes");
+    size_t most = ram();
+    return most && limit >= most ? 0 : limit;
+}
+
+size_t mem_physical(void)
+{
+    return lesser(ram(), cgroup_limit());
 }
 
 /* What the number behind `key` is in a file of such lines, 0 when there is none. */
@@ -92,11 +112,14 @@ static size_t read_line(const char *path, const char *key)
 size_t mem_available(void)
 {
     size_t free_now = 1024 * read_line("/proc/meminfo", "MemAvailable:");
-    size_t limit = read_bytes("/sys/fs/cgroup/memory.max");
-    size_t used = read_bytes("/sys/fs/cgroup/memory.current");
+    size_t limit = cgroup_limit();
+    size_t used =
+        cgroup("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes");
     size_t files = read_line("/sys/fs/cgroup/memory.stat", "inactive_file ");
     if (!limit)
         return free_now;
+    if (!files)
+        files = read_line("/sys/fs/cgroup/memory/memory.stat", "total_inactive_file ");
     used -= files < used ? files : used;
     return lesser(free_now, used < limit ? limit - used : 1);
 }

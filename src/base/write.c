@@ -166,8 +166,8 @@ static bool find_end(char **path, struct stat *st)
     return false;
 }
 
-/* Opens a new file beside path, which nobody may read who may not read the old one, and writes its
- * name to tmp. */
+/* Opens a new file beside path, with the mode of the old one (0: there is none), and writes its name to
+ * tmp. */
 static int open_beside(const char *path, mode_t mode, char *tmp, size_t size)
 {
     static atomic_uint serial;

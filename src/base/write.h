@@ -17,7 +17,7 @@ typedef enum WriteTo {
 
 /* Writes the pieces, one after the other, to path. A regular file is replaced: a file beside it is
  * written, synced and renamed, so that after a crash or a full disk there is the old or the whole
- * new one, with the permissions of the old; on failure nothing else remains. A symbolic link stays,
+ * new one, with the mode of the old; on failure nothing else remains. A symbolic link stays,
  * and the file that it leads to is the one replaced. Any thread and any process may write the same
  * path at once. A limit on file sizes is an error and no signal, whatever the program does about
  * SIGXFSZ and SIGPIPE. Errors are ERR_FAILED with "PATH: why", or ERR_MEMORY. */

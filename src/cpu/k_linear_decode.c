@@ -178,18 +178,21 @@ typedef struct Decode {
     int size; /* outputs of a task */
 } Decode;
 
-static void decode_task(const void *args, int task)
+static void decode_tasks(const void *args, Part *part)
 {
     const Decode *t = args;
-    int first = task * t->size, left = t->a->w->rows - first, end = left < t->size ? left : t->size;
-    for (int n = 0; n < end; n += OUTS)
-        decode_block(t->a, t->fn, first + n, end - n < OUTS ? end - n : OUTS);
+    for (int task; (task = part_next(part)) >= 0;) {
+        int first = task * t->size, left = t->a->w->rows - first;
+        int end = left < t->size ? left : t->size;
+        for (int n = 0; n < end; n += OUTS)
+            decode_block(t->a, t->fn, first + n, end - n < OUTS ? end - n : OUTS);
+    }
 }
 
 bool ISA_SYM(linear_decode)(Stream *on, const LinearArgs *a)
 {
     const int threads = linear_threads(on, a), size = task_size(a, threads);
-    run_each(on, threads, (a->w->rows + size - 1) / size, decode_task,
-             &(Decode){a, dots_for(a->w->dtype), size});
+    run_parts(on, threads, (a->w->rows + size - 1) / size, 1, decode_tasks,
+              &(Decode){a, dots_for(a->w->dtype), size});
     return true;
 }

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
+#include "image/image.h"
 
 /* The kernel set that a session gets here, which $BLIP2_ISA may have fixed. */
 static bool kernels_in_use(blip2_machine *m, Error *e)
@@ -53,6 +54,13 @@ bool blip2_debug_machine(blip2_machine *m, int threads, blip2_measure how, blip2
     m->memory = mem_physical();
     m->memory_available = mem_available();
     return true;
+}
+
+_Static_assert((int)BLIP2_DEBUG_FORMATS == (int)PICTURE_FORMATS, "the same list");
+
+void blip2_debug_formats(const char *name[BLIP2_DEBUG_FORMATS])
+{
+    picture_formats(name);
 }
 
 static bool synthetic_type(blip2_dtype dtype, DType *t, Error *e)

@@ -41,7 +41,11 @@ bool decode_gif(Picture *p, const Source *s, Error *e);
 bool decode_bmp(Picture *p, const Source *s, Error *e);
 bool decode_pnm(Picture *p, const Source *s, Error *e);
 bool decode_tiff(Picture *p, const Source *s, Error *e);
-bool decode_heif(Picture *p, const Source *s, Error *e); /* with HAVE_LIBHEIF */
+
+/* With HAVE_LIBHEIF only. Which of its formats the libheif of this machine has a decoder for. */
+bool decode_heif(Picture *p, const Source *s, Error *e);
+bool heif_reads_avif(void);
+bool heif_reads_heic(void);
 
 /* The decoder for these bytes, NULL: there is none. *name: what the format is called, NULL where it is
  * not recognised. */
@@ -70,8 +74,8 @@ int orientation_from(Span exif, Span xmp);
 /* Whether the first directory of a block or a TIFF file (not a BigTIFF) has the tag. */
 bool tiff_has_tag(Span block, unsigned tag);
 
-/* The same of a JPEG and of a PNG, from all places where Pillow looks. False
- * with ERR_MEMORY. */
+/* The orientation of a JPEG and of a PNG, from all places where Pillow looks. False with
+ * ERR_MEMORY. */
 bool jpeg_orientation(int *orientation, const Source *s, Error *e);
 bool png_orientation(int *orientation, const Source *s, Error *e);
 

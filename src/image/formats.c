@@ -13,9 +13,11 @@ typedef struct Magic {
 } Magic;
 
 #ifdef HAVE_LIBHEIF
-#define HEIF decode_heif
+#define HEIF          decode_heif
+#define READS(format) heif_reads_##format()
 #else
-#define HEIF NULL
+#define HEIF          NULL
+#define READS(format) false
 #endif
 
 /* The first that fits. As Pillow's plug-ins accept a file; Pillow takes two TIFF headers with the number
@@ -100,4 +102,16 @@ Decoder *format_of(const Source *s, const char **name)
     *name = markup(s);
     bool pnm = s->size >= 2 && s->data[0] == 'P' && s->data[1] >= '1' && s->data[1] <= '6';
     return pnm ? decode_pnm : NULL;
+}
+
+void picture_formats(const char *name[PICTURE_FORMATS])
+{
+    static const char *const always[] = {"JPEG", "PNG", "WebP", "GIF", "BMP", "PNM", "TIFF"};
+    size_t n = sizeof always / sizeof *always;
+    memcpy(name, always, sizeof always);
+    if (READS(avif))
+        name[n++] = "AVIF";
+    if (READS(heic))
+        name[n++] = "HEIC";
+    name[n] = NULL;
 }

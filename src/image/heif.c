@@ -11,6 +11,7 @@
 #include <libheif/heif.h>
 
 #define CALLS(X)                             \
+    X(have_decoder_for_format)               \
     X(context_alloc)                         \
     X(context_free)                          \
     X(context_set_max_decoding_threads)      \
@@ -115,12 +116,27 @@ static bool decode(HeifReader *r, Picture *p, const Source *s, Error *e)
            decode_primary(r, alpha, s, e) && copy_rows(p, r, s, e);
 }
 
-bool decode_heif(Picture *p, const Source *s, Error *e)
+static bool is_here(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    HeifReader r = {0};
     pthread_once(&once, load);
-    if (!loaded)
+    return loaded;
+}
+
+bool heif_reads_avif(void)
+{
+    return is_here() && heif.have_decoder_for_format(heif_compression_AV1);
+}
+
+bool heif_reads_heic(void)
+{
+    return is_here() && heif.have_decoder_for_format(heif_compression_HEVC);
+}
+
+bool decode_heif(Picture *p, const Source *s, Error *e)
+{
+    HeifReader r = {0};
+    if (!is_here())
         return decode_fail(s, e,
                            "AVIF and HEIC take libheif, which is not here; install it "
                            "(libheif1), or convert the picture to JPEG or PNG");

@@ -1,7 +1,7 @@
 /* image/image.h: from a file of any supported kind to the pixels a vision tower wants.
  *
  * Formats are told by content, not by name: JPEG, PNG, WebP, GIF (first frame), BMP, PNM,
- * TIFF (first page). Files come from strangers. Functions keep no state and may run in many threads. */
+ * TIFF (first page), and through libheif AVIF and HEIC. Files come from strangers. Functions keep no state and may run in many threads. */
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
 
@@ -25,8 +25,8 @@ typedef struct Picture {
 
 /* Decodes bytes; name is for messages ("NAME: picture: truncated JPEG"). Errors are ERR_FAILED,
  * ERR_MEMORY. Decoded as Pillow's plug-ins do it (each decoder names its own), alpha kept where the
- * file has it (palette transparency included), pixels not yet turned by EXIF. Free with
- * picture_free. */
+ * file has it (palette transparency included), pixels not yet turned by EXIF
+ * (libheif turns as AVIF and HEIC ask). Free with picture_free. */
 bool picture_decode(Picture *p, const void *bytes, size_t n, const char *name, Error *e);
 
 /* Reads a file, or stdin when path is "-". */
@@ -37,12 +37,16 @@ bool picture_from_pixels(Picture *p, const uint8_t *pixels, int width, int heigh
                          Error *e);
 void picture_free(Picture *p);
 
+/* The names of the formats that are read on this machine, and NULL. */
+enum { PICTURE_FORMATS = 10 };
+void picture_formats(const char *name[PICTURE_FORMATS]);
+
 /* How a picture becomes RGB of S x S: ROUTE_LAVIS is lavis/processors/blip_processors.py after
  * Image.open(...).convert("RGB"), ROUTE_HF transformers' image_processing_blip.py. */
 typedef enum PrepareRoute {
     ROUTE_OWN,   /* our verbs: upright by EXIF, alpha over white, horizontal pass first */
-    ROUTE_LAVIS, /* EXIF ignored, alpha dropped, horizontal first */
-    ROUTE_HF,    /* EXIF ignored, alpha over white, Pillow 13's order of passes */
+    ROUTE_LAVIS, /* EXIF ignored unless always_turned, alpha dropped, horizontal first */
+    ROUTE_HF,    /* EXIF likewise, alpha over white, Pillow 13's order of passes */
 } PrepareRoute;
 
 /* What a model's preprocessor_config.json says. */

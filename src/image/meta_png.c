@@ -1,7 +1,7 @@
 /* image/meta_png.c: EXIF and XMP of a PNG, from every chunk where Pillow's PngImagePlugin.py finds
- * them, before the pixels and behind: eXIf, and the texts (tEXt, zTXt, iTXt) under the keys "exif",
- * "Raw profile type exif" (ImageMagick's, in hexadecimal) and "XML:com.adobe.xmp". Of each the last
- * counts. libpng would drop what is behind the pixels of a damaged file. */
+ * them, before the pixels and behind: eXIf, tEXt under the key "exif", and the texts (tEXt, zTXt, iTXt)
+ * under "Raw profile type exif" (ImageMagick's, in hexadecimal) and "XML:com.adobe.xmp". Of each the
+ * last counts. libpng would drop what is behind the pixels of a damaged file. */
 #include "image/decode.h"
 
 #define ZLIB_CONST
@@ -16,6 +16,7 @@ enum { MOST = 1 << 20, MOST_TOGETHER = 64 << 20 };
 typedef struct Text {
     Span span;
     uint8_t *owned; /* mem_free it */
+    bool lasts;     /* an empty one does not take its place: Pillow then looks at an earlier XMP */
 } Text;
 
 typedef struct Texts {
@@ -28,22 +29,29 @@ typedef struct Texts {
 
 static void keep(Text *t, Span span, uint8_t *owned)
 {
-    mem_free(t->owned);
-    *t = (Text){span, owned};
+    bool passed_over = t->lasts && span.size == 0;
+    mem_free(passed_over ? owned : t->owned);
+    if (!passed_over)
+        *t = (Text){span, owned, t->lasts};
 }
 
-/* Deflated bytes as Pillow reads them: an early end is none, damage is an empty text. */
-static bool inflate_all(uint8_t *out, size_t *n, Span in)
+/* Deflated bytes as Pillow reads them: an early end is none. Z_OK, Z_DATA_ERROR (damage; *n is 0),
+ * Z_BUF_ERROR (more than MOST) or Z_MEM_ERROR. */
+static int inflate_all(uint8_t *out, size_t *n, Span in)
 {
     z_stream z = {
         .next_in = in.data, .avail_in = (uInt)in.size, .next_out = out, .avail_out = MOST};
+    *n = 0;
     if (inflateInit(&z) != Z_OK)
-        return false;
+        return Z_MEM_ERROR;
     int status = inflate(&z, Z_SYNC_FLUSH);
     inflateEnd(&z);
-    bool sound = status == Z_OK || status == Z_STREAM_END || status == Z_BUF_ERROR;
-    *n = sound ? (size_t)z.total_out : 0;
-    return sound && (status == Z_STREAM_END || z.avail_out > 0);
+    if (status == Z_MEM_ERROR)
+        return Z_MEM_ERROR;
+    if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
+        return Z_DATA_ERROR;
+    *n = (size_t)z.total_out;
+    return status == Z_STREAM_END || z.avail_out > 0 ? Z_OK : Z_BUF_ERROR;
 }
 
 static bool is_utf8(Span s)
@@ -51,22 +59,26 @@ static bool is_utf8(Span s)
     return utf8_invalid((const char *)s.data, s.size) < 0;
 }
 
-/* utf8: what is not is passed over. */
-static bool keep_swollen(Texts *p, Text *t, Span in, bool utf8)
+/* What becomes of a deflated text that is not sound. */
+enum {
+    UTF8 = 1,    /* passed over when it is not UTF-8 */
+    EMPTIES = 2, /* damage makes it an empty text; or else it is passed over */
+};
+
+static bool keep_swollen(Texts *p, Text *t, Span in, unsigned rules)
 {
     size_t n = 0;
     if (p->swollen > MOST_TOGETHER)
         return true;
     uint8_t *out = mem_alloc(MOST);
-    if (!out)
-        return error_memory(p->e, p->s->name, MOST);
-    bool sound = inflate_all(out, &n, in);
+    int status = out ? inflate_all(out, &n, in) : Z_MEM_ERROR;
     p->swollen += MOST; /* also what came to nothing took its time */
-    if (sound && (!utf8 || is_utf8((Span){out, n})))
+    if ((status == Z_OK && (!(rules & UTF8) || is_utf8((Span){out, n}))) ||
+        (status == Z_DATA_ERROR && (rules & EMPTIES)))
         keep(t, (Span){out, n}, out);
     else
         mem_free(out);
-    return true;
+    return status != Z_MEM_ERROR || error_memory(p->e, p->s->name, MOST);
 }
 
 /* The part of a text before its next zero byte is in *head; false when there is none. */
@@ -111,7 +123,7 @@ static bool international(Texts *p, Text *t, Span rest)
         (utf8 && !(is_utf8(language) && is_utf8(key))))
         return true;
     if (packed)
-        return keep_swollen(p, t, rest, utf8);
+        return keep_swollen(p, t, rest, utf8 ? UTF8 : 0);
     if (!utf8 || is_utf8(rest))
         keep(t, rest, NULL);
     return true;
@@ -130,14 +142,14 @@ static bool text_chunk(Texts *p, const uint8_t *name, Span rest)
         return true;
     if (is_chunk(name, "iTXt"))
         return international(p, t, rest);
-    if (is_chunk(name, "zTXt"))
-        return rest.size == 0 || rest.data[0] != 0 ||
-               keep_swollen(p, t, (Span){rest.data + 1, rest.size - 1}, false);
+    if (is_chunk(name, "zTXt") && rest.size > 0)
+        return rest.data[0] != 0 ||
+               keep_swollen(p, t, (Span){rest.data + 1, rest.size - 1}, EMPTIES);
     keep(t, rest, NULL);
     return true;
 }
 
-/* False: no memory, or (with *more false) nothing is to be read behind this chunk. */
+/* *more: false when nothing is to be read behind this chunk. Returns false when there is no memory. */
 static bool one_chunk(Texts *p, const uint8_t *name, Span data, bool *more)
 {
     if (is_chunk(name, "IDAT"))
@@ -222,10 +234,10 @@ static bool orientation(int *o, const Texts *p)
 
 bool png_orientation(int *o, const Source *s, Error *e)
 {
-    Texts p = {.s = s, .e = e};
+    Texts p = {.s = s, .xmp.lasts = true, .e = e};
     bool ok = all_chunks(&p) && orientation(o, &p);
-    keep(&p.exif, (Span){0}, NULL);
-    keep(&p.raw, (Span){0}, NULL);
-    keep(&p.xmp, (Span){0}, NULL);
+    mem_free(p.exif.owned);
+    mem_free(p.raw.owned);
+    mem_free(p.xmp.owned);
     return ok;
 }

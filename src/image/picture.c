@@ -1,4 +1,4 @@
-/* image/picture.c: telling formats apart, loading, the life of a Picture. */
+/* image/picture.c: loading, what is refused, the life of a Picture. */
 #include "image/decode.h"
 
 #include <stdarg.h>

@@ -294,7 +294,7 @@ static bool read_rgba(TiffReader *r, uint32_t width, uint32_t height)
 {
     char why[1024] = "";
     TIFFRGBAImage image;
-    if (!picture_new(r->p, r->s, width, height, 4, r->e))
+    if (!decode_check_rows(r->s, height, r->e) || !picture_new(r->p, r->s, width, height, 4, r->e))
         return false;
     size_t n = (size_t)width * height;
     memset(r->p->data, 0, 4 * n);

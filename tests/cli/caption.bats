@@ -113,9 +113,9 @@ load common
 }
 
 @test "every picture format" {
-    for file in "$IMAGES"/valid/*; do
+    for file in "$IMAGES"/valid/* "$IMAGES"/tiff/*_lzw.tif; do
         case $file in
-        *.png | *.jpg | *.jpeg | *.webp | *.gif | *.bmp | *.ppm | *.pgm) echo "$file" ;;
+        *.png | *.jpg | *.jpeg | *.webp | *.gif | *.bmp | *.ppm | *.pgm | *.tif) echo "$file" ;;
         esac
     done >"$T/list"
     mapfile -t list <"$T/list"

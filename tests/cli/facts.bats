@@ -24,6 +24,12 @@ load common
     grep -q "kernel set" <<<"$out"
     grep -q "embedded model" <<<"$out"
     blip2 doctor --json
+    formats=$("$BLIP2" doctor | sed -n 's/^ *picture formats *//p')
+    [[ $formats == "JPEG PNG WebP GIF BMP PNM TIFF"* ]]
+    [ "$(jq -r '.picture_formats | join(" ")' <<<"$out")" = "${formats,,}" ]
+    avif=no
+    ! "$BLIP2" caption -b 1 "$ROOT/tests/data/images/heif/rgb.avif" >/dev/null 2>&1 || avif=yes
+    [ $avif = "$(jq -r 'if .picture_formats | index("avif") then "yes" else "no" end' <<<"$out")" ]
     jq -e '(.machine.cpu | length) > 0 and (.isas | index("portable")) != null and .machine.peak_gops.f32 > 0
         and .machine.read_gbs.mapped > 0 and .memory > 0 and (.embedded_model | type) == "string"' <<<"$out"
 }
@@ -94,7 +100,7 @@ hidden() {
     hidden /proc "$BLIP2" doctor
     [ "$status" -eq 0 ]
     [[ $out == *"available: unknown"* ]]
-    ! grep -q " 0 bytes" <<<"$out"
+    if grep -q " 0 bytes" <<<"$out"; then return 1; fi
     hidden /proc "$BLIP2" bench --repeat 1
     [ "$status" -eq 0 ]
 }

@@ -19,7 +19,7 @@ static void all_places(void **state)
 {
     (void)state;
     size_t before = mem_in_use();
-    assert_int_equal(each_case("oriented.jsonl", check_file), 144);
+    assert_int_equal(each_case("oriented.jsonl", check_file), 149);
     assert_int_equal(mem_in_use(), before);
 }
 
