@@ -12,10 +12,13 @@ int main(int argc, char **argv)
     size_t n = argc > 1 ? (size_t)argc - 1 : 0;
     blip2_error err = {0}, *unread = calloc(n + 1, sizeof *unread);
     blip2_item *items = calloc(n + 1, sizeof *items);
-    if (!items || !unread)
+    if (!items || !unread) {
+        free(items);
+        free(unread);
         return BLIP2_MEMORY;
+    }
 
-    blip2_model *model = blip2_model_load(NULL, NULL, &err); /* NULL: the embedded model */
+    blip2_model *model = blip2_model_load(NULL, NULL, &err); /* NULL: "scenes" */
     blip2_session *session = blip2_session_new(model, NULL, &err);
     for (size_t i = 0; i < n; i++) {
         items[i] = blip2_item_default(); /* a caption, with LAVIS' options */

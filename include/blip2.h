@@ -10,9 +10,8 @@
  *     puts(text ? text : err.code ? err.message : blip2_result_error(r, 0)->message);
  *
  * Ownership: every object is freed by its own _free function; all of them accept NULL. The order does
- * not matter: a model lasts as long as its sessions, a session as long as its batch. Strings
- * returned belong to the object they came from. Strings taken are copied or used only during the
- * call.
+ * not matter: a model lasts as long as its sessions, a session as long as its batch. Strings returned
+ * belong to the object they came from. Strings taken are copied or used only during the call.
  *
  * Errors: functions return NULL or false and fill the blip2_error, which the caller owns and
  * zero-initialises (C: {0}, C++: {}). The message is one line, "FILE: OBJECT: what, expected vs got".
@@ -21,19 +20,20 @@
  * as above, and the first error, or a NULL text, is looked at once, at the end. err itself may be NULL.
  * The library never prints and never exits.
  *
- * Structs that the caller makes begin with their own size: start from what the _default function of
- * the struct gives, set what is to differ, and a program compiled against this header goes on
- * working with later libraries, whose structs may have more fields at the end. They have no padding
- * there (hence `reserved`, which must be 0): a later field never lies on bytes that nobody has set.
- * Of the structs without a size, blip2_error and blip2_turn, which the caller makes, never change, nor
- * does blip2_part, of which blip2_info holds an array. blip2_candidate, blip2_timings and blip2_info
- * are handed out as pointers and may grow at the end. Enums may get more values, the _MAX_ENUM ones
- * only make room for them: an enum holds any int from 0 on.
+ * Structs that the caller makes begin with their own size: start from what the _default function of the
+ * struct gives, set what is to differ, and a program compiled against this header goes on working with
+ * later libraries, whose structs may have more fields at the end. They have no padding there (hence
+ * `reserved`, which must be 0): a later field never lies on bytes that nobody has set. Of the structs
+ * without a size, blip2_error and blip2_turn, which the caller makes, never change, nor does
+ * blip2_part, of which blip2_info holds an array. blip2_candidate, blip2_timings and blip2_info are
+ * handed out as pointers and may grow at the end. Enums may get more values, the _MAX_ENUM ones only
+ * make room for them: an enum holds any int from 0 on.
  *
- * Threads: a model is immutable and may be shared by any number of sessions in any threads. A
- * session is used by one thread at a time. An image may be shared. A session makes its own threads
- * when it first computes, as many as it was asked for or the system gives; they take no signals, and
- * blip2_session_free joins them. After fork() a session that was idle works in the child as well. */
+ * Threads: a model is immutable and may be shared by any number of sessions in any threads. A session
+ * is used by one thread at a time. An image may be shared. A session makes its own threads when it
+ * first computes, as many as it was asked for or the system gives; they take no signals but those that
+ * a thread's own work raises (SIGBUS, SIGSEGV, ...), and blip2_session_free joins them. After fork() a
+ * session that was idle works in the child as well. */
 #ifndef BLIP2_H
 #define BLIP2_H
 
@@ -100,11 +100,11 @@ static inline blip2_load_options blip2_load_options_default(void)
     return x;
 }
 
-/* path_or_name: a Hugging Face directory, or a name ("scenes"); NULL: the embedded model. Weights
- * are mapped, not copied: the files must stay as they are while the model lives. options may be
- * NULL. A model loads when everything that it needs is there and right; what of its files is not used or
- * does not fit is told by blip2_info's notice. Errors: NO_MODEL, BAD_MODEL (missing or misshapen tensors
- * are named; no tokenizer), USAGE (no such dtype, reserved not 0), MEMORY. */
+/* path_or_name: a Hugging Face directory, or a name ("scenes"); NULL: "scenes", which comes with the
+ * library. Weights are mapped, not copied: the files must stay as they are while the model lives.
+ * options may be NULL. A model loads when everything that it needs is there and right; what of its files
+ * is not used or does not fit is told by blip2_info's notice. Errors: NO_MODEL, BAD_MODEL (missing or
+ * misshapen tensors are named; no tokenizer), USAGE (no such dtype, reserved not 0), MEMORY. */
 BLIP2_API blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options *options,
                                         blip2_error *err);
 BLIP2_API void blip2_model_free(blip2_model *model);
@@ -118,7 +118,7 @@ typedef struct blip2_image blip2_image;
 BLIP2_API blip2_image *blip2_image_from_file(const char *path, blip2_error *err);
 BLIP2_API blip2_image *blip2_image_from_memory(const void *bytes, size_t size, blip2_error *err);
 /* pixels [height, width, channels], 8 bits, rows without padding; channels 1, 3 or 4; copied. Errors:
- * USAGE (NULL), FAILED (no such size or channels), MEMORY. */
+ * USAGE (NULL, other channels, a negative size), FAILED (an empty or too large picture), MEMORY. */
 BLIP2_API blip2_image *blip2_image_from_pixels(const uint8_t *pixels, int width, int height,
                                                int channels, blip2_error *err);
 BLIP2_API void blip2_image_free(blip2_image *image);
@@ -147,8 +147,10 @@ static inline blip2_session_options blip2_session_options_default(void)
 }
 
 /* options may be NULL. Errors: USAGE (threads not 0 to 1024, pictures not -1 to 2^20, an instruction
- * set that this machine does not have, reserved not 0), MEMORY. A session remembers the pictures that it used last: asking
- * again about the same blip2_image does not encode it again. */
+ * set that this machine does not have, reserved not 0), MEMORY. A session remembers the pictures that
+ * it used last: asking again about the same blip2_image does not encode it again. Where kernels have to
+ * be measured to choose between them (AVX-512 BF16), the first session of a machine does so, for some
+ * milliseconds, and keeps the outcome in $XDG_CACHE_HOME/blip2 (~/.cache/blip2) if it can. */
 BLIP2_API blip2_session *blip2_session_new(blip2_model *model, const blip2_session_options *options,
                                            blip2_error *err);
 BLIP2_API void blip2_session_free(blip2_session *session);
@@ -183,17 +185,19 @@ typedef struct blip2_options {
     blip2_library library;
     int num_beams, num_captions;
     int max_length, min_length; /* as the library counts; 0: not set */
-    int max_new_tokens,
-        min_new_tokens; /* new ids only; 0: not set; win over the two above, but that
-                                         * of the two least lengths the longer one counts in LAVIS */
+    /* New ids only; 0: not set. They win over the two above, but in LAVIS the longer of the two least
+     * lengths counts. */
+    int max_new_tokens, min_new_tokens;
     double length_penalty, repetition_penalty;
     int no_repeat_ngram;
     blip2_early early_stopping;
     bool sample;
     int top_k;
     double top_p, temperature;
-    uint64_t seed;     /* of what is drawn: equal items with equal seeds draw the same ids */
-    const int *banned; /* ids of the vocabulary that must not be generated */
+    uint64_t seed; /* of what is drawn: equal items with equal seeds draw the same ids */
+    /* Ids of the vocabulary that must not be generated; end ids among them stay allowed, as in the
+     * reference. */
+    const int *banned;
     size_t banned_count;
 } blip2_options;
 
@@ -213,13 +217,13 @@ static inline blip2_options blip2_options_default(const blip2_model *model, blip
     return o;
 }
 
-/* Called for each new id of an item's best text as soon as it is final, once: at once when greedy
- * or sampling, at the end with beams. text is what it adds to the output (UTF-8, may be empty): a
- * part that later ids may still change (spaces, half a character) comes with one of those. Unless it
- * was stopped all texts of an item together are its blip2_result_text. item is its index in the call (its ticket in a
- * batch); those of different items alternate. Returning false stops this item, and no other: it keeps
- * what it has so far (with beams the search is over by then: all its texts) and has the error
- * BLIP2_STOPPED, or none when the last id had been told and nothing else of it was to come. */
+/* Called for each new id of an item's best text as soon as it is final, once: at once when greedy or
+ * sampling, at the end with beams. text is what it adds to the output (UTF-8, may be empty): a part
+ * that later ids may still change (spaces, half a character) comes with one of those. Unless it was
+ * stopped all texts of an item together are its blip2_result_text. item is its index in the call (its
+ * ticket in a batch); those of different items alternate. Returning false stops this item, and no
+ * other: it keeps what it has so far (with beams the search is over by then: all its texts) and has the
+ * error BLIP2_STOPPED, or none when the last id had been told and nothing else of it was to come. */
 typedef bool (*blip2_token_fn)(void *user, size_t item, int id, const char *text);
 
 typedef struct blip2_turn {
@@ -233,7 +237,8 @@ typedef struct blip2_item {
     blip2_task task;
     const blip2_options *options; /* NULL: the defaults of task, LAVIS */
     const char *text;             /* the question of ask and chat; caption does not read it */
-    const char *prompt; /* caption: instead of the checkpoint's. ask, chat: a template with {} */
+    const char *prompt; /* caption: instead of the checkpoint's. ask, chat: a template with {}.
+                         * LAVIS cuts what goes to the model to 32 ids, but in a chat: a notice */
     bool raw_prompt;    /* `prompt`, without one `text`, goes to the model as it is, no template */
     const blip2_turn *turns; /* chat: the rounds so far, oldest first */
     size_t turn_count;
@@ -300,12 +305,14 @@ BLIP2_API const blip2_timings *blip2_result_timings(const blip2_result *result, 
  *
  *     blip2_batch *b = blip2_batch_new(session, &err);
  *     blip2_batch_join(b, &item, 1, &ticket, &err);
- *     while (blip2_batch_step(b) > 0) {
- *         if (!blip2_batch_running(b, ticket))
- *             result = blip2_batch_leave(b, ticket, &err); ...
+ *     do {
+ *         running = blip2_batch_step(b);
+ *         if (ticket && !blip2_batch_running(b, ticket)) { // also after the last step
+ *             result = blip2_batch_leave(b, ticket, &err); ticket = 0; ...
+ *         }
  *         if (more is asked for)
- *             blip2_batch_join(b, &another, 1, &its_ticket, &err);
- *     }
+ *             running += blip2_batch_join(b, &another, 1, &its_ticket, &err);
+ *     } while (running > 0);
  *
  * An item that has ended stays, with its memory, until it leaves. Results belong to the caller and
  * outlive batch, session and model. */

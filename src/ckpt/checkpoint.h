@@ -1,4 +1,4 @@
-/* ckpt/checkpoint.h: inside a Checkpoint, for those who open one: open.c and index.c. */
+/* ckpt/checkpoint.h: inside a Checkpoint, for those who open one or change its list. */
 #ifndef CKPT_CHECKPOINT_H
 #define CKPT_CHECKPOINT_H
 
@@ -13,7 +13,7 @@ typedef struct CkptFile {
 
 struct Checkpoint {
     char *path;
-    TensorList list; /* sorted by name */
+    TensorList list; /* sorted by key */
     CkptFile *files;
     size_t n_files;
 };

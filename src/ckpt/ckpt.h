@@ -1,7 +1,7 @@
 /* ckpt/ckpt.h: find a model, open its weights, look tensors up by name.
  *
  * A Checkpoint is a set of named tensors in mapped files. It knows nothing of models, and once open
- * only ckpt_take changes it. Files come from strangers: every offset, size and name is checked
+ * only ckpt_take and ckpt_unwrap change it. Files come from strangers: every offset, size and name is checked
  * before use, and nothing is copied.
  *
  * A file must stay as it is while it is open: one that shrinks after it was mapped ends the process
@@ -45,7 +45,7 @@ Checkpoint *ckpt_open_file(const char *path, Error *e);
 
 const char *ckpt_path(const Checkpoint *c);
 size_t ckpt_count(const Checkpoint *c);
-CkptTensor *ckpt_at(Checkpoint *c, size_t i); /* in order of name */
+CkptTensor *ckpt_at(Checkpoint *c, size_t i); /* in order of the name they are looked up by */
 /* By the name in current Hugging Face files; older spellings (ckpt/names.h) are tried after it, so
  * the tensor's own name may differ. NULL: not there. */
 CkptTensor *ckpt_find(Checkpoint *c, const char *name);
@@ -71,13 +71,14 @@ const char *ckpt_quantised(const Checkpoint *c);
  * stop counting as this process's memory. Reading it stays correct. Never fails. */
 void ckpt_done_with(const CkptTensor *t);
 
-/* Where a model named on the command line lives: an existing directory is itself; otherwise a name
- * is looked for in $BLIP2_MODELS (colon-separated), the build tree's models/, the installed
- * prefix's share/blip2/models, share/blip2/models beside the running program's bin/, and Hugging
- * Face's cache (a repository's name or a published model's, ckpt/hub.h). NULL name: "scenes", never
- * a directory of that name that happens to be here. A folder of that cache (models--OWNER--NAME) stands
- * for the snapshot in it. What is not there, or no directory (a URL, a file), gets ERR_NO_MODEL with
- * what to do. The path is mem_alloc'd. */
+/* Where a model named on the command line lives: an existing directory is itself; otherwise a name is
+ * looked for in $BLIP2_MODELS (colon-separated), share/blip2/models beside the running program's bin/
+ * and the library's directory, the sources' models/ (what was built there) or the installed prefix's
+ * share/blip2/models (what was installed; the other one after it), and Hugging Face's cache (a
+ * repository's name or a published model's, ckpt/hub.h). NULL name: "scenes", never a directory of that
+ * name that happens to be here. A folder of that cache (models--OWNER--NAME) stands for the snapshot in
+ * it. What is not there, or no directory (a URL, a file), gets ERR_NO_MODEL with what to do. The path
+ * is mem_alloc'd. */
 char *model_find(const char *name, Error *e);
 
 /* ERR_NO_MODEL unless dir is a directory. */

@@ -82,10 +82,11 @@ static void try_roots(Search *s)
     }
     try_beside(s, at->program);
     try_beside(s, at->library);
-    if (!is_built_here(at->program) && !is_built_here(at->library))
-        try_root(s, BLIP2_INSTALL_MODELS, strlen(BLIP2_INSTALL_MODELS));
-    try_root(s, BLIP2_SOURCE_MODELS, strlen(BLIP2_SOURCE_MODELS));
-    try_root(s, BLIP2_INSTALL_MODELS, strlen(BLIP2_INSTALL_MODELS));
+    bool built = is_built_here(at->program) || is_built_here(at->library);
+    const char *first = built ? BLIP2_SOURCE_MODELS : BLIP2_INSTALL_MODELS;
+    const char *second = built ? BLIP2_INSTALL_MODELS : BLIP2_SOURCE_MODELS;
+    try_root(s, first, strlen(first));
+    try_root(s, second, strlen(second));
 }
 
 static bool is_plain(const char *name)

@@ -1,5 +1,5 @@
-/* ckpt/hub.h: the published models by name, and Hugging Face's cache on this machine. For ckpt and config; nothing is
- * fetched or written. */
+/* ckpt/hub.h: the published models by name, and Hugging Face's cache on this machine. For ckpt and
+ * config; nothing is fetched or written. */
 #ifndef CKPT_HUB_H
 #define CKPT_HUB_H
 

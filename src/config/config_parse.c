@@ -10,12 +10,12 @@
 
 enum { LAYERS_MAX = 1000, GRID_MAX = 1024 };
 
-static int size(const Part *p, const char *key, int def)
+static int size(const JsonPart *p, const char *key, int def)
 {
     return part_whole(p, key, def, 1, DIM_MAX);
 }
 
-static void heads_divide(const Part *p, int width, int heads)
+static void heads_divide(const JsonPart *p, int width, int heads)
 {
     if (!p->e->code && width % heads != 0)
         error_set(p->e, ERR_BAD_MODEL,
@@ -38,7 +38,7 @@ static void copy_label(char *to, size_t cap, const char *from)
 
 /* --- config.json --------------------------------------------------------------------------------- */
 
-static void read_vision(const Part *p, VitConfig *v)
+static void read_vision(const JsonPart *p, VitConfig *v)
 {
     v->width = size(p, "hidden_size", 1408);
     v->mlp = size(p, "intermediate_size", 6144);
@@ -56,7 +56,7 @@ static void read_vision(const Part *p, VitConfig *v)
                   p->where, GRID_MAX, v->image, v->patch);
 }
 
-static void read_qformer(const Part *p, const VitConfig *vit, QformerConfig *q, Notes *notes)
+static void read_qformer(const JsonPart *p, const VitConfig *vit, QformerConfig *q, Notes *notes)
 {
     q->width = size(p, "hidden_size", 768);
     q->mlp = size(p, "intermediate_size", 3072);
@@ -75,7 +75,7 @@ static void read_qformer(const Part *p, const VitConfig *vit, QformerConfig *q, 
     q->image_width = vit->width; /* whatever it says: Blip2Config does the same */
 }
 
-static void read_opt(const Part *p, OptConfig *o)
+static void read_opt(const JsonPart *p, OptConfig *o)
 {
     o->width = size(p, "hidden_size", 768);
     o->layers = part_whole(p, "num_hidden_layers", 12, 1, LAYERS_MAX);
@@ -98,7 +98,7 @@ static void read_opt(const Part *p, OptConfig *o)
 }
 
 /* The class decides; a file without one is a matching model when its Q-Former reads text. */
-static bool is_matching(const Part *p, const QformerConfig *q)
+static bool is_matching(const JsonPart *p, const QformerConfig *q)
 {
     const json_t *list = part_member(p, "architectures"), *v;
     size_t i;
@@ -115,7 +115,7 @@ static bool is_matching(const Part *p, const QformerConfig *q)
     return false;
 }
 
-static ModelKind read_kind(const Part *p, const Part *lm, const QformerConfig *q)
+static ModelKind read_kind(const JsonPart *p, const JsonPart *lm, const QformerConfig *q)
 {
     if (is_matching(p, q))
         return MODEL_MATCHING;
@@ -127,15 +127,15 @@ static ModelKind read_kind(const Part *p, const Part *lm, const QformerConfig *q
 }
 
 /* image_token_id is the newer spelling of image_token_index, which Blip2Config maps to it. */
-static int read_image_token(const Part *p)
+static int read_image_token(const JsonPart *p)
 {
     return config_read_id(p, "image_token_index", config_read_id(p, "image_token_id", -1));
 }
 
 /* Weights of another form than ours, which config.json names. */
-static void refuse_quantised(const Part *p)
+static void refuse_quantised(const JsonPart *p)
 {
-    Part q;
+    JsonPart q;
     part_child(&q, p, "quantization_config");
     if (q.o)
         error_set(p->e, ERR_BAD_MODEL,
@@ -145,9 +145,9 @@ static void refuse_quantised(const Part *p)
                   q.where, part_text(&q, "quant_method", "an unnamed method"));
 }
 
-static void read_model(const Part *p, ModelConfig *c)
+static void read_model(const JsonPart *p, ModelConfig *c)
 {
-    Part vision, qformer, lm;
+    JsonPart vision, qformer, lm;
     part_must_be(p, "model_type", "blip-2");
     refuse_quantised(p);
     part_child(&vision, p, "vision_config");
@@ -191,12 +191,15 @@ static void check_grid(ModelConfig *c, const char *dir, const char *file, Error 
 
 static void note_ids(ModelConfig *c, const char *dir)
 {
-    const int ids[] = {c->gen.n_eos ? c->gen.eos[0] : 0, c->image_token};
-    static const char *const NAMES[] = {"eos_token_id", "image_token_index"};
-    for (int i = 0; c->kind == MODEL_OPT && i < 2; i++)
-        if (ids[i] >= c->opt.vocab)
-            note_add(&c->notes, "%s/config.json: %s: %d, beyond the vocabulary of %d", dir,
-                     NAMES[i], ids[i], c->opt.vocab);
+    if (c->kind != MODEL_OPT)
+        return;
+    for (int i = 0; i < c->gen.n_eos; i++) /* of whichever file counts */
+        if (c->gen.eos[i] >= c->opt.vocab)
+            note_add(&c->notes, "%s: eos_token_id: %d, beyond the vocabulary of %d", dir,
+                     c->gen.eos[i], c->opt.vocab);
+    if (c->image_token >= c->opt.vocab)
+        note_add(&c->notes, "%s/config.json: image_token_index: %d, beyond the vocabulary of %d",
+                 dir, c->image_token, c->opt.vocab);
 }
 
 static void finish(ModelConfig *c, const char *dir, const char *file, Error *e)
@@ -220,9 +223,9 @@ const char *config_file_name(ConfigFile file)
 }
 
 /* Returns the file that says how pictures are prepared. */
-static const char *read_all(const Part p[CONFIG_FILES], ModelConfig *c)
+static const char *read_all(const JsonPart p[CONFIG_FILES], ModelConfig *c)
 {
-    Part text;
+    JsonPart text;
     part_child(&text, &p[CONFIG_MODEL], "text_config");
     read_model(&p[CONFIG_MODEL], c);
     c->pixels = c->vit.image;
@@ -233,7 +236,7 @@ static const char *read_all(const Part p[CONFIG_FILES], ModelConfig *c)
 bool config_parse(ModelConfig *c, const ConfigText texts[CONFIG_FILES], const char *dir, Error *e)
 {
     Error first = {0};
-    Part p[CONFIG_FILES];
+    JsonPart p[CONFIG_FILES];
     json_t *doc[CONFIG_FILES];
     *c = (ModelConfig){.mean = CLIP_MEAN, .std = CLIP_STD};
     for (int i = 0; i < CONFIG_FILES; i++)

@@ -9,18 +9,19 @@
 enum { DIM_MAX = 1000 * 1000, PICTURE_MAX = 4096 };
 
 /* An id of a file: it may lie beyond the vocabulary, and -1 is a way to say that there is none. */
-int config_read_id(const Part *p, const char *key, int def);
+int config_read_id(const JsonPart *p, const char *key, int def);
 /* bos_token_id, pad_token_id, eos_token_id. */
-void config_read_ids(const Part *p, ModelConfig *c);
+void config_read_ids(const JsonPart *p, ModelConfig *c);
 
 /* The special ids of generation_config.json count for every call; of its settings, which only
  * --generation hf reads, a wrong one is a reason to refuse that. text_says_eos: config.json named end
  * ids, too. */
-void config_read_generation(const Part *p, bool text_says_eos, ModelConfig *c);
+void config_read_generation(const JsonPart *p, bool text_says_eos, ModelConfig *c);
 
 /* How pictures are prepared, and whether there are placeholders for them. Returns the file that says the
  * former. */
-const char *config_read_processor(const Part *preprocessor, const Part *processor, ModelConfig *c);
+const char *config_read_processor(const JsonPart *preprocessor, const JsonPart *processor,
+                                  ModelConfig *c);
 
 /* Sets c->hf_fault[when] unless there is one. */
 void config_hf_fault(ModelConfig *c, GenWhen when, const char *fmt, ...)

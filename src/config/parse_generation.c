@@ -9,12 +9,12 @@
 
 /* --- special ids --------------------------------------------------------------------------------- */
 
-int config_read_id(const Part *p, const char *key, int def)
+int config_read_id(const JsonPart *p, const char *key, int def)
 {
     return part_whole(p, key, def, INT_MIN, INT_MAX);
 }
 
-static void read_eos(const Part *p, GenOptions *g)
+static void read_eos(const JsonPart *p, GenOptions *g)
 {
     const json_t *v = part_member(p, "eos_token_id");
     if (!json_is_array(v)) {
@@ -40,7 +40,7 @@ static void read_eos(const Part *p, GenOptions *g)
                   MAX_EOS);
 }
 
-void config_read_ids(const Part *p, ModelConfig *c)
+void config_read_ids(const JsonPart *p, ModelConfig *c)
 {
     c->bos = config_read_id(p, "bos_token_id", c->bos);
     c->pad = config_read_id(p, "pad_token_id", c->pad);
@@ -58,7 +58,7 @@ const GenOptions GEN_NEUTRAL = {.library = LIB_HF,
                                 .top_p = 1,
                                 .temperature = 1};
 
-static EarlyStopping read_early(const Part *p)
+static EarlyStopping read_early(const JsonPart *p)
 {
     const json_t *v = part_member(p, "early_stopping");
     if (json_is_string(v) && strcmp(json_string_value(v), "never") == 0)
@@ -118,7 +118,7 @@ void config_hf_fault(ModelConfig *c, GenWhen when, const char *fmt, ...)
     va_end(ap);
 }
 
-static void find_unsupported(const Part *p, ModelConfig *c)
+static void find_unsupported(const JsonPart *p, ModelConfig *c)
 {
     const char *first = NULL;
     int n = 0;
@@ -137,7 +137,7 @@ static void find_unsupported(const Part *p, ModelConfig *c)
         note_add(&c->notes, "%s: %s: not followed (%d in all)", p->where, first, n);
 }
 
-static void read_settings(const Part *p, GenOptions *g)
+static void read_settings(const JsonPart *p, GenOptions *g)
 {
     g->num_beams = part_whole(p, "num_beams", g->num_beams, 1, 1000);
     g->max_new_tokens = part_whole(p, "max_new_tokens", g->max_new_tokens, 0, DIM_MAX);
@@ -169,10 +169,10 @@ static bool same_ends(const GenOptions *a, const GenOptions *b)
     return a->n_eos == b->n_eos && memcmp(a->eos, b->eos, (size_t)a->n_eos * sizeof(int)) == 0;
 }
 
-void config_read_generation(const Part *p, bool text_says_eos, ModelConfig *c)
+void config_read_generation(const JsonPart *p, bool text_says_eos, ModelConfig *c)
 {
     Error wrong = {0};
-    Part settings = *p;
+    JsonPart settings = *p;
     GenOptions before = c->gen;
     settings.e = &wrong;
     find_unsupported(p, c);

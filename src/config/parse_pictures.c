@@ -5,9 +5,9 @@
 
 #include "config/parse.h"
 
-static int read_pixels(const Part *p, int def)
+static int read_pixels(const JsonPart *p, int def)
 {
-    Part size_part;
+    JsonPart size_part;
     const json_t *v = part_member(p, "size");
     if (!json_is_object(v))
         return part_whole(p, "size", def, 1, PICTURE_MAX);
@@ -21,7 +21,7 @@ static int read_pixels(const Part *p, int def)
     return p->e->code ? def : height;
 }
 
-static void read_triple(const Part *p, const char *key, bool positive, float out[3])
+static void read_triple(const JsonPart *p, const char *key, bool positive, float out[3])
 {
     const json_t *v = part_member(p, key);
     if (!v)
@@ -38,7 +38,7 @@ static void read_triple(const Part *p, const char *key, bool positive, float out
                   key, positive ? " above 0" : "");
 }
 
-static void read_image_processor(const Part *p, ModelConfig *c)
+static void read_image_processor(const JsonPart *p, ModelConfig *c)
 {
     c->pixels = read_pixels(p, c->pixels);
     read_triple(p, "image_mean", false, c->mean);
@@ -66,10 +66,10 @@ static bool same_pictures(const ModelConfig *a, const ModelConfig *b)
 
 /* Newer files nest the settings of pictures in processor_config.json, and preprocessor_config.json does
  * not count then (transformers, image_processing_base.py, get_image_processor_dict). */
-static ConfigFile read_pictures(const Part *pre, const Part *processor, ModelConfig *c)
+static ConfigFile read_pictures(const JsonPart *pre, const JsonPart *processor, ModelConfig *c)
 {
     Error ignored = {0};
-    Part nested, other = *pre;
+    JsonPart nested, other = *pre;
     part_child(&nested, processor, "image_processor");
     if (!nested.o) {
         read_image_processor(pre, c);
@@ -86,7 +86,7 @@ static ConfigFile read_pictures(const Part *pre, const Part *processor, ModelCon
     return CONFIG_PROCESSOR;
 }
 
-static void read_queries(const Part *p, ModelConfig *c)
+static void read_queries(const JsonPart *p, ModelConfig *c)
 {
     int queries = part_whole(p, "num_query_tokens", 0, 1, DIM_MAX);
     c->legacy_layout = queries == 0;
@@ -99,7 +99,8 @@ static void read_queries(const Part *p, ModelConfig *c)
                     c->qformer.queries, queries);
 }
 
-const char *config_read_processor(const Part *preprocessor, const Part *processor, ModelConfig *c)
+const char *config_read_processor(const JsonPart *preprocessor, const JsonPart *processor,
+                                  ModelConfig *c)
 {
     ConfigFile file = read_pictures(preprocessor, processor, c);
     read_queries(processor, c);

@@ -4,9 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-json_t *part_open(Part *p, const char *text, size_t n, const char *dir, const char *name, Error *e)
+json_t *part_open(JsonPart *p, const char *text, size_t n, const char *dir, const char *name,
+                  Error *e)
 {
-    *p = (Part){.e = e};
+    *p = (JsonPart){.e = e};
     snprintf(p->where, sizeof p->where, "%.600s/%s", dir, name);
     json_t *doc = !text || e->code ? NULL : json_parse(text, n, p->where, ERR_BAD_MODEL, e);
     if (doc && !json_is_object(doc))
@@ -15,7 +16,7 @@ json_t *part_open(Part *p, const char *text, size_t n, const char *dir, const ch
     return doc;
 }
 
-int part_whole(const Part *p, const char *key, int def, int min, int max)
+int part_whole(const JsonPart *p, const char *key, int def, int min, int max)
 {
     int64_t v = def;
     if (!p->e->code)
@@ -23,7 +24,7 @@ int part_whole(const Part *p, const char *key, int def, int min, int max)
     return p->e->code ? def : (int)v;
 }
 
-double part_real(const Part *p, const char *key, double def, double min, double max)
+double part_real(const JsonPart *p, const char *key, double def, double min, double max)
 {
     double v = def;
     if (!p->e->code && json_get_real(p->o, key, def, &v, p->where, p->e) && (v < min || v > max))
@@ -32,7 +33,7 @@ double part_real(const Part *p, const char *key, double def, double min, double 
     return v;
 }
 
-bool part_flag(const Part *p, const char *key, bool def)
+bool part_flag(const JsonPart *p, const char *key, bool def)
 {
     bool v = def;
     if (!p->e->code)
@@ -40,7 +41,7 @@ bool part_flag(const Part *p, const char *key, bool def)
     return v;
 }
 
-const char *part_text(const Part *p, const char *key, const char *def)
+const char *part_text(const JsonPart *p, const char *key, const char *def)
 {
     const char *v = def;
     if (!p->e->code)
@@ -48,7 +49,7 @@ const char *part_text(const Part *p, const char *key, const char *def)
     return v;
 }
 
-void part_must_be(const Part *p, const char *key, const char *want)
+void part_must_be(const JsonPart *p, const char *key, const char *want)
 {
     const char *got = part_text(p, key, want);
     if (strcmp(got, want) != 0)
@@ -56,22 +57,22 @@ void part_must_be(const Part *p, const char *key, const char *want)
                   p->where, key, want, got);
 }
 
-void part_must_flag(const Part *p, const char *key, bool want)
+void part_must_flag(const JsonPart *p, const char *key, bool want)
 {
     if (part_flag(p, key, want) != want)
         error_set(p->e, ERR_BAD_MODEL, "%s: %s: expected %s, got %s (not supported)", p->where, key,
                   want ? "true" : "false", want ? "false" : "true");
 }
 
-const json_t *part_member(const Part *p, const char *key)
+const json_t *part_member(const JsonPart *p, const char *key)
 {
     const json_t *v = p->e->code ? NULL : json_object_get(p->o, key);
     return v && !json_is_null(v) ? v : NULL;
 }
 
-void part_child(Part *out, const Part *p, const char *key)
+void part_child(JsonPart *out, const JsonPart *p, const char *key)
 {
-    *out = (Part){.o = part_member(p, key), .e = p->e};
+    *out = (JsonPart){.o = part_member(p, key), .e = p->e};
     snprintf(out->where, sizeof out->where, "%.600s: %s", p->where, key);
     if (out->o && !json_is_object(out->o))
         error_set(p->e, ERR_BAD_MODEL, "%s: expected an object, got something else", out->where);

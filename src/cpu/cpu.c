@@ -113,7 +113,7 @@ static Stream *cpu_stream(Device *dev, const StreamOptions *o, Error *e)
     c->pool = pool_new(c->base.threads);
     if (!c->pool) {
         mem_free(c);
-        error_memory(e, "cpu: threads", sizeof *c);
+        error_set(e, ERR_MEMORY, "cpu: threads: out of memory");
         return NULL;
     }
     c->bf16 = choose_bf16(&c->base);

@@ -1,8 +1,8 @@
 /* cpu/flush.h: subnormal numbers count as zero while a kernel runs.
  *
- * One subnormal operand costs up to 45 ns on current CPUs. Every thread that computes sets the mode
- * at the start of its part of the work and restores what it found at the end (inside the parallel
- * region, not around it), so the caller never sees it:
+ * One subnormal operand costs up to 45 ns on current CPUs. pool_run sets the mode around the
+ * caller's part of a piece of work and restores what it found, so that the caller never sees it; threads
+ * of a pool have it set for good:
  *
  *     Flush f = flush_on();  ...  flush_off(f);
  */

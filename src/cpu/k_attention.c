@@ -59,13 +59,8 @@ static void pack_head(const Work *w, const Shape *s, const AttentionArgs *a, int
 {
     const float *k = row_f32(a->k, group * s->nk) + head * s->hd;
     const float *v = row_f32(a->v, group * s->nk) + head * s->hd;
-    size_t ldk = (size_t)a->k->ld, ldv = (size_t)a->v->ld;
-    for (int j = 0; j < s->nk; j += W)
-        panel_pack_t(F32, w->keys + (size_t)j * (size_t)s->hd, k + (size_t)j * ldk, ldk * sizeof *k,
-                     s->nk - j, (size_t)s->hd * sizeof *k);
-    for (int j = 0; j < s->hd; j += W)
-        panel_pack(F32, w->values + (size_t)j * (size_t)s->nk, v + j, ldv * sizeof *v, s->nk,
-                   s->hd - j, NULL);
+    panel_columns(w->keys, k, (size_t)a->k->ld, s->nk, s->hd);
+    panel_rows(w->values, v, (size_t)a->v->ld, s->nk, s->hd);
 }
 
 /* Number of keys that query `row` of a group sees. */

@@ -284,33 +284,19 @@ static float *head_grad(const Head *h, const Tensor *t, int n, int r)
     return row_grad(t, h->group * n + r) + h->head * h->hd;
 }
 
-static void pack_columns(float *to, const float *from, int ld, int n, int hd)
-{
-    for (int j = 0; j < n; j += W)
-        panel_pack_t(F32, to + (size_t)j * (size_t)hd, from + (size_t)j * (size_t)ld,
-                     (size_t)ld * sizeof *from, n - j, (size_t)hd * sizeof *from);
-}
-
-static void pack_rows(float *to, const float *from, int ld, int n, int hd)
-{
-    for (int j = 0; j < hd; j += W)
-        panel_pack(F32, to + (size_t)j * (size_t)n, from + j, (size_t)ld * sizeof *from, n, hd - j,
-                   NULL);
-}
-
 static void pack_head(const Head *h)
 {
     const Tensor *q = h->a->q, *k = h->a->k, *v = h->a->v, *o = h->a->out;
-    pack_columns(h->kt, head_row(h, k, h->nk, 0), k->ld, h->nk, h->hd);
-    pack_columns(h->vt, head_row(h, v, h->nk, 0), v->ld, h->nk, h->hd);
-    pack_rows(h->k, head_row(h, k, h->nk, 0), k->ld, h->nk, h->hd);
-    pack_columns(h->qt, head_row(h, q, h->nq, 0), q->ld, h->nq, h->hd);
+    panel_columns(h->kt, head_row(h, k, h->nk, 0), (size_t)k->ld, h->nk, h->hd);
+    panel_columns(h->vt, head_row(h, v, h->nk, 0), (size_t)v->ld, h->nk, h->hd);
+    panel_rows(h->k, head_row(h, k, h->nk, 0), (size_t)k->ld, h->nk, h->hd);
+    panel_columns(h->qt, head_row(h, q, h->nq, 0), (size_t)q->ld, h->nq, h->hd);
     vf scale = vf_set1(h->a->scale);
     for (size_t i = 0; i < (size_t)panels(h->nq) * W * (size_t)h->hd; i += VL)
         vf_storeu(h->qt + i, vf_loadu(h->qt + i) * scale);
-    pack_columns(h->dot, head_grad(h, o, h->nq, 0), o->ld, h->nq, h->hd);
-    pack_rows(h->q, head_row(h, q, h->nq, 0), q->ld, h->nq, h->hd);
-    pack_rows(h->dout, head_grad(h, o, h->nq, 0), o->ld, h->nq, h->hd);
+    panel_columns(h->dot, head_grad(h, o, h->nq, 0), (size_t)o->ld, h->nq, h->hd);
+    panel_rows(h->q, head_row(h, q, h->nq, 0), (size_t)q->ld, h->nq, h->hd);
+    panel_rows(h->dout, head_grad(h, o, h->nq, 0), (size_t)o->ld, h->nq, h->hd);
 }
 
 /* From the panel of column j0 on: p = x * xt, dp = dx * dxt for columns up to n. */

@@ -1,6 +1,6 @@
 /* cpu/linear.h: what the files of `linear` share.
  *
- *   k_linear.c       the entry: roles, weight types
+ *   k_linear.c         the entry: roles, weight types
  *   k_linear_encode.c  many rows: the product of tile.h over weight panels packed on the fly
  *   k_linear_decode.c  few rows: dot products at memory speed
  *

@@ -6,6 +6,7 @@
  * then still is what it was before they were read. `inside` counts the workers that may hold a job;
  * the caller takes jobs until there are none and then waits for that to be 0. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -58,9 +59,11 @@ static void count_fork(void)
     atomic_fetch_add(&forks, 1);
 }
 
+static bool watched;
+
 static void watch_forks(void)
 {
-    pthread_atfork(NULL, NULL, count_fork);
+    watched = pthread_atfork(NULL, NULL, count_fork) == 0;
 }
 
 /* --- waiting ----------------------------------------------------------------------------------- */
@@ -227,7 +230,7 @@ Pool *pool_new(int threads)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
-    int workers = threads > 1 ? threads - 1 : 0;
+    int workers = watched && threads > 1 ? threads - 1 : 0; /* a child must know that it has none */
     Pool *p = mem_calloc(1, sizeof *p + (size_t)workers * sizeof *p->worker);
     if (!p)
         return NULL;
@@ -253,6 +256,15 @@ static sigset_t foreign_signals(void)
     return set;
 }
 
+/* In a program with much thread-local memory, which lies on the stack, ours may be too small. */
+static bool start(Worker *w, const pthread_attr_t *attr)
+{
+    int error = pthread_create(&w->thread, attr, worker_main, w);
+    if (error == EINVAL)
+        error = pthread_create(&w->thread, NULL, worker_main, w);
+    return error == 0;
+}
+
 static void start_workers(Pool *p)
 {
     sigset_t blocked = foreign_signals(), before;
@@ -260,11 +272,11 @@ static void start_workers(Pool *p)
     if (pthread_attr_init(&attr))
         return;
     pthread_attr_setstacksize(&attr, STACK_BYTES);
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before);
     while (p->started < p->threads - 1) {
         Worker *w = &p->worker[p->started];
         *w = (Worker){.pool = p, .index = p->started + 1};
-        if (pthread_create(&w->thread, &attr, worker_main, w))
+        if (!start(w, &attr))
             break;
         p->started++;
     }

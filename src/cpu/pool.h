@@ -5,16 +5,17 @@
  *     pool_each(pool, team, rows, scale_row, &(Scale){x, cols, 2});
  *
  * The work is cut into jobs 0, 1, 2.. that threads take one after another; the caller is one of them
- * and waits for nobody who has not begun: a thread that the system suspends or wakes late costs
- * nothing but its help. So results must not depend on who does which job, and kernels see to that.
+ * and waits for nobody who has not begun: a thread that the system suspends or wakes late costs nothing
+ * but its help. So results must not depend on who does which job, and kernels see to that.
  *
  * Threads are made by the first call that has work for them, as many as the system gives: with none,
- * the caller does all. They spin for some microseconds after each piece of work and then sleep. They
- * take no signals from outside. After fork() the child's pool makes its own. pool_free joins them, so that the
+ * the caller does all. A thread that it does not give is not asked for again. They spin for some
+ * microseconds after each piece of work and then sleep. They take no signals but those that a thread's
+ * own work raises. After fork() the child's pool makes its own. pool_free joins them, so that the
  * library may be unloaded. Nothing here prints or ends the process.
  *
- * Subnormals count as zero (cpu/flush.h) in everything that a pool runs, on the caller's thread too.
- * A pool is used by one thread at a time. */
+ * Subnormals count as zero (cpu/flush.h) in everything that a pool runs, on the caller's thread too. A
+ * pool is used by one thread at a time. */
 #ifndef CPU_POOL_H
 #define CPU_POOL_H
 

@@ -91,12 +91,13 @@ typedef struct Peak {
 } Peak;
 
 /* The best of a few short bursts of one thread, begun when all are there, as far as they come soon:
- * threads of one core take from each other. */
-static void measure_peak(const void *args, int i)
+ * threads of one core take from each other. Each counts once: the jobs of those that do not come are
+ * passed over. */
+static void measure_peak(const void *args, Part *part)
 {
     const Peak *p = args;
     double best = 1e9, start = now_ms();
-    (void)i;
+    part_next(part);
     atomic_fetch_add(p->here, 1);
     while (atomic_load(p->here) < p->threads && now_ms() - start < MEET_MS)
         ;
@@ -107,6 +108,8 @@ static void measure_peak(const void *args, int i)
         best = t > 0 && t < best ? t : best;
     }
     atomic_fetch_add(p->total, (long long)(p->instructions / best * 1e3));
+    while (part_next(part) >= 0)
+        ;
 }
 
 /* Gop/s of all threads together. */
@@ -115,7 +118,7 @@ static double peak(Burst burst, double ops_per_instruction, Pool *pool, int thre
     atomic_int here = 0;
     atomic_llong total = 0;
     Peak p = {burst, ops_per_instruction * ROUNDS * UNROLL, threads, &here, &total};
-    pool_each(pool, threads, threads, measure_peak, &p);
+    pool_run(pool, threads, threads, 1, measure_peak, &p);
     return (double)total * 1e-9;
 }
 
@@ -153,8 +156,8 @@ static bool same_peaks(const CpuProbe *a, const CpuProbe *b)
            a->gops_fp16 == b->gops_fp16 && a->gops_int8 == b->gops_int8;
 }
 
-/* The best of several rounds: other programs only take away. */
-static void measure(CpuProbe *p, int threads)
+/* The best of several rounds: other programs only take away. False: there is no memory for it. */
+static bool measure(CpuProbe *p, int threads)
 {
     Pool *pool = pool_new(threads);
     for (int i = 0; pool && i < REPEATS; i++) {
@@ -163,6 +166,7 @@ static void measure(CpuProbe *p, int threads)
         keep_best(p, &one);
     }
     pool_free(pool);
+    return pool != NULL;
 }
 
 /* --- the cache --------------------------------------------------------------------------------- */
@@ -277,9 +281,10 @@ const char *cpu_better_bf16(const CpuProbe *p)
 
 static void measure_and_store(CpuProbe *p, int threads)
 {
-    measure(p, threads);
+    bool measured = measure(p, threads);
     snprintf(p->bf16_kernel, sizeof p->bf16_kernel, "%s", cpu_better_bf16(p));
-    cache_store(p, threads);
+    if (measured)
+        cache_store(p, threads);
 }
 
 void cpu_probe(CpuProbe *p, int threads)

@@ -65,8 +65,8 @@ typedef enum TileStart {
     TILE_ADD,    /* C += A B, where A B is summed up by itself */
 } TileStart;
 
-/* Memory to fetch while the kernel runs: one cache line for each column of A, `lines` of a row
- * before the next row. */
+/* Memory to fetch while the kernel runs: one cache line for each column of A, mask + 1 lines
+ * of a row before the next row. */
 typedef struct Ahead {
     const char *p;
     size_t stride;   /* bytes of a row */
@@ -139,6 +139,22 @@ void panel_pack(DType t, float *to, const void *from, size_t stride, int k, int 
  * missing columns become zero. */
 #define panel_pack_t ISA_SYM(panel_pack_t)
 void panel_pack_t(DType t, float *to, const void *from, size_t stride, int n, size_t bytes);
+
+/* n rows of hd floats, `ld` apart, as panels: panel_columns makes them columns of B, panel_rows rows. */
+static inline __attribute__((unused)) void panel_columns(float *to, const float *from, size_t ld,
+                                                         int n, int hd)
+{
+    for (int j = 0; j < n; j += W)
+        panel_pack_t(F32, to + (size_t)j * (size_t)hd, from + (size_t)j * ld, ld * sizeof *from,
+                     n - j, (size_t)hd * sizeof *from);
+}
+
+static inline __attribute__((unused)) void panel_rows(float *to, const float *from, size_t ld,
+                                                      int n, int hd)
+{
+    for (int j = 0; j < hd; j += W)
+        panel_pack(F32, to + (size_t)j * (size_t)n, from + j, ld * sizeof *from, n, hd - j, NULL);
+}
 
 /* --- unpacking --------------------------------------------------------------------------------- */
 

@@ -1,7 +1,8 @@
 /* image/image.h: from a file of any supported kind to the pixels a vision tower wants.
  *
- * Formats are told by content, not by name: JPEG, PNG, WebP, GIF (first frame), BMP, PNM,
- * TIFF (first page), and through libheif AVIF and HEIC. Files come from strangers. Functions keep no state and may run in many threads. */
+ * Formats are told by content, not by name: JPEG, PNG, WebP, GIF (first frame), BMP, PNM, TIFF (first
+ * page), and through libheif AVIF and HEIC. Files come from strangers. Functions keep no state and may
+ * run in many threads. */
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
 

@@ -1,9 +1,9 @@
 /* models/blip2.h: the whole model: vision tower, Q-Former, projection, language model. LAVIS
- * models/blip2_models/blip2_opt.py; HF Blip2ForConditionalGeneration. Pixels and ids in, tensors
- * out; text and pictures are task/'s.
+ * models/blip2_models/blip2_opt.py; HF Blip2ForConditionalGeneration. Pixels and ids in, tensors out;
+ * text and pictures are task/'s.
  *
- * task/ runs it; api/ and debug/ open it for a session. Once made, a model is only read: any number of contexts may use
- * it at the same time, except during a walk (nn/visitor.h). */
+ * task/ runs it; api/ and debug/ open it for a session. Once made, a model is only read: any number of
+ * contexts may use it at the same time, except during a walk (nn/visitor.h). */
 #ifndef MODELS_BLIP2_H
 #define MODELS_BLIP2_H
 

@@ -84,7 +84,9 @@ Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e)
 
 /* --- parameters ------------------------------------------------------------------------------- */
 
-const void *model_place(Blip2 *m, const void *host, size_t bytes)
+/* Every weight passes through here, whether it lies in a file or in memory of the model: the place
+ * at which the device reads these bytes (Device.place). NULL: the device has no room. */
+static const void *place(Blip2 *m, const void *host, size_t bytes)
 {
     return m->dev->place(m->dev, host, bytes);
 }
@@ -113,9 +115,9 @@ float *param_scale_room(Blip2 *m, const Param *p)
 bool param_give(Blip2 *m, Param *p, const void *values, const float *scales)
 {
     size_t n = param_scales(p);
-    p->data = values ? model_place(m, values, dtype_bytes(p->dtype, param_count(p))) : NULL;
+    p->data = values ? place(m, values, dtype_bytes(p->dtype, param_count(p))) : NULL;
     if (p->data && p->data != values)
         disown(m, values); /* the device has a copy of its own */
-    p->scale = n && scales ? model_place(m, scales, n * sizeof *scales) : NULL;
+    p->scale = n && scales ? place(m, scales, n * sizeof *scales) : NULL;
     return p->data && (p->scale || !n);
 }

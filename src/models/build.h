@@ -14,10 +14,6 @@
 /* A model of that configuration whose parameters have no data yet. NULL: out of memory. */
 Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e);
 
-/* Every weight passes through here, whether it lies in a file or in memory of the model: the place
- * at which the device reads these bytes (Device.place). NULL: the device has no room. */
-const void *model_place(Blip2 *m, const void *host, size_t bytes);
-
 /* p becomes a Param of that type without data; a gradient that it has stays. false: no memory. */
 bool param_begin(Blip2 *m, Param *p, const char *name, const ParamSpec *spec, DType type);
 

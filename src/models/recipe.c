@@ -125,8 +125,9 @@ static bool missing(Recipe *r, const Checkpoint *c, const char *name, const char
 
 static void add_piece(Recipe *r, const CkptTensor *t, size_t rows)
 {
-    const Piece *last = r->n ? &r->piece[r->n - 1] : NULL;
-    r->piece[r->n++] = (Piece){.from = t, .to = last ? last->to + last->rows : 0, .rows = rows};
+    const RecipePiece *last = r->n ? &r->piece[r->n - 1] : NULL;
+    r->piece[r->n++] =
+        (RecipePiece){.from = t, .to = last ? last->to + last->rows : 0, .rows = rows};
 }
 
 static bool take_piece(Recipe *r, Checkpoint *c, const char *name, const ParamSpec *spec,
@@ -181,7 +182,7 @@ bool recipe_take(Recipe *r, Checkpoint *c, const char *name, const ParamSpec *sp
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static const char *stored_row(const Recipe *r, const Piece *p, size_t row)
+static const char *stored_row(const Recipe *r, const RecipePiece *p, size_t row)
 {
     return (const char *)p->from->data + dtype_bytes(r->dtype, (p->first + row) * r->width);
 }
@@ -195,7 +196,7 @@ const void *recipe_in_place(const Recipe *r)
 void recipe_copy(const Recipe *r, void *out)
 {
     for (int i = 0; i < r->n; i++) {
-        const Piece *p = &r->piece[i];
+        const RecipePiece *p = &r->piece[i];
         char *to = (char *)out + dtype_bytes(r->dtype, p->to * r->width);
         size_t bytes = dtype_bytes(r->dtype, p->rows * r->width);
         if (p->from)
@@ -208,7 +209,7 @@ void recipe_copy(const Recipe *r, void *out)
 void recipe_floats(const Recipe *r, float *out, size_t first, size_t n)
 {
     for (int i = 0; i < r->n; i++) {
-        const Piece *p = &r->piece[i];
+        const RecipePiece *p = &r->piece[i];
         size_t from = p->to > first ? p->to : first;
         size_t end = p->to + p->rows < first + n ? p->to + p->rows : first + n;
         if (from >= end)

@@ -17,15 +17,15 @@ enum { RECIPE_PIECES = 3 };
 
 /* A row is what the first extent of the Param's shape counts: a row of a matrix, one number of a
  * vector. */
-typedef struct Piece {
+typedef struct RecipePiece {
     const CkptTensor *from; /* NULL: zeros */
     size_t first;           /* the row of it that comes first */
     size_t to, rows;        /* the rows of the Param that it fills */
-} Piece;
+} RecipePiece;
 
 typedef struct Recipe {
     char missing[256]; /* the tensor that is, when recipe_take fails for that */
-    Piece piece[RECIPE_PIECES];
+    RecipePiece piece[RECIPE_PIECES];
     int n;        /* 0: the checkpoint has no such weight, nor need it */
     DType dtype;  /* of every stored piece: F32, F16 or BF16 */
     size_t width; /* numbers in a row */

@@ -108,9 +108,7 @@ bool generate_fits(const Lm *lm, const GenOptions *o, int n_prompt, int n_histor
 {
     int feed = lm->room(lm, n_prompt);
     if (feed < 0)
-        return error_set(e, ERR_FAILED,
-                         "prompt: expected at most %d tokens beside the image, got %d",
-                         lm->room(lm, 0), n_prompt);
+        return lm_too_long(lm->room(lm, 0), (size_t)n_prompt, e);
     *room = generate_room(o, n_history, feed);
     return *room >= 1 ||
            error_set(e, ERR_USAGE,

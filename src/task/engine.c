@@ -83,11 +83,14 @@ static bool fill_history(const Engine *en, EngineItem *it)
     return ids_append(&it->history, it->prompt.id, it->prompt.n);
 }
 
+/* One that the vocabulary lacks is never generated (config/config.h). */
 static void take_end_ids(const Engine *en, GenOptions *o)
 {
     const GenOptions *g = &en->net->config.gen;
-    o->n_eos = g->n_eos;
-    memcpy(o->eos, g->eos, sizeof o->eos);
+    o->n_eos = 0;
+    for (int i = 0; i < g->n_eos; i++)
+        if (g->eos[i] >= 0 && g->eos[i] < en->lm->vocab)
+            o->eos[o->n_eos++] = g->eos[i];
 }
 
 /* A tokenizer may know ids that the model does not: only a prompt with one is wrong. */

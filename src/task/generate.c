@@ -139,6 +139,7 @@ static void free_work(GenItem *it)
     mem_free(it->dense);
     mem_free(it->next);
     it->history = it->row = NULL;
+    it->o.banned = NULL;
     it->paths = (Paths){0};
     it->scores = NULL;
     it->top = NULL;

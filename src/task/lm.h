@@ -41,6 +41,13 @@ struct Lm {
     void (*free)(Lm *);
 };
 
+/* A prompt of n ids where at most `most` fit: ERR_FAILED. Always false. */
+static inline bool lm_too_long(int most, size_t n, Error *e)
+{
+    return error_set(e, ERR_FAILED, "prompt: expected at most %d tokens beside the image, got %zu",
+                     most, n);
+}
+
 /* OPT. c and m stay the caller's. NULL: out of memory. */
 Lm *opt_lm_new(Ctx *c, const Blip2 *m, Error *e);
 

@@ -109,9 +109,7 @@ static bool check_room(const Lm *lm, const LmPrompt *prompt, int n, Error *e)
 {
     for (int i = 0; i < n; i++)
         if (room(lm, prompt[i].n) < 0)
-            return error_set(e, ERR_FAILED,
-                             "prompt: expected at most %d tokens beside the image, got %d",
-                             room(lm, 0), prompt[i].n);
+            return lm_too_long(room(lm, 0), (size_t)prompt[i].n, e);
     return true;
 }
 
@@ -201,12 +199,13 @@ static Tensor *prefill(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e
     Tensor *logits = x ? logits_of(l, last_states(l, x, fresh, n)) : NULL;
     if (logits)
         return logits;
+    if (rows_taken) {
+        drop(lm, row, n);
+        pass_error(lm->c, e);
+    }
     for (int i = 0; i < n; i++)
         release(lm, &prompt[i]);
-    if (!rows_taken)
-        return NULL;
-    drop(lm, row, n);
-    return pass_error(lm->c, e);
+    return NULL;
 }
 
 static Tensor *forward(Lm *lm, const LmPrompt *prompt, Error *e)
@@ -220,11 +219,12 @@ static Tensor *forward(Lm *lm, const LmPrompt *prompt, Error *e)
     bool rows_taken = take_rows(l, 1, &row, e);
     Tensor *x = rows_taken ? read_rows(l, &one, 1, &row, &fresh, e) : NULL;
     Tensor *logits = tap(lm->c, logits_of(l, x), "logits");
+    if (rows_taken)
+        drop(lm, &row, 1);
+    if (rows_taken && !logits)
+        pass_error(lm->c, e);
     release(lm, &one);
-    if (!rows_taken)
-        return NULL;
-    drop(lm, &row, 1);
-    return logits ? logits : pass_error(lm->c, e);
+    return logits;
 }
 
 /* --- steps --------------------------------------------------------------------------------------- */

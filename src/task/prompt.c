@@ -160,6 +160,5 @@ bool prompt_ids(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[2
         note_append(notice, 256, "prompt: ends in a space, behind which models often say nothing");
     if (s->room >= 0 && out->n <= (size_t)s->room)
         return true;
-    return error_set(e, ERR_FAILED, "prompt: expected at most %d tokens beside the image, got %zu",
-                     s->room, out->n);
+    return lm_too_long(s->room, out->n, e);
 }

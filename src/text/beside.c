@@ -20,20 +20,28 @@ bool beside_text(const char *dir, const char *name, char **text, size_t *n, Erro
     return *text != NULL;
 }
 
-/* transformers writes "model_max_length": 1000000000000000019884624838656, which no JSON integer of
- * ours can hold, and which nobody needs: such digits become 999999999999999999. */
-static void tame_integers(char *s, size_t n)
+/* The length of the number at s; one that is too large an integer becomes 999999999999999999. */
+static size_t tame_integer(char *s)
 {
     enum { DIGITS = 18 };
+    size_t digits = strspn(s, "0123456789"), all = strspn(s, "0123456789.eE+-");
+    if (digits == all && digits > DIGITS) {
+        memset(s, '9', DIGITS);
+        memset(s + DIGITS, ' ', digits - DIGITS);
+    }
+    return all;
+}
+
+/* transformers writes "model_max_length": 1000000000000000019884624838656, which no JSON integer of
+ * ours can hold, and which nobody needs. A zero byte is behind s[0..n). */
+static void tame_integers(char *s, size_t n)
+{
     bool in_string = false;
-    for (size_t i = 0, run = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         bool escaped = in_string && s[i] == '\\';
         in_string ^= s[i] == '"';
-        run = !in_string && s[i] >= '0' && s[i] <= '9' ? run + 1 : 0;
-        if (run > DIGITS) {
-            s[i - DIGITS] = ' ';
-            memset(s + i + 1 - DIGITS, '9', DIGITS);
-        }
+        if (!in_string && s[i] >= '0' && s[i] <= '9')
+            i += tame_integer(s + i) - 1;
         i += escaped;
     }
 }
@@ -98,7 +106,8 @@ void beside_free(Beside *b)
     *b = (Beside){0};
 }
 
-bool beside_lists_added(const Beside *b)
+/* tokenizer_config.json has an added_tokens_decoder: then added tokens are those and no others. */
+static bool lists_added(const Beside *b)
 {
     return json_is_object(json_object_get(b->config, "added_tokens_decoder"));
 }
@@ -181,7 +190,7 @@ enum { NAMED_COUNT = sizeof NAMED / sizeof *NAMED };
 /* special_tokens_map.json wins, but only where tokenizer_config.json does not list the added tokens. */
 static const json_t *named(const Beside *b, const char *key, const char **where)
 {
-    const json_t *v = beside_lists_added(b) ? NULL : json_object_get(b->map, key);
+    const json_t *v = lists_added(b) ? NULL : json_object_get(b->map, key);
     *where = v ? "special_tokens_map.json" : "tokenizer_config.json";
     return v ? v : json_object_get(b->config, key);
 }
@@ -237,7 +246,7 @@ static bool add_family(Tokenizer *t, const Beside *b, Error *e)
 
 bool beside_add_tokens(Tokenizer *t, const Beside *b, const char *dir, Error *e)
 {
-    bool listed = beside_lists_added(b);
+    bool listed = lists_added(b);
     bool ok = json_get_flag(b->config, "split_special_tokens", false, &t->split_special,
                             "tokenizer_config.json", e) &&
               add_decoder(t, b->config, e) && (listed || add_legacy(t, b->added, e)) &&
@@ -276,7 +285,7 @@ static bool rebuild(json_t *doc, const Beside *b, bool prefix_space)
     for (size_t i = 0; i < sizeof MODEL / sizeof *MODEL; i++)
         json_object_del(model, MODEL[i]);
     json_object_del(doc, "normalizer");
-    if (beside_lists_added(b))
+    if (lists_added(b))
         json_object_del(doc, "added_tokens");
     return json_object_set_new(doc, "pre_tokenizer",
                                json_pack("{s:s, s:b}", "type", "ByteLevel", "add_prefix_space",

@@ -20,9 +20,6 @@ typedef struct Beside {
 bool beside_read(Beside *b, const char *dir, Error *e);
 void beside_free(Beside *b);
 
-/* tokenizer_config.json has an added_tokens_decoder: then added tokens are those and no others. */
-bool beside_lists_added(const Beside *b);
-
 /* Adds the tokens that these files name, and notes whether special tokens are to be split. dir is for
  * messages. */
 bool beside_add_tokens(Tokenizer *t, const Beside *b, const char *dir, Error *e);

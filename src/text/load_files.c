@@ -1,4 +1,4 @@
-/* vocab.json + merges.txt, with added_tokens.json, special_tokens_map.json and
+/* text/load_files.c: vocab.json + merges.txt, with added_tokens.json, special_tokens_map.json and
  * tokenizer_config.json where present: what transformers' GPT2Tokenizer saves. */
 #include <string.h>
 

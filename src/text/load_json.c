@@ -1,4 +1,4 @@
-/* tokenizer.json (huggingface/tokenizers): what all kinds share. */
+/* text/load_json.c: tokenizer.json (huggingface/tokenizers): what all kinds share. */
 #include <string.h>
 
 #include "text/beside.h"

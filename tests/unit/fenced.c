@@ -1,3 +1,4 @@
+/* tests/unit/fenced.c: see fenced.h. */
 #include "fenced.h"
 
 #include <pthread.h>

@@ -97,7 +97,7 @@ static void test_many_pictures(void **state)
     blip2_item r = ITEM(.task = BLIP2_CAPTION, .options = &o);
     blip2_result *first = ask_all(session, many, MANY, &r);
     blip2_result *again = ask_all(session, many, MANY, &r);
-    assert_true(blip2_result_timings(again, MANY - 1)->encode >= 0);
+    assert_true(blip2_result_timings(again, 0)->encode > 0); /* 0 to 7 were forgotten */
     for (size_t i = 0; i < MANY; i++)
         assert_same(first, i, again, i);
     /* 8 is now the oldest that is remembered; the new ones beside it must not push it out */
@@ -203,22 +203,22 @@ static void test_from_pixels(void **state)
         blip2_image_free(image[i]);
 }
 
-static void expect_no_pixels(int w, int h, int channels)
+static void expect_no_pixels(int w, int h, int channels, blip2_error_code code)
 {
     static const uint8_t pixels[64];
     blip2_error err = {0};
     assert_null(blip2_image_from_pixels(pixels, w, h, channels, &err));
-    assert_true(err.code == BLIP2_USAGE || err.code == BLIP2_FAILED);
+    assert_int_equal(err.code, code);
     assert_true(err.message[0] != 0);
 }
 
 static void test_bad_pixels(void **state)
 {
-    expect_no_pixels(2, 2, 2);
-    expect_no_pixels(2, 2, 0);
-    expect_no_pixels(0, 2, 3);
-    expect_no_pixels(-1, 2, 3);
-    expect_no_pixels(1 << 30, 1 << 30, 4);
+    expect_no_pixels(2, 2, 2, BLIP2_USAGE);
+    expect_no_pixels(2, 2, 0, BLIP2_USAGE);
+    expect_no_pixels(0, 2, 3, BLIP2_FAILED);
+    expect_no_pixels(-1, 2, 3, BLIP2_USAGE);
+    expect_no_pixels(1 << 30, 1 << 30, 4, BLIP2_FAILED);
 }
 
 static void test_missing_pictures(void **state)

@@ -191,6 +191,19 @@ static void test_ids_that_are_none(void **state)
     change("generation_config.json", "\"eos_token_id\": 202", "\"eos_token_id\": 900");
     blip2_model_free(must_notice("eos_token_id: 900, where text_config of config.json says 202"));
     blip2_model_free(must_notice("eos_token_id: 900, beyond the vocabulary of 588"));
+    static const char *const NONE[] = {"\"eos_token_id\": 900", "\"eos_token_id\": -1",
+                                       "\"eos_token_id\": [900, -7]", "\"eos_token_id\": 202"};
+    for (int i = 1; i <= 4; i++) {
+        blip2_item item = blip2_item_default();
+        m = blip2_model_load(dir, NULL, &err);
+        check_fails(m, &item, BLIP2_OK, NULL);
+        blip2_options o = blip2_options_default(m, BLIP2_CAPTION, BLIP2_HF);
+        o.max_new_tokens = 3;
+        item.options = &o;
+        check_fails(m, &item, BLIP2_OK, NULL);
+        blip2_model_free(m);
+        change("generation_config.json", NONE[i - 1], NONE[i % 4]);
+    }
 }
 
 /* A byte order mark in front of any of the JSON files. */

@@ -82,7 +82,7 @@ static void test_fork(void **state)
     blip2_model_free(m);
 }
 
-/* 64 stacks of the system's usual size would not fit. */
+/* Less than 64 stacks of the system's usual size: with the threads that fit, or none, the call goes well. */
 static bool with_little_room(blip2_model *m, blip2_session *s)
 {
     struct rlimit room = {400 << 20, 400 << 20};

@@ -28,7 +28,6 @@ typedef struct Seen {
     atomic_int holders[THREADS]; /* parts that have this number now */
     atomic_int wrong, parts;
     int team;
-    atomic_int most; /* the highest number seen */
 } Seen;
 
 static void visit(const void *args, Part *part)
@@ -43,8 +42,6 @@ static void visit(const void *args, Part *part)
             atomic_fetch_add(&s->wrong, 1);
     if (part_next(part) != -1)
         atomic_fetch_add(&s->wrong, 1);
-    if (part->thread > s->most)
-        s->most = part->thread;
     atomic_fetch_sub(&s->holders[part->thread], 1);
 }
 

@@ -130,6 +130,29 @@ static void test_pointers(void **state)
     json_decref(doc);
 }
 
+/* Numbers that no integer holds (transformers' model_max_length), and those that only look long. */
+static void test_long_numbers(void **state)
+{
+    static const char *const NUMBERS[] = {
+        "1000000000000000019884624838656", "-1000000000000000019884624838656",
+        "0.00016276041666666666",          "0.1234567890123456789012e-7",
+        "12345678901234567890123.5",       "1000000000000000000000E+3"};
+    json_t *doc = load(DATA);
+    write_case(json_array_get(json_object_get(doc, "cases"), 0));
+    for (size_t i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++) {
+        char text[200];
+        Error e = {0};
+        snprintf(text, sizeof text, "{\"tokenizer_class\": \"GPT2Tokenizer\", \"x\": [%s, %s]}",
+                 NUMBERS[i], NUMBERS[i]);
+        put_text("tokenizer_config.json", text);
+        Tokenizer *t = tokenizer_load(scratch, &e);
+        if (!t)
+            fail_msg("%s: %s", NUMBERS[i], e.message);
+        tokenizer_free(t);
+    }
+    json_decref(doc);
+}
+
 static void test_no_memory(void **state)
 {
     json_t *doc = load(DATA), *c = json_array_get(json_object_get(doc, "cases"), 11);
@@ -152,8 +175,8 @@ static void test_no_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases),
-                                       cmocka_unit_test(test_pointers),
-                                       cmocka_unit_test(test_no_memory)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases), cmocka_unit_test(test_pointers),
+        cmocka_unit_test(test_long_numbers), cmocka_unit_test(test_no_memory)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
