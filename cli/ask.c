@@ -41,11 +41,13 @@ static int check_order(char *const *operands, size_t pictures)
 
 int run_ask(const Args *args)
 {
-    size_t pictures = (size_t)args->count - 1;
-    int code = check_text("question", args->operands[pictures]);
+    size_t last = (size_t)args->count - 1;
+    if (args->has[OPT_RAW_PROMPT] && (last == 0 || is_file(args->operands[last]))) /* no question */
+        return answer_pictures(args, BLIP2_ASK, NULL, args->operands, last + 1);
+    int code = check_text("question", args->operands[last]);
     if (!code)
-        code = check_order(args->operands, pictures);
+        code = check_order(args->operands, last);
     if (code)
         return code;
-    return answer_pictures(args, BLIP2_ASK, args->operands[pictures], args->operands, pictures);
+    return answer_pictures(args, BLIP2_ASK, args->operands[last], args->operands, last);
 }

@@ -62,7 +62,7 @@ static void bash_values(void)
             words((OptId)i);
             out_text("' -- \"$cur\")); ");
         } else if (o->kind == KIND_FILE || o->kind == KIND_FOLDER) {
-            out_print("COMPREPLY=($(compgen %s -- \"$cur\")); ",
+            out_print("mapfile -t COMPREPLY < <(compgen %s -- \"$cur\"); ",
                       o->kind == KIND_FOLDER ? "-d" : "-f");
         }
         out_text("return ;;\n");
@@ -110,7 +110,7 @@ static void bash(void)
     verb_words(false);
     out_text(" debug man completion bash zsh fish'\n"
              "    elif [[ $verb && $verb != debug && $cur != -* ]]; then\n"
-             "        COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+             "        mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
              "        return\n"
              "    fi\n"
              "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"

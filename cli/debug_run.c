@@ -160,7 +160,7 @@ static int run_all(const Args *args, blip2_session *session, Input *in)
     if (!blip2_debug_check(session, &run, &err))
         return report(&err);
     if (run.generate)
-        note_without_effect(args, &generation);
+        note_without_effect(args, &generation, false);
     else
         note_without_generate(args);
     code = read_input(args, in);

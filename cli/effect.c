@@ -11,7 +11,7 @@ static void note(const Args *args, OptId id, const char *why)
         complain("--%s: no effect %s", options[id].name, why);
 }
 
-void note_without_effect(const Args *args, const blip2_options *o)
+void note_without_effect(const Args *args, const blip2_options *o, bool asks)
 {
     static const OptId sampling[] = {OPT_TOP_K, OPT_TOP_P, OPT_TEMPERATURE, OPT_SEED};
     for (size_t i = 0; !o->sample && i < sizeof sampling / sizeof *sampling; i++)
@@ -24,8 +24,6 @@ void note_without_effect(const Args *args, const blip2_options *o)
         note(args, OPT_MAX_LENGTH, "beside --max-new-tokens");
     if (o->library == BLIP2_HF && args->has[OPT_MIN_NEW_TOKENS])
         note(args, OPT_MIN_LENGTH, "beside --min-new-tokens");
-    bool asks =
-        args->verb == VERB_CHAT || (args->verb == VERB_ASK && *args->operands[args->count - 1]);
     if (asks && args->has[OPT_RAW_PROMPT])
         complain("--raw-prompt: questions have no effect beside a whole prompt");
     if (args->verb == VERB_CHAT && !args->has[OPT_JSON] && o->num_captions > 1)

@@ -7,8 +7,8 @@
 #include <blip2.h>
 
 /* One line on standard error for each generation option that has no effect beside the others; o is what
- * they came to. */
-void note_without_effect(const Args *args, const blip2_options *o);
+ * they came to. asks: there are questions. */
+void note_without_effect(const Args *args, const blip2_options *o, bool asks);
 /* The same for debug run, which generates only when it is asked to. */
 void note_without_generate(const Args *args);
 

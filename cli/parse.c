@@ -99,7 +99,7 @@ static int unknown_option(const char *word)
     if (near)
         usage_error("unknown option %.*s; did you mean --%s?", (int)strcspn(word, "="), word, near);
     else
-        usage_error("unknown option %.*s; see blip2 --help", (int)strcspn(word, "="), word);
+        usage_error("unknown option %.*s; see blip2 help COMMAND", (int)strcspn(word, "="), word);
     free(name);
     return EXIT_USAGE;
 }
@@ -178,7 +178,7 @@ static int check_options(const Args *args)
 static int check_operands(const Args *args)
 {
     const Verb *verb = &verbs[args->verb];
-    if (args->verb == VERB_ASK && args->count == 1)
+    if (args->verb == VERB_ASK && args->count == 1 && !args->has[OPT_RAW_PROMPT])
         return usage_error("ask: the question is missing, expected blip2 ask %s", verb->operands);
     if (args->count < verb->least)
         return usage_error("%s: too few arguments, expected blip2 %s %s", verb->name, verb->name,

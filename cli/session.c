@@ -167,8 +167,10 @@ int check_request(const Args *args, const Runtime *runtime, const blip2_item *re
 {
     blip2_error err = {0};
     blip2_check(runtime->session, request, &err);
-    if (err.code == BLIP2_USAGE)
+    if (err.code == BLIP2_USAGE ||
+        err.code == BLIP2_BAD_MODEL) /* so it would be for every picture */
         return report(&err);
-    note_without_effect(args, request->options);
+    note_without_effect(args, request->options,
+                        args->verb == VERB_CHAT || (request->text && *request->text));
     return 0;
 }

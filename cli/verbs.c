@@ -32,12 +32,13 @@ const Verb verbs[VERB_COUNT] = {
                        {"blip2 caption --json *.jpg > captions.jsonl", "for scripts"}}},
     [VERB_ASK] = {"ask",
                   "IMAGE... QUESTION",
-                  2,
+                  1,
                   -1,
                   "answer a question about a picture",
                   "The question is wrapped in the model's template (\"Question: {} Answer:\"); "
                   "--prompt gives another one, "
-                  "--raw-prompt none. Several pictures before the question are asked the same, and "
+                  "--raw-prompt none, and the question may then be left out. Several pictures "
+                  "before the question are asked the same, and "
                   "the answers are "
                   "printed as by caption.",
                   run_ask,
@@ -61,7 +62,9 @@ const Verb verbs[VERB_COUNT] = {
          "the next /image. "
          "Control-C stops the answer at the next token; of a beam search nothing is shown then. A "
          "stopped "
-         "answer is not remembered; the end of input ends. "
+         "answer is not remembered; the end of input ends. Questions typed at a terminal are kept "
+         "in "
+         "~/.local/state/blip2/chat_history ($XDG_STATE_HOME). "
          "When standard input is no terminal, lines are read without prompts and each answer is "
          "one line.",
          run_chat,

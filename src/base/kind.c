@@ -73,6 +73,13 @@ static bool is_html(const char *s, size_t n)
            begins(s, n, "<?xml");
 }
 
+/* What huggingface.co answers in the place of a file. */
+static bool is_refusal(const char *s, size_t n)
+{
+    return begins(s, n, "entry not found") || begins(s, n, "invalid username or password") ||
+           begins(s, n, "access to model") || begins(s, n, "repository not found");
+}
+
 static bool is_zeros(const unsigned char *s, size_t n)
 {
     enum { LOOKED_AT = 64 };
@@ -91,6 +98,8 @@ const char *file_kind(const void *data, size_t size)
         if (size >= k->at + k->n && memcmp((const char *)data + k->at, k->magic, k->n) == 0)
             return k->what;
     }
+    if (is_refusal(data, size))
+        return "a server's refusal, as a failed download leaves it" DOWNLOAD_AGAIN;
     if (is_html(data, size))
         return "an HTML page, as a failed download leaves it" DOWNLOAD_AGAIN;
     if (is_zeros(data, size))

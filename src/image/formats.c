@@ -50,7 +50,7 @@ static const Magic magics[] = {
     {0, 9, "gimp xcf ", "XCF (GIMP)", NULL},
     {0, 5, "%PDF-", "PDF", NULL},
     {0, 4, "%!PS", "PostScript", NULL},
-    {0, 4, "\0\0\1\0", "ICO", NULL},
+    {0, 4, "\0\0\1\0", "ICO", NULL}, /* a count of pictures above 0 is asked for below */
     {0, 4, "\0\0\2\0", "CUR", NULL},
     {0, 4, "icns", "ICNS", NULL},
     {0, 4, "qoif", "QOI", NULL},
@@ -96,6 +96,9 @@ Decoder *format_of(const Source *s, const char **name)
         const Magic *m = &magics[i];
         if (!begins(s, m->at, m->bytes, m->size) || (m->at == 8 && !begins(s, 0, "RIFF", 4)))
             continue;
+        if (m->bytes[0] == 0 && m->size == 4 && m->at == 0 &&
+            (s->size < 6 || !get_u16le(s->data + 4)))
+            continue; /* some TGA begin so */
         *name = m->name;
         return m->decode;
     }

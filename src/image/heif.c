@@ -7,7 +7,10 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <libheif/heif.h>
 
 #define CALLS(X)                             \
@@ -35,22 +38,72 @@ static struct {
 #undef CALL
 } heif;
 
-static bool loaded;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void load(void)
+/* With the lock. Only success is kept: what failed for want of memory or descriptors may go well later. */
+static bool load(char why[256])
 {
+    static bool loaded;
+    if (loaded)
+        return true;
     void *library = dlopen("libheif.so.1", RTLD_NOW | RTLD_LOCAL);
-    loaded = library != NULL;
-#define CALL(name) loaded = loaded && (*(void **)&heif.name = dlsym(library, "heif_" #name));
+    bool all = library != NULL;
+#define CALL(name) all = all && (*(void **)&heif.name = dlsym(library, "heif_" #name));
     CALLS(CALL)
 #undef CALL
+    if (!all) {
+        const char *error = dlerror();
+        snprintf(why, 256, "%s", error ? error : "a function is missing");
+        if (library)
+            dlclose(library);
+    }
+    return loaded = all;
 }
+
+static bool is_here(char why[256])
+{
+    pthread_mutex_lock(&lock);
+    bool here = load(why);
+    pthread_mutex_unlock(&lock);
+    return here;
+}
+
+/* --- room ---------------------------------------------------------------------------------------- */
+
+/* What libheif and its decoders throw when memory ends cannot pass through C: it would end the process.
+ * Where address space is limited, pictures are decoded one at a time and only when what they take was
+ * there a moment before. */
+static bool limited(void)
+{
+    struct rlimit r;
+    return getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY;
+}
+
+/* Measured: 8 bytes a pixel and some 20 MB for files of 12 megapixels; and their threads' stacks. */
+static size_t taken_by(uint64_t pixels)
+{
+    return (48u << 20) + 12 * (size_t)pixels;
+}
+
+static bool has_room(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p != MAP_FAILED && munmap(p, bytes) == 0;
+}
+
+/* --- decoding ------------------------------------------------------------------------------------ */
 
 typedef struct HeifReader {
     struct heif_context *context;
     struct heif_image_handle *handle;
     struct heif_image *image;
+    bool limited;
 } HeifReader;
+
+static bool check_room(const HeifReader *r, uint64_t pixels, const Source *s, Error *e)
+{
+    return !r->limited || has_room(taken_by(pixels)) || error_memory(e, s->name, taken_by(pixels));
+}
 
 static bool good(struct heif_error got, const Source *s, Error *e)
 {
@@ -66,6 +119,8 @@ static bool good(struct heif_error got, const Source *s, Error *e)
 
 static bool open_primary(HeifReader *r, const Source *s, Error *e)
 {
+    if (!check_room(r, 0, s, e))
+        return false;
     r->context = heif.context_alloc();
     if (!r->context)
         return error_memory(e, s->name, s->size);
@@ -113,33 +168,35 @@ static bool decode(HeifReader *r, Picture *p, const Source *s, Error *e)
     if (width < 0 || height < 0)
         return decode_fail(s, e, "truncated or damaged HEIF");
     return picture_new(p, s, (uint64_t)width, (uint64_t)height, alpha ? 4 : 3, e) &&
+           check_room(r, (uint64_t)width * (uint64_t)height, s, e) &&
            decode_primary(r, alpha, s, e) && copy_rows(p, r, s, e);
-}
-
-static bool is_here(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, load);
-    return loaded;
 }
 
 bool heif_reads_avif(void)
 {
-    return is_here() && heif.have_decoder_for_format(heif_compression_AV1);
+    char why[256];
+    return is_here(why) && heif.have_decoder_for_format(heif_compression_AV1);
 }
 
 bool heif_reads_heic(void)
 {
-    return is_here() && heif.have_decoder_for_format(heif_compression_HEVC);
+    char why[256];
+    return is_here(why) && heif.have_decoder_for_format(heif_compression_HEVC);
 }
 
 bool decode_heif(Picture *p, const Source *s, Error *e)
 {
-    HeifReader r = {0};
-    if (!is_here())
+    HeifReader r = {.limited = limited()};
+    char why[256];
+    if (!is_here(why) && !check_room(&r, 0, s, e))
+        return false;
+    if (!is_here(why))
         return decode_fail(s, e,
-                           "AVIF and HEIC take libheif, which is not here; install it "
-                           "(libheif1), or convert the picture to JPEG or PNG");
+                           "AVIF and HEIC take libheif, which cannot be loaded (%s); install it "
+                           "(libheif1), or convert the picture to JPEG or PNG",
+                           why);
+    if (r.limited)
+        pthread_mutex_lock(&lock);
     bool ok = decode(&r, p, s, e);
     if (r.image)
         heif.image_release(r.image);
@@ -147,6 +204,8 @@ bool decode_heif(Picture *p, const Source *s, Error *e)
         heif.image_handle_release(r.handle);
     if (r.context)
         heif.context_free(r.context);
+    if (r.limited)
+        pthread_mutex_unlock(&lock);
     return ok;
 }
 #endif

@@ -79,7 +79,11 @@ void palette_map(uint8_t *dst, int channels, const uint8_t *index, size_t n, con
     }
 }
 
+#ifdef HAVE_LIBHEIF
+#define READ "JPEG, PNG, WebP, GIF, BMP, PNM, TIFF, AVIF or HEIC"
+#else
 #define READ "JPEG, PNG, WebP, GIF, BMP, PNM or TIFF"
+#endif
 
 static bool refuse(const Source *s, const char *name, Error *e)
 {

@@ -1,6 +1,7 @@
 /* models/load.c: fills a model's parameters from a checkpoint, in place or quantised. */
 #include <string.h>
 
+#include "base/file.h"
 #include "models/build.h"
 #include "models/quantise.h"
 #include "models/recipe.h"
@@ -181,6 +182,12 @@ Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
     if (!m)
         return NULL;
     m->notes = config.notes;
+    if (file_in_dir(dir, "adapter_config.json") == 1)
+        note_add(
+            &m->notes,
+            "%s/adapter_config.json: an adapter, which is not applied: merge it into the model "
+            "(PEFT: merge_and_unload) and save that",
+            dir);
     m->ckpt = ckpt_open(dir, e);
     if (m->ckpt && load_all(m, quantise, e))
         return m;

@@ -230,6 +230,22 @@ left() {
     } | cmp - "$T/out"
 }
 
+@test "libheif without memory: an error, and the next picture is done" {
+    "$BLIP2" doctor --json | jq -e '.picture_formats | index("avif")' >/dev/null || skip "no libheif"
+    (ulimit -v 60000; "$BLIP2" caption -t 1 -b 1 scene001.png >/dev/null 2>&1) || skip "this build needs more memory"
+    for kilobytes in $(seq 60000 12000 300000); do
+        status=0
+        (ulimit -v "$kilobytes"; "$BLIP2" caption -t 1 -b 1 "$ROOT/tests/data/images/heif/rgb.avif" scene001.png) >"$T/out" 2>"$T/err" || status=$?
+        grep -q "^scene001.png: two strawberries" "$T/out"
+        case $status in
+        0) [ ! -s "$T/err" ] ;;
+        3) [[ $(<"$T/err") == *"rgb.avif: "*"memory"* && $(wc -l <"$T/err") -eq 1 ]] ;;
+        *) cat "$T/err"; return 1 ;;
+        esac
+    done
+    [ "$status" -eq 0 ]
+}
+
 @test "disk full on --dump and -o" {
     blip2 debug preprocess scene000.png --u8 /dev/full
     failed 1 "blip2: /dev/full: No space left on device"

@@ -140,6 +140,14 @@ noticed() {
     failed 5 "*/model.safetensors: file: *an empty file*"
 }
 
+@test "an adapter beside a whole model is said to be left out" {
+    model
+    echo '{"peft_type": "LORA"}' >"$T/m/adapter_config.json"
+    blip2 caption -m "$T/m" scene001.png
+    [ "$status" -eq 0 ]
+    [[ $err == *"adapter_config.json: an adapter, which is not applied: "* ]]
+}
+
 @test "a quantised model is named as such" {
     model config.json
     jq '.quantization_config = {quant_method: "bitsandbytes", load_in_4bit: true}' \

@@ -96,6 +96,15 @@ silent() {
     failed 2 "blip2: generation: max length: expected more than the 1? ids that are there, got 10"
 }
 
+@test "a whole prompt needs no question" {
+    blip2 ask scene001.png --raw-prompt "what is"
+    [ "$status" -eq 0 ]
+    [ -z "$err" ]
+    one=$out
+    blip2 ask scene001.png scene001.png --raw-prompt "what is"
+    [ "$out" = "scene001.png: $one"$'\n'"scene001.png: $one" ]
+}
+
 @test "a question that was forgotten or stands in front" {
     blip2 ask scene000.png
     failed 2 "blip2: ask: the question is missing, *"

@@ -121,3 +121,18 @@ ignored() { # by whoever started the tests (nohup, a script in the background), 
     same_settings
     shown 1 "ended: 0"
 }
+
+@test "letters beyond ASCII are read in any locale" {
+    for locale in C "" xx_XX.UTF-8; do
+        rm -f "$T"/keys "$T"/before "$T"/after "$T"/screen "$T"/pid
+        on_terminal "(export LANG= LC_ALL='$locale'; echo \$BASHPID >\"\$T/pid\"; chat -t 1 scene001.png); echo \"ended: \$?\""
+        until_true shown 1 "> "
+        until_true raw
+        printf 'o\303\271 est-il?\r' >&5
+        until_true shown 1 "où est-il?"
+        until_true shown 2 "> "
+        printf '/quit\r' >&5
+        same_settings
+        shown 1 "ended: 0"
+    done
+}

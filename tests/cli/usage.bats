@@ -109,6 +109,19 @@ usage() { # PATTERN ARGUMENTS...
     fi
 }
 
+@test "the bash completion completes names with spaces" {
+    touch "$T/my photo.jpg"
+    cat >"$T/run" <<'END'
+source "$1"
+cd "$2"
+COMP_WORDS=(blip2 caption my) COMP_CWORD=2
+_blip2
+printf '%s\n' "${COMPREPLY[@]}"
+END
+    "$BLIP2" help completion bash >"$T/completion"
+    [ "$(bash "$T/run" "$T/completion" "$T")" = "my photo.jpg" ]
+}
+
 @test "the bash completion completes" {
     "$BLIP2" help completion bash >"$T/c"
     run bash -c '. "$1"; COMP_WORDS=(blip2 caption --num-b); COMP_CWORD=2; _blip2; echo "${COMPREPLY[@]}"
