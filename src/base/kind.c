@@ -99,7 +99,7 @@ const char *file_kind(const void *data, size_t size)
             return k->what;
     }
     if (is_refusal(data, size))
-        return "a server's refusal, as a failed download leaves it" DOWNLOAD_AGAIN;
+        return "a text, as a server answers" DOWNLOAD_AGAIN;
     if (is_html(data, size))
         return "an HTML page, as a failed download leaves it" DOWNLOAD_AGAIN;
     if (is_zeros(data, size))

@@ -165,6 +165,19 @@ static bool load_all(Blip2 *m, bool quantise, Error *e)
     return !l.base.stopped;
 }
 
+/* Whoever keeps an adapter beside its base model may think that it counts. */
+static bool note_adapter(Blip2 *m, const char *dir, Error *e)
+{
+    int there = file_in_dir(dir, "adapter_config.json");
+    if (there == 1)
+        note_add(
+            &m->notes,
+            "%s/adapter_config.json: an adapter, which is not applied: merge it into the model "
+            "(PEFT: merge_and_unload) and save that",
+            dir);
+    return there >= 0 || error_memory(e, dir, strlen(dir));
+}
+
 Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
 {
     static const char *const KINDS[] = {[MODEL_T5] = "Flan-T5", [MODEL_MATCHING] = "matching"};
@@ -182,14 +195,8 @@ Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
     if (!m)
         return NULL;
     m->notes = config.notes;
-    if (file_in_dir(dir, "adapter_config.json") == 1)
-        note_add(
-            &m->notes,
-            "%s/adapter_config.json: an adapter, which is not applied: merge it into the model "
-            "(PEFT: merge_and_unload) and save that",
-            dir);
     m->ckpt = ckpt_open(dir, e);
-    if (m->ckpt && load_all(m, quantise, e))
+    if (m->ckpt && note_adapter(m, dir, e) && load_all(m, quantise, e))
         return m;
     model_close(m);
     return NULL;

@@ -124,6 +124,9 @@ noticed() {
         echo "$pointer" >"$T/m/$f"
         caption_of_m
         failed 5 "*/$f: file: expected JSON, got a Git LFS pointer (git lfs pull fetches the file)"
+        printf 'Entry not found' >"$T/m/$f"
+        caption_of_m
+        failed 5 "*/$f: file: expected JSON, got a text, as a server answers (download it again)"
     done
     model model.safetensors
     echo "$pointer" >"$T/m/model.safetensors"
