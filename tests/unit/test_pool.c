@@ -279,7 +279,11 @@ static bool takes_no_signals(Pool *p)
 static void test_signals(void **state)
 {
     Pool *p = pool_new(4);
+#if !defined(__SANITIZE_THREAD__) /* its own thread blocks every signal */
     assert_int_equal(in_child(takes_no_signals, p), 0);
+#else
+    (void)takes_no_signals;
+#endif
     pool_free(p);
 }
 
