@@ -86,6 +86,29 @@ static int take_value(Args *args, OptId id, const char *text)
     return 0;
 }
 
+/* What transformers and LAVIS call our options, underscores or hyphens between the words. */
+static const char *other_name(char *name)
+{
+    static const char *const NAMES[][2] = {
+        {"num-return-sequences", "num-captions"},
+        {"no-repeat-ngram-size", "no-repeat-ngram"},
+        {"use-nucleus-sampling", "sample"},
+        {"do-sample", "sample"},
+        {"min-len", "min-length"},
+        {"batch-size", "batch"},
+        {"torch-dtype", "dtype"},
+        {"load-in-8bit", "dtype int8"},
+        {"model-type", "model"},
+        {"pretrained", "model"},
+    };
+    for (char *p = name; *p; p++)
+        *p = *p == '_' ? '-' : *p;
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+        if (strcmp(name, NAMES[i][0]) == 0)
+            return NAMES[i][1];
+    return NULL;
+}
+
 static int unknown_option(const char *word)
 {
     const char *names[OPT_COUNT + 1] = {0}, *near;
@@ -95,7 +118,9 @@ static int unknown_option(const char *word)
     for (int i = 0; i < OPT_COUNT; i++)
         if (options[i].group)
             names[count++] = options[i].name;
-    near = nearest(name, names);
+    near = other_name(name);
+    if (!near)
+        near = nearest(name, names);
     if (near)
         usage_error("unknown option %.*s; did you mean --%s?", (int)strcspn(word, "="), word, near);
     else

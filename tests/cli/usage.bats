@@ -22,6 +22,14 @@ usage() { # PATTERN ARGUMENTS...
     usage "*unknown command*" zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz
 }
 
+@test "names of other programs are known" {
+    usage "*did you mean --num-captions?" caption x.png --num-return-sequences 3
+    usage "*did you mean --num-captions?" caption x.png --num_return_sequences=3
+    usage "*did you mean --sample?" caption x.png --use-nucleus-sampling
+    usage "*did you mean --dtype int8?" caption x.png --load_in_8bit
+    usage "*did you mean --num-beams?" caption x.png --num_beams 3
+}
+
 @test "options of other commands are refused" {
     usage "blip2: show: --num-beams *" show --num-beams 3
     usage "blip2: caption: --synthetic *" caption --synthetic opt-2.7b x
