@@ -28,6 +28,11 @@ static int open_flags(const char *path, int more, struct stat *st, ErrorCode cod
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | more);
     if (fd >= 0 && fstat(fd, st) == 0)
         return fd;
+    if (fd < 0 && errno == ENOENT && file_listed(path))
+        error_set(e, code,
+                  "%s: file: expected one, got a link to one that is not there: an unfinished "
+                  "download, or a copy without what links lead to",
+                  path);
     error_set(e, code, "%s: %s", path, strerror(errno));
     if (fd >= 0)
         close(fd);
@@ -180,6 +185,12 @@ bool file_exists(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0;
+}
+
+bool file_listed(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 bool file_is_dir(const char *path)

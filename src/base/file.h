@@ -33,7 +33,10 @@ typedef bool HeadFn(const unsigned char *head, size_t n);
 unsigned char *file_read_named(const char *path, size_t limit, HeadFn *worth, size_t *size,
                                ErrorCode code, Error *e);
 
-bool file_exists(const char *path); /* anything with that name */
+bool file_exists(const char *path); /* anything with that name, links followed */
+/* Whether the directory lists that name, be it a link that leads nowhere: only what it does not list is
+ * absent. What cannot be looked at counts as listed, and opening it says why. */
+bool file_listed(const char *path);
 /* Whether there is a NAME in a directory: 1, 0; -1: out of memory. */
 int file_in_dir(const char *dir, const char *name);
 bool file_is_dir(const char *path);

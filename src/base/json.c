@@ -2,6 +2,7 @@
 #include "base/json.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -35,6 +36,71 @@ static bool depth_ok(const char *s, size_t n)
     return true;
 }
 
+/* --- what Python's json reads and jansson does not ------------------------------------------------- */
+
+/* The length of the number at s. An integer beyond 64 bits becomes 999999999999999999 (transformers writes
+ * "model_max_length": 1000000000000000019884624838656), a real beyond doubles 1e308: who needs such a one
+ * will find it out of range. */
+static size_t tame_number(char *s)
+{
+    enum { DIGITS = 18 };
+    size_t digits = strspn(s, "0123456789"), all = strspn(s, "0123456789.eE+-");
+    if (digits == all && digits > DIGITS) {
+        memset(s, '9', DIGITS);
+        memset(s + DIGITS, ' ', digits - DIGITS);
+    } else if (digits < all && all >= 5 && isinf(strtod(s, NULL))) {
+        memset(s, ' ', all);
+        memcpy(s, "1e308", 5);
+    }
+    return all;
+}
+
+/* NaN and infinities become {}: nothing where a setting may be anything, and of the wrong type elsewhere. */
+static size_t tame_word(char *s)
+{
+    static const char *const WORDS[] = {"NaN", "Infinity", "-Infinity"};
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
+        size_t n = strlen(WORDS[i]);
+        if (strncmp(s, WORDS[i], n) == 0) {
+            memset(s, ' ', n);
+            memcpy(s, "{}", 2);
+            return n;
+        }
+    }
+    return 1;
+}
+
+/* s is zero-terminated. */
+static void tame(char *s)
+{
+    bool in_string = false;
+    while (*s) {
+        if (*s == '"')
+            in_string = !in_string;
+        if (in_string)
+            s += *s == '\\' && s[1] ? 2 : 1;
+        else
+            s += *s >= '0' && *s <= '9' ? tame_number(s) : tame_word(s);
+    }
+}
+
+/* NULL when that fails, too. */
+static json_t *parse_tamed(const char *text, size_t n)
+{
+    json_error_t why;
+    char *copy = mem_alloc(n + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, text, n);
+    copy[n] = 0;
+    tame(copy);
+    json_t *doc = json_loadb(copy, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    mem_free(copy);
+    return doc;
+}
+
+/* --- documents ------------------------------------------------------------------------------------ */
+
 json_t *json_parse(const char *text, size_t n, const char *name, ErrorCode code, Error *e)
 {
     json_error_t why;
@@ -48,6 +114,8 @@ json_t *json_parse(const char *text, size_t n, const char *name, ErrorCode code,
         return NULL;
     }
     json_t *doc = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    if (!doc && json_error_code(&why) != json_error_out_of_memory)
+        doc = parse_tamed(text, n);
     if (doc)
         return doc;
     if (json_error_code(&why) == json_error_out_of_memory)

@@ -93,7 +93,7 @@ static bool open_shard(Checkpoint *c, const char *dir, const Line *v, size_t lin
                        const char *index_path, Error *e)
 {
     char *path = path_join(dir, v->file);
-    if (path && !file_exists(path)) {
+    if (path && !file_listed(path)) {
         error_set(e, ERR_BAD_MODEL, "%s: shard \"%.200s\": no such file in the directory",
                   index_path, v->file);
         mem_free(path);

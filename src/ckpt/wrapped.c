@@ -32,7 +32,8 @@ static void without_wrappers(const char *name, char *out)
     *out = 0;
 }
 
-/* What stands before `known` in the one key that ends with it: its length; 0: nothing does. */
+/* What stands before `known` in the one key that ends with it: its length; 0: nothing does, or different
+ * things do (a student and its teacher): which of them is the model is not ours to guess. */
 static size_t common_prefix(const TensorList *l, const char *known, const char **prefix)
 {
     size_t k = strlen(known), found = 0;
@@ -41,10 +42,12 @@ static size_t common_prefix(const TensorList *l, const char *known, const char *
         size_t n = strlen(key);
         if (strcmp(key, known) == 0)
             return 0;
-        if (n > k + 1 && key[n - k - 1] == '.' && str_ends(key, known)) {
-            *prefix = key;
-            found = n - k;
-        }
+        if (n <= k + 1 || key[n - k - 1] != '.' || !str_ends(key, known))
+            continue;
+        if (found)
+            return 0;
+        *prefix = key;
+        found = n - k;
     }
     return found;
 }

@@ -16,7 +16,7 @@ static bool map_text(ConfigText *t, MappedFile *f, const char *dir, const char *
     if (!path)
         return error_memory(e, dir, strlen(dir));
     bool ok = true;
-    if (file_exists(path)) {
+    if (file_listed(path)) {
         ok = file_map_within(f, path, FILE_MAX, ERR_BAD_MODEL, e);
         *t = (ConfigText){f->data ? (const char *)f->data : "", f->size};
     }

@@ -40,10 +40,22 @@ static void read_eos(const JsonPart *p, GenOptions *g)
                   MAX_EOS);
 }
 
+/* One that no call may need: what is wrong with it is noted. */
+static int read_or_keep(const JsonPart *p, const char *key, int def, Notes *notes)
+{
+    Error wrong = {0};
+    JsonPart q = *p;
+    q.e = &wrong;
+    int id = config_read_id(&q, key, def);
+    if (wrong.code)
+        note_add(notes, "%s: not used", wrong.message);
+    return wrong.code ? def : id;
+}
+
 void config_read_ids(const JsonPart *p, ModelConfig *c)
 {
-    c->bos = config_read_id(p, "bos_token_id", c->bos);
-    c->pad = config_read_id(p, "pad_token_id", c->pad);
+    c->bos = read_or_keep(p, "bos_token_id", c->bos, &c->notes);
+    c->pad = read_or_keep(p, "pad_token_id", c->pad, &c->notes);
     read_eos(p, &c->gen);
 }
 
@@ -106,6 +118,13 @@ static const struct {
     {"encoder_no_repeat_ngram_size", 0, GEN_ALWAYS},
     {"exponential_decay_length_penalty", 0, GEN_ALWAYS},
     {"watermarking_config", 0, GEN_ALWAYS},
+    {"stop_strings", 0, GEN_ALWAYS},
+    {"max_time", 0, GEN_ALWAYS},
+    {"token_healing", 0, GEN_ALWAYS},
+    {"dola_layers", 0, GEN_ALWAYS},
+    {"prompt_lookup_num_tokens", 0, GEN_ALWAYS},
+    {"top_h", 0, GEN_SAMPLING},
+    {"renormalize_logits", 0, GEN_BEAMS},
 };
 
 void config_hf_fault(ModelConfig *c, GenWhen when, const char *fmt, ...)
@@ -137,21 +156,25 @@ static void find_unsupported(const JsonPart *p, ModelConfig *c)
         note_add(&c->notes, "%s: %s: not followed (%d in all)", p->where, first, n);
 }
 
-static void read_settings(const JsonPart *p, GenOptions *g)
+/* p[when] has the errors of settings that count then. */
+static void read_settings(const JsonPart p[GEN_WHENS], GenOptions *g)
 {
-    g->num_beams = part_whole(p, "num_beams", g->num_beams, 1, 1000);
-    g->max_new_tokens = part_whole(p, "max_new_tokens", g->max_new_tokens, 0, DIM_MAX);
-    g->min_new_tokens = part_whole(p, "min_new_tokens", g->min_new_tokens, 0, DIM_MAX);
-    g->max_length = part_whole(p, "max_length", g->max_length, 0, DIM_MAX);
-    g->min_length = part_whole(p, "min_length", g->min_length, 0, DIM_MAX);
-    g->length_penalty = part_real(p, "length_penalty", g->length_penalty, -100, 100);
-    g->repetition_penalty = part_real(p, "repetition_penalty", g->repetition_penalty, 1e-3, 1e3);
-    g->no_repeat_ngram = part_whole(p, "no_repeat_ngram_size", g->no_repeat_ngram, 0, DIM_MAX);
-    g->sample = part_flag(p, "do_sample", g->sample);
-    g->top_k = part_whole(p, "top_k", g->top_k, 0, DIM_MAX);
-    g->top_p = part_real(p, "top_p", g->top_p, 0, 1);
-    g->temperature = part_real(p, "temperature", g->temperature, 0, 1e6);
-    g->early_stopping = read_early(p);
+    const JsonPart *always = &p[GEN_ALWAYS], *beams = &p[GEN_BEAMS], *sampling = &p[GEN_SAMPLING];
+    g->num_beams = part_whole(always, "num_beams", g->num_beams, 1, 1000);
+    g->num_captions = part_whole(always, "num_return_sequences", g->num_captions, 1, 1000);
+    g->max_new_tokens = part_whole(always, "max_new_tokens", g->max_new_tokens, 0, DIM_MAX);
+    g->min_new_tokens = part_whole(always, "min_new_tokens", g->min_new_tokens, 0, DIM_MAX);
+    g->max_length = part_whole(always, "max_length", g->max_length, 0, DIM_MAX);
+    g->min_length = part_whole(always, "min_length", g->min_length, 0, DIM_MAX);
+    g->repetition_penalty =
+        part_real(always, "repetition_penalty", g->repetition_penalty, 1e-6, 1e6);
+    g->no_repeat_ngram = part_whole(always, "no_repeat_ngram_size", g->no_repeat_ngram, 0, DIM_MAX);
+    g->sample = part_flag(always, "do_sample", g->sample);
+    g->length_penalty = part_real(beams, "length_penalty", g->length_penalty, -100, 100);
+    g->early_stopping = read_early(beams);
+    g->top_k = part_whole(sampling, "top_k", g->top_k, 0, DIM_MAX);
+    g->top_p = part_real(sampling, "top_p", g->top_p, 0, 1);
+    g->temperature = part_real(sampling, "temperature", g->temperature, 1e-6, 1e6);
 }
 
 /* "2", "2, 50118" */
@@ -169,19 +192,39 @@ static bool same_ends(const GenOptions *a, const GenOptions *b)
     return a->n_eos == b->n_eos && memcmp(a->eos, b->eos, (size_t)a->n_eos * sizeof(int)) == 0;
 }
 
+/* What counts only in other searches than the chosen one stays as it was when it is wrong. */
+static void read_checked(const JsonPart *p, ModelConfig *c)
+{
+    Error wrong[GEN_WHENS] = {{0}};
+    JsonPart settings[GEN_WHENS];
+    GenOptions *g = &c->gen, before = *g;
+    for (int i = 0; i < GEN_WHENS; i++) {
+        settings[i] = *p;
+        settings[i].e = &wrong[i];
+    }
+    read_settings(settings, g);
+    if (wrong[GEN_BEAMS].code) {
+        g->length_penalty = before.length_penalty;
+        g->early_stopping = before.early_stopping;
+    }
+    if (wrong[GEN_SAMPLING].code) {
+        g->top_k = before.top_k;
+        g->top_p = before.top_p;
+        g->temperature = before.temperature;
+    }
+    for (int i = 0; i < GEN_WHENS; i++)
+        if (wrong[i].code && !p->e->code) {
+            config_hf_fault(c, (GenWhen)i, "%.399s", wrong[i].message);
+            note_add(&c->notes, "%s", wrong[i].message);
+        }
+}
+
 void config_read_generation(const JsonPart *p, bool text_says_eos, ModelConfig *c)
 {
-    Error wrong = {0};
-    JsonPart settings = *p;
     GenOptions before = c->gen;
-    settings.e = &wrong;
     find_unsupported(p, c);
     config_read_ids(p, c);
-    read_settings(&settings, &c->gen);
-    if (wrong.code && !p->e->code) {
-        config_hf_fault(c, GEN_ALWAYS, "%.399s", wrong.message);
-        note_add(&c->notes, "%s", wrong.message);
-    }
+    read_checked(p, c);
     if (text_says_eos && !same_ends(&before, &c->gen)) {
         char used[96], other[96];
         note_add(

@@ -27,7 +27,10 @@ static GenOptions lavis_answer(void)
 
 GenOptions task_defaults(const ModelConfig *k, Task task, Library library)
 {
-    if (library == LIB_HF)
-        return k ? k->gen : GEN_NEUTRAL;
+    if (library == LIB_HF) {
+        GenOptions o = k ? k->gen : GEN_NEUTRAL;
+        o.num_captions = task == TASK_CHAT ? 1 : o.num_captions; /* a dialogue has one answer */
+        return o;
+    }
     return task == TASK_ASK ? lavis_answer() : lavis_generate();
 }

@@ -9,7 +9,31 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef enum DType { F32, F16, BF16, I8, I4, F64, I64, I32, I16, U8, BOOL, DTYPE_COUNT } DType;
+/* The first five can be weights; the others are in files beside them. */
+typedef enum DType {
+    F32,
+    F16,
+    BF16,
+    I8,
+    I4,
+    F64,
+    I64,
+    I32,
+    I16,
+    U8,
+    BOOL,
+    U16,
+    U32,
+    U64,
+    F8_E4M3,
+    F8_E5M2,
+    F8_E8M0,
+    C64,
+    F4,
+    F6_E2M3,
+    F6_E3M2,
+    DTYPE_COUNT
+} DType;
 
 /* Bytes of n elements that lie without gaps; of I4, two in a byte, an odd last one has its own.
  * SIZE_MAX: more than a size_t can say. */

@@ -20,41 +20,14 @@ bool beside_text(const char *dir, const char *name, char **text, size_t *n, Erro
     return *text != NULL;
 }
 
-/* The length of the number at s; one that is too large an integer becomes 999999999999999999. */
-static size_t tame_integer(char *s)
-{
-    enum { DIGITS = 18 };
-    size_t digits = strspn(s, "0123456789"), all = strspn(s, "0123456789.eE+-");
-    if (digits == all && digits > DIGITS) {
-        memset(s, '9', DIGITS);
-        memset(s + DIGITS, ' ', digits - DIGITS);
-    }
-    return all;
-}
-
-/* transformers writes "model_max_length": 1000000000000000019884624838656, which no JSON integer of
- * ours can hold, and which nobody needs. A zero byte is behind s[0..n). */
-static void tame_integers(char *s, size_t n)
-{
-    bool in_string = false;
-    for (size_t i = 0; i < n; i++) {
-        bool escaped = in_string && s[i] == '\\';
-        in_string ^= s[i] == '"';
-        if (!in_string && s[i] >= '0' && s[i] <= '9')
-            i += tame_integer(s + i) - 1;
-        i += escaped;
-    }
-}
-
 /* DIR/NAME as JSON object. An absent file is fine when optional: true with *doc NULL. */
 bool beside_json(const char *dir, const char *name, bool optional, json_t **doc, Error *e)
 {
     char *path = path_join(dir, name), *text = NULL;
     size_t n = 0;
     *doc = NULL;
-    bool ok = path && optional && !file_exists(path);
+    bool ok = path && optional && !file_listed(path);
     if (path && !ok && beside_text(dir, name, &text, &n, e)) {
-        tame_integers(text, n);
         *doc = json_parse(text, n, path, ERR_BAD_MODEL, e);
         ok = json_is_object(*doc) || error_set(e, ERR_BAD_MODEL, "%s: expected an object", path);
     }

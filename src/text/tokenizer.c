@@ -31,9 +31,9 @@ static bool load_dir(Tokenizer *t, const char *dir, Error *e)
     bool ok = false;
     if (!json || !vocab)
         error_memory(e, dir, strlen(dir));
-    else if (file_exists(json))
+    else if (file_listed(json))
         ok = load_file(t, json, dir, e);
-    else if (file_exists(vocab))
+    else if (file_listed(vocab))
         ok = load_vocab_and_merges(t, dir, e);
     else
         error_set(e, ERR_NO_MODEL,

@@ -68,6 +68,40 @@ noticed() {
     [ -z "$err" ]
 }
 
+@test "settings that a search does not read do not refuse it" {
+    model generation_config.json
+    ids='"bos_token_id": 2, "eos_token_id": 202'
+    for setting in '"top_p": 1.5' '"temperature": -1' '"length_penalty": 200' '"early_stopping": "x"' '"pad_token_id": "<pad>"' '"max_time": NaN'; do
+        echo "{$ids, $setting}" >"$T/m/generation_config.json"
+        caption_of_m --generation hf
+        [ "$status" -eq 0 ] || { echo "$setting: $err"; return 1; }
+    done
+    echo "{$ids, \"top_p\": 1.5}" >"$T/m/generation_config.json"
+    caption_of_m --generation hf --sample
+    [ "$status" -eq 5 ]
+    grep -q "top_p: expected a number in \[0, 1\], got 1.5" <<<"$err"
+    echo "{$ids, \"num_beams\": 3, \"num_return_sequences\": 3}" >"$T/m/generation_config.json"
+    caption_of_m --generation hf
+    [ "$(wc -l <<<"$out")" -eq 3 ]
+    echo "{$ids, \"stop_strings\": [\"cat\"]}" >"$T/m/generation_config.json"
+    caption_of_m --generation hf
+    [ "$status" -eq 5 ]
+    grep -q "stop_strings: expected it unset" <<<"$err"
+}
+
+@test "a link that leads nowhere is no absent file" {
+    for f in config.json generation_config.json preprocessor_config.json tokenizer.json tokenizer_config.json model.safetensors; do
+        model
+        ln -sf nowhere "$T/m/$f"
+        caption_of_m
+        failed 5 "*/$f: *a link to one that is not there*"
+    done
+    model
+    ln -s nowhere "$T/m/special_tokens_map.json"
+    caption_of_m
+    failed 5 "*/special_tokens_map.json: *a link to one that is not there*"
+}
+
 @test "another picture size than the tower's is said, one far beyond refused at once" {
     model preprocessor_config.json
     sed -i 's/\("height"\|"width"\): 96/\1: 384/' "$T/m/preprocessor_config.json"

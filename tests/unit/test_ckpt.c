@@ -165,7 +165,7 @@ static void refuses(void **state)
         {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\"}}", 0, {"duplicate key \"dtype\""}},
         {"{\"a\":{\"colour\":\"red\"}}", 0, {"tensor \"a\"", "got key \"colour\""}},
         {"{\"a\":{\"dtype\":4}}", 0, {"expected a string, got '4'"}},
-        {"{" T("a", "F8_E4M3", "1", "0", "1") "}", 1, {"tensor \"a\"", "\"F8_E4M3\""}},
+        {"{" T("a", "F9_E4M3", "1", "0", "1") "}", 1, {"tensor \"a\"", "\"F9_E4M3\""}},
         {"{" T("a", "f32", "1", "0", "4") "}", 4, {"\"f32\""}},
         {"{" T("a", "U8", "-1", "0", "1") "}", 1, {"expected an unsigned integer", "got '-'"}},
         {"{" T("a", "U8", "1.0", "0", "1") "}", 1, {"expected an unsigned integer", "got '.'"}},

@@ -273,7 +273,8 @@ static void refuses_models(void **state)
         {"{\"vision_config\":{\"hidden_size\":0}}",
          "hidden_size: expected an integer in [1, 1000000], got 0"},
         {"{\"vision_config\":{\"hidden_size\":1000001}}", "got 1000001"},
-        {"{\"vision_config\":{\"hidden_size\":99999999999999999999}}", "bad JSON"},
+        {"{\"vision_config\":{\"hidden_size\":99999999999999999999}}",
+         "hidden_size: expected an integer in [1, 1000000], got"},
         {"{\"vision_config\":{\"hidden_size\":1400}}",
          "vision_config: num_attention_heads: expected a divisor of hidden_size 1400, got 16"},
         {"{\"vision_config\":{\"num_hidden_layers\":1001}}",
@@ -286,7 +287,8 @@ static void refuses_models(void **state)
         {"{\"vision_config\":{\"image_size\":2048,\"patch_size\":1}}", "got patches of 1"},
         {"{\"vision_config\":{\"layer_norm_eps\":-1}}",
          "layer_norm_eps: expected a number in [0, 1]"},
-        {"{\"vision_config\":{\"layer_norm_eps\":1e999}}", "bad JSON"},
+        {"{\"vision_config\":{\"layer_norm_eps\":1e999}}",
+         "layer_norm_eps: expected a number in [0, 1], got"},
         {"{\"vision_config\":{\"qkv_bias\":1}}", "qkv_bias: expected true or false"},
         {"{\"vision_config\":{\"hidden_act\":\"quick_gelu\"}}",
          "vision_config: hidden_act: expected \"gelu\", got \"quick_gelu\""},
@@ -313,7 +315,6 @@ static void refuses_models(void **state)
         {"{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}}",
          "quantization_config: expected none, got weights quantised with gptq"},
         {"{\"text_config\":{\"eos_token_id\":50272.5}}", "eos_token_id: expected an integer"},
-        {"{\"text_config\":{\"bos_token_id\":\"</s>\"}}", "bos_token_id: expected an integer"},
         {"{\"image_token_index\":\"<image>\"}", "image_token_index: expected an integer"},
     };
     REFUSED(CONFIG_MODEL, BAD);
@@ -354,17 +355,29 @@ static void faults_of_generation(void **state)
         {"{\"bad_words_ids\":[[4,5]]}", "bad_words_ids: expected it unset"},
         {"{\"num_beam_groups\":2}", "num_beam_groups: expected it unset"},
         {"{\"typical_p\":0.5}", "typical_p: expected it unset"},
+        {"{\"top_h\":0.5}", "top_h: expected it unset"},
+        {"{\"renormalize_logits\":true}", "renormalize_logits: expected it unset"},
+        {"{\"stop_strings\":[\"x\"]}", "stop_strings: expected it unset"},
+        {"{\"max_time\":3.5}", "max_time: expected it unset"},
+        {"{\"num_return_sequences\":0}", "num_return_sequences: expected an integer in [1, 1000]"},
     };
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
         ModelConfig c = parsed("{}", BAD[i].text, NULL, NULL);
-        bool sampling = strstr(BAD[i].text, "typical_p"), beams = strstr(BAD[i].text, "groups");
+        bool sampling = strstr(BAD[i].text, "_p\"") || strstr(BAD[i].text, "temperature") ||
+                        strstr(BAD[i].text, "top_h");
+        bool beams = strstr(BAD[i].text, "groups") || strstr(BAD[i].text, "length_penalty") ||
+                     strstr(BAD[i].text, "early_stopping") || strstr(BAD[i].text, "renormalize");
         const char *fault = c.hf_fault[sampling ? GEN_SAMPLING : beams ? GEN_BEAMS : GEN_ALWAYS];
         if (!strstr(fault, BAD[i].says) || !strstr(c.notes.text, "DIR/generation_config.json: "))
             fail_msg("%s: \"%s\", \"%s\"", BAD[i].text, fault, c.notes.text);
         assert_true(!*c.hf_fault[GEN_ALWAYS] == (sampling || beams));
     }
-    ModelConfig c = parsed("{}", "{\"num_beams\":3}", NULL, NULL);
+    ModelConfig c = parsed("{\"text_config\":{\"bos_token_id\":\"</s>\"}}", NULL, NULL, NULL);
+    assert_int_equal(c.bos, 2);
+    assert_non_null(strstr(c.notes.text, "bos_token_id: expected an integer"));
+    c = parsed("{}", "{\"num_beams\":3,\"num_return_sequences\":2}", NULL, NULL);
     assert_string_equal(c.hf_fault[GEN_ALWAYS], "");
+    assert_int_equal(c.gen.num_captions, 2);
     assert_string_equal(c.notes.text, "");
 }
 

@@ -352,6 +352,8 @@ static void test_wrapped(void **state)
     refuse(&(Variant){.before = "module.", .reshape = FC1}, "tensor \"module." FC1 "\"",
            "expected shape");
     refuse(&(Variant){.before = "module.", .drop = "query_tokens"}, "\"query_tokens\"", "missing");
+    refuse(&(Variant){.before = "student.", .extra = "teacher.query_tokens"}, "missing",
+           "\"student.vision_model."); /* which of the two is the model? */
 }
 
 /* Weights that bitsandbytes or GPTQ packed are named as such, not as a wrong type or a missing tensor. */
