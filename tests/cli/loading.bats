@@ -131,10 +131,10 @@ noticed() {
     model model.safetensors
     echo "$pointer" >"$T/m/model.safetensors"
     caption_of_m
-    failed 5 "*/model.safetensors: file: expected safetensors weights, got a Git LFS pointer*"
+    failed 5 "*/model.safetensors: file: expected safetensors or PyTorch weights, got a Git LFS pointer*"
     echo '<!doctype html><html>' >"$T/m/model.safetensors"
     caption_of_m
-    failed 5 "*/model.safetensors: file: expected safetensors weights, got an HTML page*"
+    failed 5 "*/model.safetensors: file: expected safetensors or PyTorch weights, got an HTML page*"
     printf 'PK\003\004%032d' 0 >"$T/m/model.safetensors"
     caption_of_m
     failed 5 "*/model.safetensors: file: *as PyTorch saves its weights*"
