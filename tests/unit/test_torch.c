@@ -21,6 +21,8 @@ static bool parse(TensorList *list, unsigned char **copy, const void *bytes, siz
     return ok;
 }
 
+static bool first_copied; /* of the file that was read last */
+
 /* The number of tensors, or -1. */
 static long count(const void *bytes, size_t n, Error *e)
 {
@@ -28,6 +30,7 @@ static long count(const void *bytes, size_t n, Error *e)
     unsigned char *copy;
     size_t before = mem_in_use();
     long tensors = parse(&list, &copy, bytes, n, e) ? (long)list.n : -1;
+    first_copied = tensors > 0 && list.t[0].copied;
     tensors_free(&list);
     free(copy);
     assert_int_equal(mem_in_use(), before);
@@ -263,6 +266,7 @@ static void zip_variants(void **state)
     assert_int_equal(count_zip((ZipOut){.align = 64}, "blip2_pretrained", "", &e), 1);
     assert_int_equal(count_zip((ZipOut){.zip64 = true}, "a b", "", &e), 1);
     assert_int_equal(count_zip((ZipOut){.flags = 8, .align = 1000}, "x", "a comment", &e), 1);
+    assert_int_equal(count_zip((ZipOut){.n = 0}, "x", "PK\5\6 is no end record here", &e), 1);
 }
 
 static void zip_refusals(void **state)
@@ -277,6 +281,7 @@ static void zip_refusals(void **state)
         {{.flags = 1}, "f: entry \"a/data.pkl\": expected no encryption, got some"},
         {{.local = "a/data.pkm"}, "f: entry \"a/data.pkl\": expected it where the directory says"},
         {{.local = "a/data.pk"}, "f: entry \"a/data.pkl\": expected it where the directory says"},
+        {{.more = 1}, "entry \"a/data/0\": expected 25 bytes before the directory, got fewer"},
         {{.more = 5000}, "bytes before the directory, got fewer: truncated?"},
         {{.more = UINT64_MAX / 2, .zip64 = true}, "bytes before the directory, got fewer"},
     };
@@ -319,6 +324,10 @@ static void zip_members(void **state)
     zip_add(&z, "a/byteorder", "big", 3);
     refused_zip(&z, "entry \"byteorder\": expected little, got big");
     zip_add(&z, "a/data.pkl", s.data, s.len);
+    zip_add(&z, "a/data/0", SIX, sizeof SIX);
+    zip_add(&z, "a/byteorder", "middle", 6);
+    refused_zip(&z, "entry \"byteorder\": expected little, got middle");
+    zip_add(&z, "a/data.pkl", s.data, s.len);
     z.n++;
     refused_zip(&z, "zip: expected entry 1 of the directory, got its end");
     zip_add(&z, "a/data.pkl", s.data, s.len);
@@ -339,6 +348,14 @@ static void zip_ends(void **state)
     z.all.data[z.all.len - 22 - 12] ^= 1; /* where the locator says that the record is */
     assert_int_equal(count(z.all.data, z.all.len, &e), -1);
     check_error(&e, ERR_BAD_MODEL, "f: zip: expected a Zip64 end record at byte", NULL);
+    strbuf_free(&z.all);
+    z = (ZipOut){.n = 0};
+    zip_add(&z, "a/data.pkl", "N.", 2);
+    zip_finish(&z, "");
+    z.all.data[z.all.len - 22 + 12]++; /* bytes of the directory */
+    assert_int_equal(count(z.all.data, z.all.len, &e), -1);
+    check_error(&e, ERR_BAD_MODEL, "f: zip: expected a directory that ends by byte 98, got 57",
+                NULL);
     strbuf_free(&z.all);
 }
 
@@ -406,25 +423,66 @@ static void views(void **state)
     }
 }
 
+/* The stride of an extent of 1 has no meaning: nothing is copied for it. */
+static void strides_of_one(void **state)
+{
+    static const TensorOut ONE = {"FloatStorage", "0", 6, 0, 3, 3, {1, 6, 1}, {7, 1, 5}},
+                           TWO = {"FloatStorage", "0", 6, 0, 2, 2, {2, 2}, {2, 2}};
+    Error e;
+    assert_int_equal(count_view(&ONE, &e), 1);
+    assert_false(first_copied);
+    assert_int_equal(count_view(&TWO, &e), 1);
+    assert_true(first_copied);
+}
+
 /* Two tensors of one name are an error, as in safetensors; a name must be text. */
 static void names(void **state)
 {
     static const struct {
-        const char *name, *says;
-    } BAD[] = {{"w", "f: tensor \"w\": duplicate key"},
-               {"\xff", "name: expected valid UTF-8 without U+0000"}};
-    for (size_t i = 0; i < 2; i++) {
+        const char *name;
+        size_t n;
+        const char *says;
+    } BAD[] = {{"w", 1, "tensor \"w\": duplicate key"},
+               {"\xff", 1, "name: expected valid UTF-8 without U+0000"},
+               {"a\0b", 3, "name: expected valid UTF-8 without U+0000"}};
+    for (size_t i = 0; i < 3; i++) {
         StrBuf s = {0};
         ZipOut z = {0};
         strbuf_puts(&s, "\x80\2}(");
         pk_text(&s, "w");
         pk_tensor(&s, &GOOD);
-        pk_text(&s, BAD[i].name);
+        strbuf_puts(&s, "X");
+        out_number(&s, BAD[i].n, 4);
+        strbuf_add(&s, BAD[i].name, BAD[i].n);
         pk_tensor(&s, &GOOD);
         strbuf_puts(&s, "u.");
         zip_add(&z, "a/data.pkl", s.data, s.len);
         zip_add(&z, "a/data/0", SIX, sizeof SIX);
         refused_zip(&z, BAD[i].says);
+        strbuf_free(&s);
+    }
+}
+
+static void long_names(void **state)
+{
+    char name[TENSOR_NAME_MAX + 2];
+    memset(name, 'n', sizeof name);
+    name[TENSOR_NAME_MAX + 1] = 0;
+    for (int longer = 0; longer < 2; longer++) {
+        Error e;
+        StrBuf s = {0};
+        ZipOut z = {0};
+        strbuf_puts(&s, "\x80\2}");
+        pk_text(&s, name + 1 - longer);
+        pk_tensor(&s, &GOOD);
+        strbuf_puts(&s, "s.");
+        zip_add(&z, "a/data.pkl", s.data, s.len);
+        zip_add(&z, "a/data/0", SIX, sizeof SIX);
+        zip_finish(&z, "");
+        assert_int_equal(count(z.all.data, z.all.len, &e), longer ? -1 : 1);
+        if (longer)
+            check_error(&e, ERR_BAD_MODEL, "name: expected at most 500 bytes, got 501", NULL);
+        strbuf_free(&z.all);
         strbuf_free(&s);
     }
 }
@@ -436,6 +494,8 @@ typedef struct Row {
     uint64_t count;
     size_t bytes;
     const char *tail;
+    const TensorOut *also; /* a second tensor */
+    const char *part;      /* of which its storage is a part */
 } Row;
 
 #define MAGIC_PICKLE  "\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19."
@@ -449,6 +509,10 @@ static void add_pickle(StrBuf *s, const char *text, const char *otherwise, size_
     else
         strbuf_add(s, otherwise, n);
 }
+
+static const TensorOut SHORTER = {"FloatStorage", "0", 5, 0, 0, 0, {0}, {0}},
+                       OTHER_TYPE = {"IntStorage", "0", 6, 0, 0, 0, {0}, {0}},
+                       SCALAR = {"FloatStorage", "0", 6, 0, 0, 0, {0}, {0}};
 
 static void old_layout(void **state)
 {
@@ -474,6 +538,11 @@ static void old_layout(void **state)
          "got 20"},
         {{.count = 6, .bytes = 23}, "storage \"0\": expected 32 bytes, got 31: truncated?"},
         {{.count = 6, .bytes = 24, .tail = "more"}, "f: file: expected"},
+        {{.count = 6, .bytes = 24, .also = &SHORTER}, "storage \"0\": expected 24 bytes"},
+        {{.count = 6, .bytes = 24, .also = &OTHER_TYPE}, "storage \"0\": expected 24 bytes"},
+        {{.count = 6, .bytes = 24, .also = &SCALAR, .part = "N"}, NULL},
+        {{.count = 6, .bytes = 24, .also = &SCALAR, .part = ")"},
+         "storage: 0: expected a storage of its own"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         Error e;
@@ -482,7 +551,15 @@ static void old_layout(void **state)
         add_pickle(&s, r->magic, MAGIC_PICKLE, sizeof MAGIC_PICKLE - 1);
         add_pickle(&s, r->protocol, "\x80\2M\351\3.", 6);
         add_pickle(&s, r->system, LITTLE_PICKLE, sizeof LITTLE_PICKLE - 1);
-        pk_dict(&s, &GOOD);
+        strbuf_puts(&s, "\x80\2}");
+        pk_text(&s, "w");
+        pk_tensor(&s, &GOOD);
+        if (r->also) {
+            strbuf_puts(&s, "s");
+            pk_text(&s, "x");
+            pk_tensor_part(&s, r->also, r->part ? r->part : "");
+        }
+        strbuf_puts(&s, "s.");
         add_pickle(&s, r->keys, "\x80\2]U\0010a.", 8);
         out_number(&s, r->count, 8);
         strbuf_add(&s, SIX, r->bytes);
@@ -490,7 +567,7 @@ static void old_layout(void **state)
         long n = count(s.data, s.len, &e);
         if (CASES[i].says)
             check_error(&e, ERR_BAD_MODEL, CASES[i].says, NULL);
-        else if (n != 1)
+        else if (n != (r->also ? 2 : 1))
             fail_msg("%s", e.message);
         strbuf_free(&s);
     }
@@ -519,7 +596,9 @@ int main(void)
         cmocka_unit_test(zip_members),
         cmocka_unit_test(zip_ends),
         cmocka_unit_test(views),
+        cmocka_unit_test(strides_of_one),
         cmocka_unit_test(names),
+        cmocka_unit_test(long_names),
         cmocka_unit_test(old_layout),
         cmocka_unit_test(big_endian),
     };

@@ -128,7 +128,8 @@ typedef struct TensorOut {
     int64_t shape[9], stride[9];
 } TensorOut;
 
-static inline void pk_tensor(StrBuf *s, const TensorOut *t)
+/* part: opcodes of what the storage is a part of, as there may be before 1.6; "" */
+static inline void pk_tensor_part(StrBuf *s, const TensorOut *t, const char *part)
 {
     strbuf_puts(s, "ctorch._utils\n_rebuild_tensor_v2\n((");
     pk_text(s, "storage");
@@ -136,12 +137,18 @@ static inline void pk_tensor(StrBuf *s, const TensorOut *t)
     pk_text(s, t->key);
     pk_text(s, "cpu");
     pk_int(s, t->elements);
+    strbuf_puts(s, part);
     strbuf_puts(s, "tQ");
     pk_int(s, t->offset);
     pk_tuple(s, t->rank, t->shape);
     pk_tuple(s, t->strides, t->stride);
     strbuf_puts(s, "\x89"
                    "ccollections\nOrderedDict\n)RtR");
+}
+
+static inline void pk_tensor(StrBuf *s, const TensorOut *t)
+{
+    pk_tensor_part(s, t, "");
 }
 
 /* --- a whole checkpoint --------------------------------------------------------------------------- */
