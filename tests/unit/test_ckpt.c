@@ -221,8 +221,8 @@ static void refuses_lengths(void **state)
     unsigned char bytes[64] = {0};
     static const char LFS[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
     assert_int_equal(parse_bytes(bytes, 0, &e), -1);
-    check_error(&e, ERR_BAD_MODEL, "f: file: expected safetensors or PyTorch weights, got an empty file",
-                NULL);
+    check_error(&e, ERR_BAD_MODEL,
+                "f: file: expected safetensors or PyTorch weights, got an empty file", NULL);
     assert_int_equal(parse_bytes(bytes, 7, &e), -1);
     check_error(&e, ERR_BAD_MODEL, "got 7", NULL);
     assert_int_equal(parse_bytes(bytes, 8, &e), -1);
@@ -267,8 +267,8 @@ static void names_what_it_is(void **state)
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         Error e;
         assert_int_equal(parse_bytes((const unsigned char *)CASES[i].bytes, CASES[i].n, &e), -1);
-        check_error(&e, ERR_BAD_MODEL, "f: file: expected safetensors or PyTorch weights, got ", CASES[i].what,
-                    NULL);
+        check_error(&e, ERR_BAD_MODEL, "f: file: expected safetensors or PyTorch weights, got ",
+                    CASES[i].what, NULL);
     }
 }
 
@@ -389,8 +389,10 @@ static void missing_files(void **state)
     put("empty.safetensors", "", 0);
     e = (Error){0};
     assert_null(ckpt_open_file(at("empty.safetensors"), &e));
-    check_error(&e, ERR_BAD_MODEL,
-                "empty.safetensors: file: expected safetensors or PyTorch weights, got an empty file", NULL);
+    check_error(
+        &e, ERR_BAD_MODEL,
+        "empty.safetensors: file: expected safetensors or PyTorch weights, got an empty file",
+        NULL);
 }
 
 static void survives_lack_of_memory(void **state)
