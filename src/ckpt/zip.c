@@ -13,7 +13,7 @@ enum { FLAG_ENCRYPTED = 1, EXTRA_ZIP64 = 1 };
 
 static bool signed_as(const unsigned char *p, const char *two)
 {
-    return p[0] == 'P' && p[1] == 'K' && p[2] == two[0] && p[3] == two[1];
+    return p[0] == 'P' && p[1] == 'K' && memcmp(p + 2, two, 2) == 0;
 }
 
 /* --- the end record ------------------------------------------------------------------------------ */
