@@ -17,8 +17,8 @@ typedef struct Kind {
 #define AS_HUGGING_FACE " (expected a Hugging Face directory with safetensors)"
 #define DOWNLOAD_AGAIN  " (download it again)"
 #define GGUF_WHAT       "a GGUF or GGML file of llama.cpp" AS_HUGGING_FACE
-#define TORCH_WHAT      "a zip archive, as PyTorch saves its weights" AS_HUGGING_FACE
-#define PICKLE_WHAT     "a Python pickle, as old PyTorch saves its weights" AS_HUGGING_FACE
+#define TORCH_WHAT      "a zip archive, as PyTorch saves its weights"
+#define PICKLE_WHAT     "a Python pickle, as old PyTorch saves its weights"
 #define COMPRESSED_WHAT "a compressed file (unpack it)"
 #define PICTURE_WHAT    "a picture"
 
@@ -89,15 +89,31 @@ static bool is_zeros(const unsigned char *s, size_t n)
     return n >= 8;
 }
 
-const char *file_kind(const void *data, size_t size)
+/* What the first bytes say; NULL: nothing. */
+static const char *by_magic(const void *data, size_t size)
 {
-    if (size == 0)
-        return "an empty file" DOWNLOAD_AGAIN;
     for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
         const Kind *k = &KINDS[i];
         if (size >= k->at + k->n && memcmp((const char *)data + k->at, k->magic, k->n) == 0)
             return k->what;
     }
+    return NULL;
+}
+
+bool file_is_torch(const void *data, size_t size)
+{
+    /* A safetensors file may begin with a length of the same bytes, and has a '{' behind it. */
+    const char *what = size > 8 && ((const char *)data)[8] == '{' ? NULL : by_magic(data, size);
+    return what && (strcmp(what, TORCH_WHAT) == 0 || strcmp(what, PICKLE_WHAT) == 0);
+}
+
+const char *file_kind(const void *data, size_t size)
+{
+    const char *what = by_magic(data, size);
+    if (size == 0)
+        return "an empty file" DOWNLOAD_AGAIN;
+    if (what)
+        return what;
     if (is_refusal(data, size))
         return "a text, as a server answers" DOWNLOAD_AGAIN;
     if (is_html(data, size))

@@ -6,7 +6,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/kind.h"
 #include "ckpt/names.h"
+#include "ckpt/safetensors.h"
+#include "ckpt/torch.h"
 
 Checkpoint *ckpt_new(const char *path, Error *e)
 {
@@ -44,8 +47,10 @@ bool ckpt_add_file(Checkpoint *c, char *path, Error *e)
         return error_memory(e, c->path, 0);
     CkptFile *f = &c->files[c->n_files++];
     *f = (CkptFile){.path = path, .first = c->list.n};
-    if (!file_map(&f->map, path, ERR_BAD_MODEL, e) ||
-        !safetensors_parse(&c->list, f->map.data, f->map.size, path, e))
+    if (!file_map(&f->map, path, ERR_BAD_MODEL, e))
+        return false;
+    bool torch = file_is_torch(f->map.data, f->map.size);
+    if (!(torch ? torch_parse : safetensors_parse)(&c->list, f->map.data, f->map.size, path, e))
         return false;
     f->n = c->list.n - f->first;
     return true;
@@ -86,7 +91,7 @@ static CkptTensor *find_exact(Checkpoint *c, const char *name)
 
 CkptTensor *ckpt_find(Checkpoint *c, const char *name)
 {
-    char other[SAFETENSORS_NAME_MAX + 1];
+    char other[TENSOR_NAME_MAX + 1];
     CkptTensor *t = find_exact(c, name);
     for (int i = 0; !t && i < NAME_MAPS; i++)
         if (name_map(i, name, other, sizeof other))
@@ -106,6 +111,8 @@ void ckpt_done_with(const CkptTensor *t)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)t->data,
               to = from + t->bytes;
+    if (t->copied) /* no file has these bytes to read again */
+        return;
     from = (from + page - 1) / page * page; /* neighbours share the first and the last page */
     to = to / page * page;
     if (to > from)

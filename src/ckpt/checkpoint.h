@@ -3,7 +3,7 @@
 #define CKPT_CHECKPOINT_H
 
 #include "base/file.h"
-#include "ckpt/safetensors.h"
+#include "ckpt/tensors.h"
 
 typedef struct CkptFile {
     MappedFile map;
@@ -24,8 +24,8 @@ Checkpoint *ckpt_new(const char *path, Error *e);
 /* Makes room for so many files, once. `where` begins the message. False: out of memory. */
 bool ckpt_reserve(Checkpoint *c, size_t files, const char *where, Error *e);
 
-/* Maps and reads one more file, whose path it takes over (NULL: out of memory). Its tensors are
- * appended to the list, in order of name. Errors: ERR_BAD_MODEL, ERR_MEMORY. */
+/* Maps and reads one more file, whose path it takes over (NULL: out of memory): safetensors or, if it
+ * begins so, PyTorch's. Its tensors are appended to the list, in order of name. Errors: ERR_BAD_MODEL, ERR_MEMORY. */
 bool ckpt_add_file(Checkpoint *c, char *path, Error *e);
 
 #endif

@@ -1,8 +1,8 @@
 /* ckpt/ckpt.h: find a model, open its weights, look tensors up by name.
  *
- * A Checkpoint is a set of named tensors in mapped files. It knows nothing of models, and once open
- * only ckpt_take and ckpt_unwrap change it. Files come from strangers: every offset, size and name is checked
- * before use, and nothing is copied.
+ * A Checkpoint is a set of named tensors in mapped files, of safetensors or of PyTorch. It knows nothing of
+ * models, and once open only ckpt_take and ckpt_unwrap change it. Files come from strangers: every offset, size
+ * and name is checked before use, and nothing is copied but what does not lie in a row (ckpt/torch.h).
  *
  * A file must stay as it is while it is open: one that shrinks after it was mapped ends the process
  * with SIGBUS, and nothing here can prevent that. */
@@ -23,24 +23,27 @@ typedef struct CkptTensor {
     DType dtype;
     int rank;
     int64_t shape[CKPT_MAX_RANK];
-    const void *data; /* in the mapping; aligned to nothing in particular */
+    const void *data; /* in the mapping, or a copy; aligned to nothing in particular */
     size_t bytes;
     const char *file; /* path of the file it lies in, for messages */
     bool used;        /* set by ckpt_take */
+    bool copied;      /* data is memory of the Checkpoint's own */
 } CkptTensor;
 
 typedef struct Checkpoint Checkpoint;
 
 /* Opens all weights of a directory: model.safetensors, or model.safetensors.index.json with its
- * shards. Errors: ERR_NO_MODEL (no such directory, no weights in it), ERR_BAD_MODEL, ERR_MEMORY.
- * What is checked of a file stands at safetensors_parse; of an index: that its shards are plain
+ * shards, or pytorch_model.bin, or pytorch_model.bin.index.json with its shards, the first of them that is
+ * there. Errors: ERR_NO_MODEL (no such directory, no weights in it), ERR_BAD_MODEL, ERR_MEMORY.
+ * What is checked of a file stands at safetensors_parse and torch_parse; of an index: that its shards are plain
  * names of files that are there, and that each tensor lies where it says. Tensors of a shard that
  * the index does not name are kept, unless another one has the name: whoever reports what is left
  * unused sees them. Free with ckpt_close; tensors point into it. */
 Checkpoint *ckpt_open(const char *dir, Error *e);
 void ckpt_close(Checkpoint *c);
 
-/* One safetensors file on its own (also used by tests to read goldens). */
+/* One file on its own, told by its first bytes: safetensors, or a .bin, .pt or .pth of PyTorch (also used
+ * by tests to read goldens). Its tensors have the names that the file gives them. */
 Checkpoint *ckpt_open_file(const char *path, Error *e);
 
 const char *ckpt_path(const Checkpoint *c);

@@ -45,10 +45,6 @@ static bool explain_adapter(const char *dir, Error *e)
 static const struct {
     const char *end, *what;
 } FOREIGN[] = {
-    {".pth", "PyTorch .pth weights, as LAVIS publishes them, are not supported yet"},
-    {".pt", "PyTorch .pt weights are not supported yet"},
-    {".bin", "PyTorch .bin weights are not supported yet"},
-    {".bin.index.json", "PyTorch .bin weights are not supported yet"},
     {".ckpt", "PyTorch Lightning .ckpt weights are not supported yet"},
     {".gguf", "GGUF files of llama.cpp cannot be read"},
     {".ggml", "GGML files of llama.cpp cannot be read"},
@@ -65,9 +61,20 @@ static const char *foreign(const char *name)
     return NULL;
 }
 
+/* Files that can be read, but make a model only under a known name beside a config.json. */
+static bool is_torch_name(const char *name)
+{
+    static const char *const ENDS[] = {".pth", ".pt", ".bin", ".bin.index.json"};
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
+        if (str_ends(name, ENDS[i]))
+            return true;
+    return false;
+}
+
 /* What a look at the names in a directory finds; in order of name, so that a message is always the same. */
 typedef struct Look {
     char weights[256]; /* a file of another program */
+    char torch[256];   /* one of PyTorch */
     char folder[256];  /* that holds a config.json */
     char dangling[256];
 } Look;
@@ -88,6 +95,8 @@ static void look_at(Look *l, const char *dir, const char *name)
     }
     if (foreign(name))
         keep_first(l->weights, name);
+    if (is_torch_name(name))
+        keep_first(l->torch, name);
     if (file_is_dir(path) && file_in_dir(path, "config.json") == 1)
         keep_first(l->folder, name);
     if (!file_exists(path) && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
@@ -97,13 +106,30 @@ static void look_at(Look *l, const char *dir, const char *name)
 
 static void look(Look *l, const char *dir)
 {
-    *l = (Look){{0}, {0}, {0}};
+    *l = (Look){{0}, {0}, {0}, {0}};
     DIR *d = opendir(dir);
     const struct dirent *entry;
     for (int i = 0; d && i < ENTRIES_MAX && (entry = readdir(d)); i++)
         look_at(l, dir, entry->d_name);
     if (d)
         closedir(d);
+}
+
+/* Weights of PyTorch that lie there under a name of their own, or without what says of which model they are,
+ * as LAVIS publishes them. */
+static bool explain_torch(const char *dir, const char *name, Error *e)
+{
+    if (file_in_dir(dir, "config.json") == 1)
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s/%s: weights: expected the name model.safetensors or pytorch_model.bin "
+                         "(or their .index.json): rename it if it holds all weights of the model",
+                         dir, name);
+    return error_set(
+        e, ERR_BAD_MODEL,
+        "%s/%s: weights: expected a config.json beside them, got PyTorch weights "
+        "alone, as LAVIS publishes them, which are not supported yet: take the Hugging "
+        "Face directory of the model (config.json, weights, tokenizer)",
+        dir, name);
 }
 
 bool model_dir_explain(const char *dir, const char *plain, Error *e)
@@ -115,13 +141,15 @@ bool model_dir_explain(const char *dir, const char *plain, Error *e)
     if (*l.weights)
         return error_set(e, ERR_BAD_MODEL,
                          "%s/%s: weights: %s, expected a Hugging Face directory (config.json, "
-                         "model.safetensors or its shards and index)",
+                         "model.safetensors or pytorch_model.bin, or their shards and index)",
                          dir, l.weights, foreign(l.weights));
     if (*l.dangling)
         return error_set(e, ERR_BAD_MODEL,
                          "%s/%s: file: expected one, got a link to one that is not there: an "
                          "unfinished download? fetch the repository again",
                          dir, l.dangling);
+    if (*l.torch)
+        return explain_torch(dir, l.torch, e);
     if (*l.folder)
         return error_set(e, ERR_NO_MODEL, "%s: %s: did you mean %s/%s?", dir, plain, dir, l.folder);
     return error_set(e, ERR_NO_MODEL, "%s: %s", dir, plain);
@@ -171,16 +199,21 @@ static bool explain_file(const char *path, Error *e)
     Error ignored = {0};
     const char *dir = strrchr(path, '/'), *kind = NULL, *other = foreign(path);
     int n = dir == path ? 1 : dir ? (int)(dir - path) : 1;
-    if (str_ends(path, ".safetensors") || str_ends(path, "config.json"))
+    bool torch = false;
+    if (str_ends(path, ".safetensors") || str_ends(path, "config.json") ||
+        str_ends(path, "pytorch_model.bin"))
         return error_set(
             e, ERR_NO_MODEL,
             "%s: model: expected a directory, got a file: pass the directory it is in, %.*s", path,
             n, dir ? path : ".");
-    if (file_map(&f, path, ERR_FAILED, &ignored))
+    if (file_map(&f, path, ERR_FAILED, &ignored)) {
         kind = file_kind(f.data, f.size);
+        torch = file_is_torch(f.data, f.size);
+    }
     file_unmap(&f);
     if (kind)
-        return error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got %s", path, kind);
+        return error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got %s%s", path, kind,
+                         torch ? ": pass a directory with config.json, weights and tokenizer" : "");
     return error_set(e, ERR_NO_MODEL, "%s: model: expected a directory, got a file%s%s", path,
                      other ? ": " : "", other ? other : "");
 }

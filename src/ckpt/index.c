@@ -1,5 +1,5 @@
-/* ckpt/index.c: model.safetensors.index.json and its shards, as transformers' modeling_utils.py
- * (load_sharded_checkpoint) reads them: {"weight_map": {tensor: file}}. */
+/* ckpt/index.c: model.safetensors.index.json or pytorch_model.bin.index.json and the shards, as
+ * transformers' modeling_utils.py (load_sharded_checkpoint) reads them: {"weight_map": {tensor: file}}. */
 #include "ckpt/index.h"
 
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static bool plain_name(const json_t *v)
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)s[i] < 0x20)
             return false;
-    return str_ends(s, ".safetensors");
+    return str_ends(s, ".safetensors") || str_ends(s, ".bin");
 }
 
 static Line *read_lines(const json_t *map, const char *path, Error *e)
@@ -50,8 +50,8 @@ static Line *read_lines(const json_t *map, const char *path, Error *e)
             break;
         if (!plain_name(file)) {
             error_set(e, ERR_BAD_MODEL,
-                      "%s: weight_map: \"%.200s\": expected a plain name of a .safetensors file, "
-                      "got \"%.100s\"",
+                      "%s: weight_map: \"%.200s\": expected a plain name of a .safetensors or .bin "
+                      "file, got \"%.100s\"",
                       path, name, json_is_string(file) ? json_string_value(file) : "not a string");
             mem_free(v);
             return NULL;

@@ -19,20 +19,36 @@ Checkpoint *ckpt_open_file(const char *path, Error *e)
     return NULL;
 }
 
-static const char SINGLE[] = "model.safetensors", INDEX[] = "model.safetensors.index.json";
+typedef struct Place {
+    const char *name;
+    bool (*open)(Checkpoint *c, const char *dir, const char *path, Error *e);
+} Place;
+
+static bool open_model(Checkpoint *c, const char *dir, const char *path, Error *e)
+{
+    (void)dir;
+    return open_single(c, path, e);
+}
+
+/* The first that is there counts, as in transformers. */
+static const Place PLACES[] = {{"model.safetensors", open_model},
+                               {"model.safetensors.index.json", index_open},
+                               {"pytorch_model.bin", open_model},
+                               {"pytorch_model.bin.index.json", index_open}};
 
 static bool open_dir(Checkpoint *c, const char *dir, Error *e)
 {
-    int single = file_in_dir(dir, SINGLE), index = file_in_dir(dir, INDEX);
-    if (single == 0 && index == 0)
+    enum { N = sizeof PLACES / sizeof *PLACES };
+    int i = 0, there = 0;
+    while (i < N && (there = file_in_dir(dir, PLACES[i].name)) == 0)
+        i++;
+    if (i == N)
         return model_dir_explain(dir,
-                                 "weights: expected model.safetensors (or "
-                                 "model.safetensors.index.json and its shards), got none",
+                                 "weights: expected model.safetensors or pytorch_model.bin (or "
+                                 "their .index.json and its shards), got none",
                                  e);
-    char *path = single < 0 || index < 0 ? NULL : path_join(dir, single ? SINGLE : INDEX);
-    if (!path)
-        return error_memory(e, dir, strlen(dir));
-    bool ok = single ? open_single(c, path, e) : index_open(c, dir, path, e);
+    char *path = there < 0 ? NULL : path_join(dir, PLACES[i].name);
+    bool ok = path ? PLACES[i].open(c, dir, path, e) : error_memory(e, dir, strlen(dir));
     mem_free(path);
     return ok;
 }

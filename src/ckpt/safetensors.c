@@ -143,9 +143,9 @@ static bool skip_metadata(Scan *s)
 
 static bool entries_push(Entries *es, const Entry *t, const Scan *s)
 {
-    if (es->n == SAFETENSORS_TENSORS_MAX)
+    if (es->n == TENSORS_MAX)
         return error_set(s->e, ERR_BAD_MODEL, "%s: header: expected at most %d tensors, got more",
-                         s->file, SAFETENSORS_TENSORS_MAX);
+                         s->file, TENSORS_MAX);
     if (!MEM_GROW(es->v, &es->cap, es->n + 1))
         return error_memory(s->e, s->file, (es->n + 1) * sizeof *es->v);
     es->v[es->n++] = *t;
@@ -165,7 +165,7 @@ static bool read_tensor(Scan *s, const char *name, Entries *es, Arena *names)
 
 static bool read_header(Scan *s, Entries *es, Arena *names)
 {
-    char name[SAFETENSORS_NAME_MAX + 1];
+    char name[TENSOR_NAME_MAX + 1];
     bool metadata = false;
     if (s->start == s->end || *s->start != '{' || !scan_token(s, '{'))
         return scan_fail(s, "'{'");
@@ -248,45 +248,17 @@ static bool check_cover(Entries *es, uint64_t buffer, const char *path, Error *e
                      (unsigned long long)at, (unsigned long long)buffer);
 }
 
-static int by_key(const void *x, const void *y)
-{
-    return strcmp(((const CkptTensor *)x)->key, ((const CkptTensor *)y)->key);
-}
-
-void tensors_sort(CkptTensor *t, size_t n)
-{
-    if (n)
-        qsort(t, n, sizeof *t, by_key);
-}
-
-void tensors_free(TensorList *list)
-{
-    mem_free(list->t);
-    arena_free(&list->names);
-    *list = (TensorList){0};
-}
-
 static bool publish(TensorList *list, const Entries *es, const unsigned char *buffer,
                     const char *path, Error *e)
 {
-    size_t total = list->n + es->n;
-    if (es->n == 0)
-        return true;
-    if (!MEM_GROW(list->t, &list->cap, total))
-        return error_memory(e, path, total * sizeof *list->t);
-    CkptTensor *t = list->t + list->n;
+    size_t first = list->n;
     for (size_t i = 0; i < es->n; i++) {
-        t[i] = es->v[i].t;
-        t[i].key = t[i].name;
-        t[i].data = buffer + es->v[i].begin;
+        CkptTensor t = es->v[i].t;
+        t.data = buffer + es->v[i].begin;
+        if (!tensors_push(list, &t, path, e))
+            return false;
     }
-    tensors_sort(t, es->n);
-    for (size_t i = 1; i < es->n; i++)
-        if (strcmp(t[i - 1].name, t[i].name) == 0)
-            return error_set(e, ERR_BAD_MODEL, "%s: tensor \"%.200s\": duplicate key", path,
-                             t[i].name);
-    list->n = total;
-    return true;
+    return tensors_close(list, first, path, e);
 }
 
 /* What a file is that is no safetensors file; NULL: not known. */
@@ -308,8 +280,8 @@ static uint64_t header_length(const unsigned char *data, size_t size, const char
     uint64_t n = 0;
     const char *kind = size > 8 && data[8] == '{' ? NULL : weights_kind(data, size);
     if (kind)
-        return error_set(e, ERR_BAD_MODEL, "%s: file: expected safetensors weights, got %s", path,
-                         kind);
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s: file: expected safetensors or PyTorch weights, got %s", path, kind);
     if (size < 8)
         return error_set(e, ERR_BAD_MODEL, "%s: header: expected at least 8 bytes, got %zu", path,
                          size);

@@ -3,21 +3,9 @@
 #ifndef CKPT_SAFETENSORS_H
 #define CKPT_SAFETENSORS_H
 
-#include "base/mem.h"
-#include "ckpt/ckpt.h"
+#include "ckpt/tensors.h"
 
-enum {
-    SAFETENSORS_HEADER_MAX = 100 * 1000 * 1000, /* as the reference reader */
-    SAFETENSORS_TENSORS_MAX = 100 * 1000,
-    SAFETENSORS_NAME_MAX = 500, /* bytes */
-};
-
-/* Starts as {0}, ends with tensors_free. */
-typedef struct TensorList {
-    CkptTensor *t;
-    size_t n, cap;
-    Arena names;
-} TensorList;
+enum { SAFETENSORS_HEADER_MAX = 100 * 1000 * 1000 }; /* as the reference reader */
 
 /* Appends the tensors of data[0..size), a whole file called `path` in messages, in order of name.
  * They point into data and keep `path`. All checks of the format are made: after true every tensor
@@ -26,8 +14,5 @@ typedef struct TensorList {
  * Source: safetensors' README "Format", and its reader (safetensors/src/tensor.rs). */
 bool safetensors_parse(TensorList *list, const unsigned char *data, size_t size, const char *path,
                        Error *e);
-
-void tensors_sort(CkptTensor *t, size_t n); /* by key */
-void tensors_free(TensorList *list);
 
 #endif

@@ -62,7 +62,7 @@ static void restore(TensorList *l)
 
 static bool take_off_wrappers(TensorList *l)
 {
-    char key[SAFETENSORS_NAME_MAX + 1];
+    char key[TENSOR_NAME_MAX + 1];
     for (size_t i = 0; i < l->n; i++) {
         CkptTensor *t = &l->t[i];
         without_wrappers(t->name, key);

@@ -142,7 +142,7 @@ noticed() {
     failed 5 "*adapter_config.json: model: *a LORA adapter without its base model (Salesforce/blip2-opt-2.7b): merge*"
     : >"$T/lavis/checkpoint_best.pth"
     blip2 caption -m "$T/lavis" scene003.png
-    failed 5 "*checkpoint_best.pth: weights: PyTorch .pth weights, as LAVIS publishes them, are not supported yet*"
+    failed 5 "*checkpoint_best.pth: weights: expected a config.json beside them, got PyTorch weights alone, as LAVIS publishes them, *: take the Hugging Face directory*"
     echo '{}' >"$T/above/model/config.json"
     blip2 caption -m "$T/above" scene003.png
     failed 4 "*did you mean $T/above/model?"
@@ -165,13 +165,13 @@ noticed() {
     model model.safetensors
     echo "$pointer" >"$T/m/model.safetensors"
     caption_of_m
-    failed 5 "*/model.safetensors: file: expected safetensors weights, got a Git LFS pointer*"
+    failed 5 "*/model.safetensors: file: expected safetensors or PyTorch weights, got a Git LFS pointer*"
     echo '<!doctype html><html>' >"$T/m/model.safetensors"
     caption_of_m
-    failed 5 "*/model.safetensors: file: expected safetensors weights, got an HTML page*"
+    failed 5 "*/model.safetensors: file: expected safetensors or PyTorch weights, got an HTML page*"
     printf 'PK\003\004%032d' 0 >"$T/m/model.safetensors"
     caption_of_m
-    failed 5 "*/model.safetensors: file: *as PyTorch saves its weights*"
+    failed 5 "*/model.safetensors: zip: expected an end record in the last bytes, got none: truncated?"
     : >"$T/m/model.safetensors"
     caption_of_m
     failed 5 "*/model.safetensors: file: *an empty file*"

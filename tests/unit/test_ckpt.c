@@ -221,8 +221,8 @@ static void refuses_lengths(void **state)
     unsigned char bytes[64] = {0};
     static const char LFS[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
     assert_int_equal(parse_bytes(bytes, 0, &e), -1);
-    check_error(&e, ERR_BAD_MODEL, "f: file: expected safetensors weights, got an empty file",
-                NULL);
+    check_error(&e, ERR_BAD_MODEL,
+                "f: file: expected safetensors or PyTorch weights, got an empty file", NULL);
     assert_int_equal(parse_bytes(bytes, 7, &e), -1);
     check_error(&e, ERR_BAD_MODEL, "got 7", NULL);
     assert_int_equal(parse_bytes(bytes, 8, &e), -1);
@@ -267,8 +267,8 @@ static void names_what_it_is(void **state)
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         Error e;
         assert_int_equal(parse_bytes((const unsigned char *)CASES[i].bytes, CASES[i].n, &e), -1);
-        check_error(&e, ERR_BAD_MODEL, "f: file: expected safetensors weights, got ", CASES[i].what,
-                    NULL);
+        check_error(&e, ERR_BAD_MODEL, "f: file: expected safetensors or PyTorch weights, got ",
+                    CASES[i].what, NULL);
     }
 }
 
@@ -277,12 +277,12 @@ static void refuses_long_names(void **state)
     Error e;
     char header[2000], name[1000];
     memset(name, 'n', sizeof name);
-    name[SAFETENSORS_NAME_MAX] = 0;
+    name[TENSOR_NAME_MAX] = 0;
     snprintf(header, sizeof header,
              "{\"%s\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", name);
     assert_int_equal(parse(header, 1, &e), 1);
-    name[SAFETENSORS_NAME_MAX] = 'n';
-    name[SAFETENSORS_NAME_MAX + 1] = 0;
+    name[TENSOR_NAME_MAX] = 'n';
+    name[TENSOR_NAME_MAX + 1] = 0;
     snprintf(header, sizeof header,
              "{\"%s\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", name);
     assert_int_equal(parse(header, 1, &e), -1);
@@ -313,7 +313,7 @@ static void caps_the_number_of_tensors(void **state)
 {
     Error e;
     for (size_t extra = 0; extra < 2; extra++) {
-        char *header = many_tensors(SAFETENSORS_TENSORS_MAX + extra);
+        char *header = many_tensors(TENSORS_MAX + extra);
         size_t n = strlen(header);
         unsigned char *bytes = malloc(n + 8);
         assert_non_null(bytes);
@@ -322,7 +322,7 @@ static void caps_the_number_of_tensors(void **state)
         if (extra)
             check_error(&e, ERR_BAD_MODEL, "expected at most 100000 tensors", NULL);
         else
-            assert_int_equal(got, SAFETENSORS_TENSORS_MAX);
+            assert_int_equal(got, TENSORS_MAX);
         free(bytes);
         free(header);
     }
@@ -389,8 +389,10 @@ static void missing_files(void **state)
     put("empty.safetensors", "", 0);
     e = (Error){0};
     assert_null(ckpt_open_file(at("empty.safetensors"), &e));
-    check_error(&e, ERR_BAD_MODEL,
-                "empty.safetensors: file: expected safetensors weights, got an empty file", NULL);
+    check_error(
+        &e, ERR_BAD_MODEL,
+        "empty.safetensors: file: expected safetensors or PyTorch weights, got an empty file",
+        NULL);
 }
 
 static void survives_lack_of_memory(void **state)

@@ -1,7 +1,6 @@
 /* Directories of weights, and how a model's name becomes a directory. */
-#include "test_ckpt_files.h"
+#include "test_torch_files.h"
 
-#include "ckpt/ckpt.h"
 #include "ckpt/hub.h"
 
 #define ONE(name, begin, end) \
@@ -65,18 +64,89 @@ static void nothing_there(void **state)
     check_error(&e, ERR_NO_MODEL, "file: model: expected a directory, got something else", NULL);
 }
 
-static void torch_weights(void **state)
+/* The weights in the scratch directory, which have so many tensors. */
+static Checkpoint *opened(size_t tensors)
 {
-    put_text("pytorch_model.bin.index.json", "{}");
-    refused(ERR_BAD_MODEL, "pytorch_model.bin.index.json: ", "not supported yet");
-    put_text("pytorch_model.bin", "PK");
-    refused(ERR_BAD_MODEL, "pytorch_model.bin: ", "expected a Hugging Face directory");
-    put_safetensors("model.safetensors", "{" ONE("a", "0", "2") "}", 2); /* wins over .bin */
     Error e = {0};
     Checkpoint *c = ckpt_open(scratch, &e);
-    assert_non_null(c);
-    assert_int_equal(ckpt_count(c), 1);
-    ckpt_close(c);
+    if (!c)
+        fail_msg("%s", e.message);
+    assert_int_equal(ckpt_count(c), tensors);
+    return c;
+}
+
+/* The tensors of models/scenes as pytorch_model.bin, and in three shards: the same, byte for byte. */
+static void torch_weights(void **state)
+{
+    Error e = {0};
+    StrBuf index = {0};
+    char name[64];
+    Checkpoint *want = ckpt_open(SOURCE_DIR "/models/scenes", &e);
+    assert_non_null(want);
+    size_t n = ckpt_count(want);
+    for (int sharded = 0; sharded < 2; sharded++) {
+        empty_scratch(state);
+        strbuf_puts(&index, "{\"metadata\":{},\"weight_map\":{");
+        for (size_t i = 0; i < n; i++)
+            strbuf_printf(&index, "%s\"%s\":\"pytorch_model-0000%zu-of-00003.bin\"", i ? "," : "",
+                          ckpt_at(want, i)->name, i % 3 + 1);
+        strbuf_puts(&index, "}}");
+        for (size_t s = 0; sharded && s < 3; s++) {
+            snprintf(name, sizeof name, "pytorch_model-0000%zu-of-00003.bin", s + 1);
+            put_torch(name, want, s, 3);
+        }
+        if (sharded)
+            put_text("pytorch_model.bin.index.json", index.data);
+        else
+            put_torch("pytorch_model.bin", want, 0, 1);
+        Checkpoint *c = opened(n);
+        for (size_t i = 0; i < n; i++) {
+            const CkptTensor *a = ckpt_at(c, i), *b = ckpt_at(want, i);
+            assert_string_equal(a->name, b->name);
+            assert_true(a->dtype == b->dtype && a->rank == b->rank && a->bytes == b->bytes);
+            assert_memory_equal(a->shape, b->shape, sizeof a->shape);
+            assert_memory_equal(a->data, b->data, a->bytes);
+            assert_false(a->copied);
+        }
+        ckpt_close(c);
+        strbuf_free(&index);
+    }
+    ckpt_close(want);
+}
+
+/* safetensors before .bin, one file before shards. */
+static void which_weights_count(void **state)
+{
+    Error e = {0};
+    Checkpoint *want = ckpt_open(SOURCE_DIR "/models/scenes", &e);
+    assert_non_null(want);
+    put_text("pytorch_model.bin.index.json", "{}");
+    refused(ERR_BAD_MODEL, "pytorch_model.bin.index.json: weight_map: expected an object", "");
+    put_torch("pytorch_model.bin", want, 0, 100);
+    ckpt_close(opened(3));
+    put_text("pytorch_model.bin", "<html>");
+    refused(ERR_BAD_MODEL, "pytorch_model.bin: file: expected safetensors or PyTorch weights",
+            "got an HTML page");
+    put_shards(GOOD);
+    ckpt_close(opened(4));
+    put_safetensors("model.safetensors", "{" ONE("a", "0", "2") "}", 2);
+    ckpt_close(opened(1));
+    ckpt_close(want);
+}
+
+/* What can be read, but is no model as it lies there, is named with what to do. */
+static void torch_weights_alone(void **state)
+{
+    put_text("blip2_pretrained.pth", "PK");
+    refused(ERR_BAD_MODEL, "blip2_pretrained.pth: weights: expected a config.json beside them",
+            "as LAVIS publishes them");
+    put_text("config.json", "{}");
+    refused(ERR_BAD_MODEL,
+            "blip2_pretrained.pth: weights: expected the name model.safetensors or "
+            "pytorch_model.bin",
+            "rename it");
+    put_text("model.gguf", "GGUF");
+    refused(ERR_BAD_MODEL, "model.gguf: weights: GGUF files", "expected a Hugging Face directory");
 }
 
 static void a_directory_for_a_file(void **state)
@@ -166,7 +236,7 @@ static void broken_indexes(void **state)
         {"{\"weight_map\":{\"a\":\"d\\\\x.safetensors\"}}", "expected a plain name"},
         {"{\"weight_map\":{\"a\":\"x.safetensors\\u0000\"}}", "expected a plain name"},
         {"{\"weight_map\":{\"a\":\"x\\n.safetensors\"}}", "expected a plain name"},
-        {"{\"weight_map\":{\"a\":\"pytorch_model.bin\"}}", "got \"pytorch_model.bin\""},
+        {"{\"weight_map\":{\"a\":\"model.gguf\"}}", "got \"model.gguf\""},
         {"{\"weight_map\":{\"a\":\"s1.safetensors\",\"a\":\"s1.safetensors\"}}", "duplicate"},
     };
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
@@ -317,6 +387,8 @@ int main(void)
         cmocka_unit_test_setup(embedded_model, empty_scratch),
         cmocka_unit_test_setup(nothing_there, empty_scratch),
         cmocka_unit_test_setup(torch_weights, empty_scratch),
+        cmocka_unit_test_setup(which_weights_count, empty_scratch),
+        cmocka_unit_test_setup(torch_weights_alone, empty_scratch),
         cmocka_unit_test_setup(a_directory_for_a_file, empty_scratch),
         cmocka_unit_test_setup(shards, empty_scratch),
         cmocka_unit_test_setup(the_index_chooses_between_copies, empty_scratch),

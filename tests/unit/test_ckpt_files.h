@@ -78,7 +78,7 @@ __attribute__((unused)) static void put_safetensors(const char *name, const char
 }
 
 /* The error has this code, is one line, and says each of the texts (NULL ends the list). */
-static void check_error(const Error *e, ErrorCode code, ...)
+__attribute__((unused)) static void check_error(const Error *e, ErrorCode code, ...)
 {
     va_list ap;
     const char *part;
