@@ -42,15 +42,14 @@ static int queries_of(const OptLm *l)
 
 static int room(const Lm *lm, int n)
 {
-    const OptLm *l = (const OptLm *)lm;
-    return l->m->config.opt.positions - queries_of(l) - n;
+    return lm->prompt_max - n;
 }
 
 static bool check_room(const Lm *lm, const LmPrompt *prompt, int n, Error *e)
 {
     for (int i = 0; i < n; i++)
-        if (room(lm, prompt[i].n) < 0)
-            return lm_too_long(room(lm, 0), (size_t)prompt[i].n, e);
+        if (prompt[i].n > lm->prompt_max)
+            return lm_too_long(lm->prompt_max, (size_t)prompt[i].n, e);
     return true;
 }
 
@@ -206,6 +205,8 @@ Lm *opt_lm_new(Ctx *c, const Blip2 *m, Error *e)
         return NULL;
     }
     l->base = (Lm){.vocab = m->config.opt.vocab,
+                   .prompt_max = m->config.opt.positions - m->config.qformer.queries,
+                   .start = -1,
                    .c = c,
                    .room = room,
                    .prefill = prefill,
