@@ -102,11 +102,15 @@ bool config_load(ModelConfig *c, const char *dir, Error *e)
 
 LanguageConfig config_language(const ModelConfig *c)
 {
-    const OptConfig *k = &c->opt;
+    const OptConfig *opt = &c->opt;
+    const T5Config *t5 = &c->t5;
     switch (c->kind) {
     case MODEL_OPT:
-        return (LanguageConfig){"opt", "OPT", k->width, k->layers, k->mlp, k->vocab, k->positions};
-    case MODEL_T5: return (LanguageConfig){.name = "t5", .title = "Flan-T5"};
+        return (LanguageConfig){"opt",    "OPT",      opt->width,    opt->layers,
+                                opt->mlp, opt->vocab, opt->positions};
+    case MODEL_T5:
+        return (LanguageConfig){"t5",    "Flan-T5", t5->width, t5->layers + t5->decoder_layers,
+                                t5->mlp, t5->vocab, 0};
     default: return (LanguageConfig){.name = "none", .title = "matching"};
     }
 }

@@ -30,8 +30,17 @@ typedef struct OptConfig {
     int width, layers, heads, mlp, vocab, positions;
 } OptConfig;
 
-/* T5 and matching models are recognised here; whether they can run is for the caller to say. Their
- * `opt` is all zero. */
+/* Encoder and decoder of T5 1.1 (gated feed-forward, no biases). */
+typedef struct T5Config {
+    int width, key_width, heads, mlp, layers, decoder_layers, vocab; /* key_width: of one head */
+    int buckets, distance; /* of the bias by relative position; beyond distance all is one bucket */
+    float eps;
+    bool gelu_tanh; /* the activation is GELU's tanh form and not the exact one */
+    bool scaled;    /* what the head reads is multiplied by width^-0.5 */
+} T5Config;
+
+/* Only the kind's own sizes are filled. T5 and matching models are recognised here; whether they can run is
+ * for the caller to say. */
 typedef enum ModelKind { MODEL_OPT, MODEL_T5, MODEL_MATCHING } ModelKind;
 
 /* When a setting of generation_config.json counts. */
@@ -48,6 +57,8 @@ typedef struct ModelConfig {
     VitConfig vit;
     QformerConfig qformer;
     OptConfig opt;
+    T5Config t5;
+    int start;      /* id that a decoder begins with (T5); -1: none */
     int bos, pad;   /* ids; fall back to text_config, as the end ids in gen do. Ids of the files may
                        lie beyond the vocabulary: such a one is never generated, nor an error */
     GenOptions gen; /* defaults of --generation hf: what generation_config.json sets. Lengths are 0
@@ -67,10 +78,11 @@ typedef struct ModelConfig {
 /* What every language model has, whichever it is. */
 typedef struct LanguageConfig {
     const char *name, *title; /* "opt", "OPT" */
-    int width, layers, mlp, vocab, positions;
+    int width, layers, mlp, vocab;
+    int positions; /* 0: as many as memory allows */
 } LanguageConfig;
 
-/* Of a kind that has none (MODEL_MATCHING) or whose sizes are not read yet: names, and zeros. */
+/* Of a kind that has none (MODEL_MATCHING): names, and zeros. */
 LanguageConfig config_language(const ModelConfig *c);
 
 /* Reads all files of `dir`. Missing optional files give the documented defaults. Every size is

@@ -8,7 +8,7 @@
 #include "config/parse.h"
 #include "image/image.h"
 
-enum { LAYERS_MAX = 1000, GRID_MAX = 1024 };
+enum { LAYERS_MAX = 1000, GRID_MAX = 1024, BUCKETS_MAX = 4096 };
 
 static int size(const JsonPart *p, const char *key, int def)
 {
@@ -97,6 +97,33 @@ static void read_opt(const JsonPart *p, OptConfig *o)
                   p->where, o->width, proj);
 }
 
+/* dense_act_fn wins over what feed_forward_proj implies, and "gated-gelu" alone means the tanh form
+ * (T5Config.__init__). transformers 5 saves tie_word_embeddings true with scale_decoder_outputs false. */
+static void read_t5(const JsonPart *p, T5Config *t)
+{
+    t->width = size(p, "d_model", 512);
+    t->key_width = size(p, "d_kv", 64);
+    t->mlp = size(p, "d_ff", 2048);
+    t->layers = part_whole(p, "num_layers", 6, 1, LAYERS_MAX);
+    t->decoder_layers = part_whole(p, "num_decoder_layers", t->layers, 1, LAYERS_MAX);
+    t->heads = size(p, "num_heads", 8);
+    t->vocab = size(p, "vocab_size", 32128);
+    t->buckets = part_whole(p, "relative_attention_num_buckets", 32, 4, BUCKETS_MAX);
+    t->distance =
+        part_whole(p, "relative_attention_max_distance", 128, t->buckets / 2 + 1, DIM_MAX);
+    t->eps = (float)part_real(p, "layer_norm_epsilon", 1e-6, 0, 1);
+    t->scaled = part_flag(p, "scale_decoder_outputs", part_flag(p, "tie_word_embeddings", true));
+    const char *act = part_text(p, "dense_act_fn", "gelu_new");
+    t->gelu_tanh = strcmp(act, "gelu_new") == 0;
+    if (!t->gelu_tanh)
+        part_must_be(p, "dense_act_fn", "gelu");
+    const char *feed = part_text(p, "feed_forward_proj", "relu");
+    if (strcmp(feed, "gated-gelu") != 0)
+        error_set(p->e, ERR_BAD_MODEL,
+                  "%s: feed_forward_proj: expected \"gated-gelu\", got \"%.100s\" (not supported)",
+                  p->where, feed);
+}
+
 /* The class decides; a file without one is a matching model when its Q-Former reads text. */
 static bool is_matching(const JsonPart *p, const QformerConfig *q)
 {
@@ -160,6 +187,9 @@ static void read_model(const JsonPart *p, ModelConfig *c)
     if (c->kind == MODEL_OPT)
         read_opt(&lm, &c->opt);
     bool t5 = c->kind == MODEL_T5;
+    if (t5)
+        read_t5(&lm, &c->t5);
+    c->start = t5 ? config_read_id(&lm, "decoder_start_token_id", 0) : -1;
     c->gen = GEN_NEUTRAL;
     c->bos = c->gen.eos[0] = t5 ? 1 : 2;
     c->pad = t5 ? 0 : 1;
@@ -191,15 +221,16 @@ static void check_grid(ModelConfig *c, const char *dir, const char *file, Error 
 
 static void note_ids(ModelConfig *c, const char *dir)
 {
-    if (c->kind != MODEL_OPT)
+    int vocab = config_language(c).vocab;
+    if (c->kind == MODEL_MATCHING)
         return;
     for (int i = 0; i < c->gen.n_eos; i++) /* of whichever file counts */
-        if (c->gen.eos[i] >= c->opt.vocab)
+        if (c->gen.eos[i] >= vocab)
             note_add(&c->notes, "%s: eos_token_id: %d, beyond the vocabulary of %d", dir,
-                     c->gen.eos[i], c->opt.vocab);
-    if (c->image_token >= c->opt.vocab)
+                     c->gen.eos[i], vocab);
+    if (c->image_token >= vocab)
         note_add(&c->notes, "%s/config.json: image_token_index: %d, beyond the vocabulary of %d",
-                 dir, c->image_token, c->opt.vocab);
+                 dir, c->image_token, vocab);
 }
 
 static void finish(ModelConfig *c, const char *dir, const char *file, Error *e)

@@ -10,7 +10,7 @@
 
 typedef struct Size {
     ModelKind kind;
-    bool vit_l, coco, big; /* coco: tuned at 364 pixels; big: OPT-6.7b */
+    bool vit_l, coco, big; /* coco: tuned at 364 pixels; big: OPT-6.7b, Flan-T5-xxl */
 } Size;
 
 /* From the short name: the table of names is ckpt/hub.c's. */
@@ -21,7 +21,7 @@ static Size size_of(const char *name)
                                                      : MODEL_T5,
                   .vit_l = str_ends(name, "vit-l"),
                   .coco = str_ends(name, "-coco"),
-                  .big = str_starts(name, "opt-6.7b")};
+                  .big = str_starts(name, "opt-6.7b") || str_starts(name, "flan-t5-xxl")};
 }
 
 static VitConfig vit_g(int pixels)
@@ -72,6 +72,20 @@ static OptConfig opt(bool big)
                        .positions = 2048};
 }
 
+static T5Config t5(bool big)
+{
+    return (T5Config){.width = big ? 4096 : 2048,
+                      .key_width = 64,
+                      .heads = big ? 64 : 32,
+                      .mlp = big ? 10240 : 5120,
+                      .layers = 24,
+                      .decoder_layers = 24,
+                      .vocab = 32128,
+                      .buckets = 32,
+                      .distance = 128,
+                      .eps = 1e-6f};
+}
+
 static void fill(ModelConfig *c, Size s)
 {
     *c = (ModelConfig){.kind = s.kind,
@@ -79,6 +93,7 @@ static void fill(ModelConfig *c, Size s)
                        .mean = CLIP_MEAN,
                        .std = CLIP_STD};
     c->gen = GEN_NEUTRAL;
+    c->start = -1;
     c->bos = 2;
     c->pad = 1;
     c->gen.eos[0] = 50118;
@@ -89,6 +104,8 @@ static void fill(ModelConfig *c, Size s)
     if (s.kind == MODEL_OPT)
         c->opt = opt(s.big);
     if (s.kind == MODEL_T5) {
+        c->t5 = t5(s.big);
+        c->start = 0;
         c->bos = c->gen.eos[0] = 1;
         c->pad = 0;
     }

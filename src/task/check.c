@@ -106,10 +106,9 @@ int generate_room(const GenOptions *o, int n_history, int feed)
 bool generate_fits(const Lm *lm, const GenOptions *o, int n_prompt, int n_history, int *room,
                    Error *e)
 {
-    int feed = lm->room(lm, n_prompt);
-    if (feed < 0)
-        return lm_too_long(lm->room(lm, 0), (size_t)n_prompt, e);
-    *room = generate_room(o, n_history, feed);
+    if (n_prompt > lm->prompt_max)
+        return lm_too_long(lm->prompt_max, (size_t)n_prompt, e);
+    *room = generate_room(o, n_history, lm->room(lm, n_prompt));
     return *room >= 1 ||
            error_set(e, ERR_USAGE,
                      "generation: max length: expected more than the %d ids that are there, got %d",

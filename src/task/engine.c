@@ -27,7 +27,7 @@ bool engine_init(Engine *en, const Blip2 *net, const Tokenizer *t, Stream *on, i
     *en = (Engine){.net = net, .tokenizer = t};
     encoder_init(&en->encoder, on, net, keep);
     ctx_init(&en->text, on);
-    en->lm = opt_lm_new(&en->text, net, e);
+    en->lm = lm_new(&en->text, net, e);
     en->generator = en->lm ? generator_new(en->lm, e) : NULL;
     if (en->generator)
         return true;
@@ -52,7 +52,7 @@ void engine_free(Engine *en)
 /* A dialogue leaves room for its answer, or at least half. */
 static int room_for_prompt(const Engine *en, const EngineItem *it, Task task)
 {
-    int all = en->lm->room(en->lm, 0);
+    int all = en->lm->prompt_max;
     if (task != TASK_CHAT)
         return all;
     int answer = generate_room(&it->o, 1, all);
@@ -67,6 +67,7 @@ static bool words_to_ids(const Engine *en, EngineItem *it, const PromptSpec *wor
     p.library = it->o.library;
     p.model_prompt = en->net->config.prompt;
     p.room = room_for_prompt(en, it, p.task);
+    p.cut = it->o.library == LIB_LAVIS ? LAVIS_PROMPT_IDS : 0;
     return prompt_ids(&p, en->tokenizer, &it->prompt, it->notice, e);
 }
 
@@ -75,6 +76,8 @@ static bool words_to_ids(const Engine *en, EngineItem *it, const PromptSpec *wor
 static bool fill_history(const Engine *en, EngineItem *it)
 {
     const ModelConfig *k = &en->net->config;
+    if (en->lm->start >= 0)
+        return ids_push(&it->history, en->lm->start);
     if (it->o.library == LIB_LAVIS || k->legacy_layout)
         return ids_push(&it->history, k->bos);
     for (int i = 0; i < k->qformer.queries; i++)

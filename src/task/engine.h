@@ -22,7 +22,7 @@ typedef struct EngineRequest {
     EncodeJob image;    /* picture or pixels; its result fields are not looked at */
     const int *ids;     /* the prompt, when it is given as ids */
     int n_ids;          /* of ids */
-    PromptSpec prompt;  /* else. library, model_prompt and room are filled by the engine */
+    PromptSpec prompt;  /* else. library, model_prompt, room and cut are filled by the engine */
     GenOptions options; /* end ids are filled by the engine */
     EngineToken *on_token;
     void *user;

@@ -20,10 +20,13 @@ typedef struct LmPrompt {
 typedef struct Lm Lm;
 struct Lm {
     int vocab;
+    int prompt_max; /* ids of a prompt at most */
+    /* The id that was there first, which lengths and penalties count under the rules of both libraries
+     * (a decoder's start id); -1: none, what counts is each library's own. */
+    int start;
     Ctx *c; /* the passes'; the logits below lie in it until the next pass begins */
 
-    /* How many ids can be fed behind a prompt of n before the model's positions run out; below 0: the
-     * prompt itself does not fit. */
+    /* How many ids can be fed behind a prompt of n <= prompt_max before the model's positions run out. */
     int (*room)(const Lm *, int n);
     /* Prefill of n prompts in one pass: row[i] receives the handle of prompt i's one live row. Returns
      * the next-token logits [n, vocab]. NULL: ERR_FAILED (does not fit the positions, an id out of
@@ -48,7 +51,10 @@ static inline bool lm_too_long(int most, size_t n, Error *e)
                      most, n);
 }
 
-/* OPT. c and m stay the caller's. NULL: out of memory. */
+/* The model's language model, of whatever kind. c and m stay the caller's. NULL: out of memory. */
+Lm *lm_new(Ctx *c, const Blip2 *m, Error *e);
+
+/* The kinds. */
 Lm *opt_lm_new(Ctx *c, const Blip2 *m, Error *e);
 
 #endif

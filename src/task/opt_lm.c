@@ -1,20 +1,13 @@
 /* task/opt_lm.c: OPT behind a picture: prefill of several prompts at once, steps of any number of rows,
  * over one cache of token slots. */
-#include <limits.h>
-
-#include "nn/kvcache.h"
+#include "base/mem.h"
 #include "task/lm.h"
+#include "task/rows.h"
 
 typedef struct OptLm {
     Lm base;
     const Blip2 *m;
-    KvCache cache;      /* kept from item to item: fresh memory is slow */
-    long long reserved; /* slots that live items may use */
-    KvSeq *seq;         /* [room] by handle */
-    int *free_rows;     /* handles that are free; the last one is taken next */
-    const KvSeq **pass; /* [room] scratch: the sequences of a pass */
-    int room, n_free;
-    size_t cap_seq, cap_free, cap_pass;
+    LiveRows rows;
 } OptLm;
 
 /* Copies the context's error out. Always returns NULL. */
@@ -24,66 +17,14 @@ static Tensor *pass_error(const Ctx *c, Error *e)
     return NULL;
 }
 
-/* --- rows ---------------------------------------------------------------------------------------- */
-
-static bool grow_rows(OptLm *l, int room, Error *e)
-{
-    size_t n = (size_t)room;
-    if (!MEM_GROW(l->seq, &l->cap_seq, n) || !MEM_GROW(l->free_rows, &l->cap_free, n) ||
-        !MEM_GROW(l->pass, &l->cap_pass, n))
-        return error_memory(e, "sequences", n * sizeof *l->seq);
-    for (int i = room; i-- > l->room;) { /* the lowest is taken first */
-        l->seq[i] = (KvSeq){0};
-        l->free_rows[l->n_free++] = i;
-    }
-    l->room = room;
-    return true;
-}
-
-static bool take_rows(OptLm *l, int n, int *row, Error *e)
-{
-    if (n > l->n_free && !grow_rows(l, l->room + n, e))
-        return false;
-    for (int i = 0; i < n; i++)
-        row[i] = l->free_rows[--l->n_free];
-    return true;
-}
-
-static void drop(Lm *lm, const int *row, int n)
-{
-    OptLm *l = (OptLm *)lm;
-    for (int i = n; i-- > 0;) {
-        kv_drop(&l->cache, &l->seq[row[i]]);
-        l->free_rows[l->n_free++] = row[i];
-    }
-}
-
 /* --- one pass through the network ---------------------------------------------------------------- */
-
-/* Place of every row of the pass in its sequence. */
-static int *row_positions(OptLm *l, int n, const int *fresh, int total)
-{
-    Ctx *c = l->base.c;
-    int *at = arena_alloc(&c->mem, sizeof *at * (size_t)total);
-    if (!at) {
-        error_memory(&c->err, "positions", sizeof *at * (size_t)total);
-        return NULL;
-    }
-    for (int i = 0, r = 0; i < n; i++)
-        for (int j = l->pass[i]->n - (fresh ? fresh[i] : 1); j < l->pass[i]->n; j++)
-            at[r++] = j;
-    return at;
-}
 
 /* The states of the last fresh[i] slots (NULL: 1 each) of n rows. */
 static Tensor *run_rows(OptLm *l, Tensor *x, const int *row, int n, const int *fresh)
 {
     Ctx *c = l->base.c;
-    int total;
-    for (int i = 0; i < n; i++)
-        l->pass[i] = &l->seq[row[i]];
-    const int *at = x ? row_positions(l, n, fresh, x->rows) : NULL;
-    const CacheRows *cache = at ? kv_rows(c, &l->cache, l->pass, n, fresh, &total) : NULL;
+    int *at;
+    const CacheRows *cache = x ? rows_pass(&l->rows, c, row, n, fresh, &at) : NULL;
     return cache ? opt_forward(c, &l->m->opt, x, at, cache, 1) : NULL;
 }
 
@@ -101,15 +42,14 @@ static int queries_of(const OptLm *l)
 
 static int room(const Lm *lm, int n)
 {
-    const OptLm *l = (const OptLm *)lm;
-    return l->m->config.opt.positions - queries_of(l) - n;
+    return lm->prompt_max - n;
 }
 
 static bool check_room(const Lm *lm, const LmPrompt *prompt, int n, Error *e)
 {
     for (int i = 0; i < n; i++)
-        if (room(lm, prompt[i].n) < 0)
-            return lm_too_long(room(lm, 0), (size_t)prompt[i].n, e);
+        if (prompt[i].n > lm->prompt_max)
+            return lm_too_long(lm->prompt_max, (size_t)prompt[i].n, e);
     return true;
 }
 
@@ -120,19 +60,21 @@ static long long slots_of(const OptLm *l, const LmPrompt *p)
 
 static bool reserve(OptLm *l, const LmPrompt *prompt, int n, Error *e)
 {
-    long long wanted = l->reserved;
+    long long slots = 0;
     for (int i = 0; i < n; i++)
-        wanted += slots_of(l, &prompt[i]);
-    if (!kv_reserve(&l->cache, wanted, e))
-        return false;
-    l->reserved = wanted;
-    return true;
+        slots += slots_of(l, &prompt[i]);
+    return rows_reserve(&l->rows, slots, e);
 }
 
 static void release(Lm *lm, const LmPrompt *prompt)
 {
     OptLm *l = (OptLm *)lm;
-    l->reserved -= slots_of(l, prompt);
+    rows_release(&l->rows, slots_of(l, prompt));
+}
+
+static void drop(Lm *lm, const int *row, int n)
+{
+    rows_drop(&((OptLm *)lm)->rows, row, n);
 }
 
 /* [picture, words] of each prompt, one after another. */
@@ -183,7 +125,7 @@ static Tensor *read_rows(OptLm *l, const LmPrompt *prompt, int n, const int *row
     for (int i = 0; ok && i < n; i++) {
         words += prompt[i].n;
         (*fresh)[i] = queries_of(l) + prompt[i].n;
-        ok = kv_append(&l->cache, &l->seq[row[i]], (*fresh)[i], e);
+        ok = rows_append(&l->rows, row[i], (*fresh)[i], e);
     }
     return ok ? run_rows(l, embed_prompts(l, prompt, n, words), row, n, *fresh) : NULL;
 }
@@ -194,7 +136,7 @@ static Tensor *prefill(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e
     int *fresh;
     if (!check_room(lm, prompt, n, e) || !reserve(l, prompt, n, e))
         return NULL;
-    bool rows_taken = take_rows(l, n, row, e);
+    bool rows_taken = rows_take(&l->rows, n, row, e);
     Tensor *x = rows_taken ? read_rows(l, prompt, n, row, &fresh, e) : NULL;
     Tensor *logits = x ? logits_of(l, last_states(l, x, fresh, n)) : NULL;
     if (logits)
@@ -216,7 +158,7 @@ static Tensor *forward(Lm *lm, const LmPrompt *prompt, Error *e)
     one.rows = one.steps = 0;
     if (!check_room(lm, &one, 1, e) || !reserve(l, &one, 1, e))
         return NULL;
-    bool rows_taken = take_rows(l, 1, &row, e);
+    bool rows_taken = rows_take(&l->rows, 1, &row, e);
     Tensor *x = rows_taken ? read_rows(l, &one, 1, &row, &fresh, e) : NULL;
     Tensor *logits = tap(lm->c, logits_of(l, x), "logits");
     if (rows_taken)
@@ -229,24 +171,14 @@ static Tensor *forward(Lm *lm, const LmPrompt *prompt, Error *e)
 
 /* --- steps --------------------------------------------------------------------------------------- */
 
-/* Row i becomes a copy of its parent with one slot more. */
-static bool fork_rows(OptLm *l, int n, const int *parent, const int *row, Error *e)
-{
-    for (int i = 0; i < n; i++)
-        if (!kv_fork(&l->cache, &l->seq[parent[i]], &l->seq[row[i]], e) ||
-            !kv_append(&l->cache, &l->seq[row[i]], 1, e))
-            return false;
-    return true;
-}
-
 static Tensor *advance(Lm *lm, int n, const int *parent, const int *ids, int *row, Error *e)
 {
     OptLm *l = (OptLm *)lm;
     Ctx *c = lm->c;
-    if (!take_rows(l, n, row, e))
+    if (!rows_take(&l->rows, n, row, e))
         return NULL;
     ctx_begin(c, ROLE_DECODE);
-    Tensor *x = fork_rows(l, n, parent, row, e)
+    Tensor *x = rows_fork(&l->rows, n, parent, row, e)
                     ? run_rows(l, embed(c, &l->m->opt.tokens, ids, n), row, n, NULL)
                     : NULL;
     Tensor *logits = logits_of(l, x);
@@ -261,14 +193,7 @@ static Tensor *advance(Lm *lm, int n, const int *parent, const int *ids, int *ro
 static void opt_lm_free(Lm *lm)
 {
     OptLm *l = (OptLm *)lm;
-    for (int i = 0; i < l->room; i++) {
-        kv_drop(&l->cache, &l->seq[i]);
-        kv_seq_free(&l->seq[i]);
-    }
-    kv_free(&l->cache);
-    mem_free(l->seq);
-    mem_free(l->free_rows);
-    mem_free(l->pass);
+    rows_free(&l->rows);
     mem_free(l);
 }
 
@@ -280,6 +205,8 @@ Lm *opt_lm_new(Ctx *c, const Blip2 *m, Error *e)
         return NULL;
     }
     l->base = (Lm){.vocab = m->config.opt.vocab,
+                   .prompt_max = m->config.opt.positions - m->config.qformer.queries,
+                   .start = -1,
                    .c = c,
                    .room = room,
                    .prefill = prefill,
@@ -289,6 +216,6 @@ Lm *opt_lm_new(Ctx *c, const Blip2 *m, Error *e)
                    .forward = forward,
                    .free = opt_lm_free};
     l->m = m;
-    kv_init(&l->cache, c->on, m->config.opt.layers, m->config.opt.width);
+    rows_init(&l->rows, c->on, m->config.opt.layers, m->config.opt.width);
     return &l->base;
 }

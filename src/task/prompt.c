@@ -135,14 +135,14 @@ static bool encode_chat(const PromptSpec *s, const Tokenizer *t, Ids *out, bool 
     return encode_rounds(s, last, t, out, &fits, spaced, e);
 }
 
-static void cut(const Tokenizer *t, Ids *out, char notice[256])
+static void cut(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[256])
 {
     char text[128];
     snprintf(text, sizeof text,
              "prompt: cut to %d of %zu tokens, as LAVIS does (the rules of hf keep all)",
-             LAVIS_PROMPT_IDS, out->n);
+             s->cut, out->n);
     note_append(notice, 256, text);
-    tokenizer_truncate(t, out, LAVIS_PROMPT_IDS, false);
+    tokenizer_truncate(t, out, (size_t)s->cut, false);
 }
 
 bool prompt_ids(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[256], Error *e)
@@ -152,8 +152,8 @@ bool prompt_ids(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[2
     if (!check_texts(s, e) ||
         !(chat ? encode_chat(s, t, out, &spaced, notice, e) : encode(s, 0, t, out, &spaced, e)))
         return false;
-    if (s->library == LIB_LAVIS && !chat && out->n > LAVIS_PROMPT_IDS)
-        cut(t, out, notice);
+    if (s->cut > 0 && !chat && out->n > (size_t)s->cut)
+        cut(s, t, out, notice);
     else if (spaced && (s->prompt || s->text))
         /* As the libraries do, the space is a token of its own; behind one models have hardly ever seen
          * a word, and often they end at once. */

@@ -23,13 +23,14 @@ typedef struct PromptSpec {
     size_t n_turns;
     const char *model_prompt; /* the checkpoint's caption prompt */
     int room; /* ids that fit: the model's positions less image and what is to be generated */
+    int cut;  /* caption and ask are cut on the right to so many ids; 0: not */
 } PromptSpec;
 
 /* LAVIS cuts OPT's prompts to max_txt_len ids, the start id included (blip2_opt.py). */
 enum { LAVIS_PROMPT_IDS = 32 };
 
 /* The ids into out, which is empty before. `notice` receives one line when something was left out,
- * else "". caption and ask under lavis: cut on the right to LAVIS_PROMPT_IDS. chat: never cut, the oldest
+ * else "". caption and ask are cut to s->cut ids. chat: never cut, the oldest
  * rounds are dropped until it fits. Errors: ERR_FAILED (does not fit), ERR_USAGE (a template
  * without {}, invalid UTF-8, no question), ERR_MEMORY. */
 bool prompt_ids(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[256], Error *e);

@@ -138,12 +138,30 @@ static void embedded(void **state)
 
 static void kinds(void **state)
 {
-    ModelConfig c =
-        parsed("{\"text_config\":{\"model_type\":\"t5\",\"eos_token_id\":1}}", NULL, NULL, NULL);
+    ModelConfig c = parsed("{\"text_config\":{\"model_type\":\"t5\",\"feed_forward_proj\":"
+                           "\"gated-gelu\"}}",
+                           NULL, NULL, NULL);
     assert_int_equal(c.kind, MODEL_T5);
+    assert_int_equal(c.start, 0);
     assert_int_equal(c.pad, 0);
     assert_int_equal(c.gen.eos[0], 1);
     assert_int_equal(c.opt.width, 0);
+    assert_int_equal(c.t5.width, 512);
+    assert_int_equal(c.t5.decoder_layers, 6);
+    assert_true(c.t5.gelu_tanh && c.t5.scaled);
+    c = parsed("{\"text_config\":{\"model_type\":\"t5\",\"feed_forward_proj\":\"gated-gelu\","
+               "\"dense_act_fn\":\"gelu\",\"tie_word_embeddings\":false,\"num_layers\":3,"
+               "\"num_decoder_layers\":2,\"decoder_start_token_id\":5,\"d_kv\":12}}",
+               NULL, NULL, NULL);
+    assert_true(!c.t5.gelu_tanh && !c.t5.scaled);
+    assert_int_equal(c.t5.layers * 10 + c.t5.decoder_layers, 32);
+    assert_int_equal(c.start * 100 + c.t5.key_width, 512);
+    c = parsed("{\"text_config\":{\"model_type\":\"t5\",\"feed_forward_proj\":\"gated-gelu\","
+               "\"tie_word_embeddings\":true,\"scale_decoder_outputs\":false}}",
+               NULL, NULL, NULL);
+    assert_false(c.t5.scaled); /* as transformers 5 saves Flan-T5 */
+    c = parsed("{}", NULL, NULL, NULL);
+    assert_int_equal(c.start, -1);
     c = parsed("{\"architectures\":[\"Blip2ForImageTextRetrieval\"],\"image_token_index\":30523}",
                NULL, NULL, NULL);
     assert_int_equal(c.kind, MODEL_MATCHING);
@@ -302,6 +320,13 @@ static void refuses_models(void **state)
          "text_config: model_type: expected \"opt\", got \"llama\""},
         {"{\"text_config\":{\"do_layer_norm_before\":false}}",
          "text_config: do_layer_norm_before: expected true, got false"},
+        {"{\"text_config\":{\"model_type\":\"t5\"}}",
+         "text_config: feed_forward_proj: expected \"gated-gelu\", got"},
+        {"{\"text_config\":{\"model_type\":\"t5\",\"feed_forward_proj\":\"gated-gelu\","
+         "\"dense_act_fn\":\"silu\"}}",
+         "text_config: dense_act_fn: expected \"gelu\", got \"silu\""},
+        {"{\"text_config\":{\"model_type\":\"t5\",\"relative_attention_max_distance\":16}}",
+         "text_config: relative_attention_max_distance: expected an integer in [17, "},
         {"{\"text_config\":{\"word_embed_proj_dim\":512}}",
          "text_config: word_embed_proj_dim: expected 768 as hidden_size, got 512"},
         {"{\"text_config\":{\"activation_function\":\"gelu\"}}",
@@ -564,21 +589,29 @@ static long opt_parameters(const OptConfig *o)
     return (long)o->vocab * d + (o->positions + 2) * d + 2 * d + o->layers * layer;
 }
 
+static long t5_parameters(const T5Config *t)
+{
+    long d = t->width, inner = (long)t->heads * t->key_width, attend = 4 * d * inner + d;
+    long feed = 3 * d * t->mlp + d, bias = (long)t->buckets * t->heads;
+    return 2l * t->vocab * d + t->layers * (attend + feed) + bias + d +
+           t->decoder_layers * (2 * attend + feed) + bias + d;
+}
+
 static void zoo_sizes(void **state)
 {
     static const struct {
         const char *name;
-        long vision, qformer, opt;
+        long vision, qformer, language;
         ModelKind kind;
     } V[] = {
         {"opt-2.7b", 985952256, 105162240, 2651596800 + 81920, MODEL_OPT},
         {"opt-6.7b", 985952256, 105162240, 6658473984 + 131072, MODEL_OPT},
         {"opt-2.7b-coco", 986543616, 105162240, 2651596800 + 81920, MODEL_OPT},
         {"opt-6.7b-coco", 986543616, 105162240, 6658473984 + 131072, MODEL_OPT},
-        {"flan-t5-xl", 985952256, 105162240, 0, MODEL_T5},
-        {"flan-t5-xl-coco", 986543616, 105162240, 0, MODEL_T5},
-        {"flan-t5-xxl", 985952256, 105162240, 0, MODEL_T5},
-        {"flan-t5-xl-vit-l", 0, 101623296, 0, MODEL_T5},
+        {"flan-t5-xl", 985952256, 105162240, 2849757184, MODEL_T5},
+        {"flan-t5-xl-coco", 986543616, 105162240, 2849757184, MODEL_T5},
+        {"flan-t5-xxl", 985952256, 105162240, 11135332352, MODEL_T5},
+        {"flan-t5-xl-vit-l", 0, 101623296, 2849757184, MODEL_T5},
         {"itm-vit-g", 985952256, 105162240, 0, MODEL_MATCHING},
         {"itm-vit-g-coco", 986543616, 105162240, 0, MODEL_MATCHING},
     };
@@ -590,8 +623,9 @@ static void zoo_sizes(void **state)
         if (V[i].vision)
             assert_int_equal(vision_parameters(&c.vit), V[i].vision);
         assert_int_equal(qformer_parameters(&c.qformer), V[i].qformer);
-        if (V[i].opt)
-            assert_int_equal(opt_parameters(&c.opt), V[i].opt);
+        if (V[i].language)
+            assert_int_equal(c.kind == MODEL_T5 ? t5_parameters(&c.t5) : opt_parameters(&c.opt),
+                             V[i].language);
         assert_int_equal(c.pixels, c.vit.image);
         assert_string_equal(c.prompt,
                             c.vit.image == 364 && c.kind != MODEL_MATCHING ? "a photo of" : "");

@@ -265,6 +265,8 @@ static Formula *formula_new(void)
     f->spread = 6;
     f->feed = 1000;
     f->lm = (Lm){.vocab = FORMULA_VOCAB,
+                 .prompt_max = 1000,
+                 .start = -1,
                  .c = &f->c,
                  .room = formula_room,
                  .prefill = formula_prefill,
