@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,15 +79,24 @@ static bool is_set(const char *v)
     return v && *v;
 }
 
-/* "~" as Python's os.path.expanduser: $HOME, else what the user database says. */
-static void add_home(StrBuf *s)
+/* "~" and "~user" as Python's os.path.expanduser: $HOME, else what the user database says; who is not in
+ * there stays as it is. Returns how many bytes of the path were read. */
+static size_t add_home(StrBuf *s, const char *path)
 {
     struct passwd entry, *found = NULL;
-    char room[4096];
-    const char *home = getenv("HOME");
-    if (!is_set(home) && getpwuid_r(getuid(), &entry, room, sizeof room, &found) == 0 && found)
+    char room[4096], user[64];
+    size_t n = strcspn(path, "/");
+    const char *home = n == 1 ? getenv("HOME") : NULL;
+    snprintf(user, sizeof user, "%.*s", (int)(n - 1 < sizeof user ? n - 1 : 0), path + 1);
+    int failed = n > 1 ? getpwnam_r(user, &entry, room, sizeof room, &found)
+                       : getpwuid_r(getuid(), &entry, room, sizeof room, &found);
+    if (!is_set(home) && !failed && found)
         home = found->pw_dir;
-    strbuf_puts(s, is_set(home) ? home : "~");
+    if (is_set(home))
+        strbuf_puts(s, home);
+    else
+        strbuf_add(s, path, n);
+    return n;
 }
 
 /* "$NAME" or "${NAME}" as Python's os.path.expandvars: what is not set stays as it is. Returns how many
@@ -114,10 +124,8 @@ static size_t add_variable(StrBuf *s, const char *p)
 static void add_expanded(StrBuf *s, const char *path)
 {
     StrBuf home = {0};
-    if (path[0] == '~' && (path[1] == '/' || !path[1])) {
-        add_home(&home);
-        path++;
-    }
+    if (path[0] == '~')
+        path += add_home(&home, path);
     strbuf_puts(&home, path);
     const char *p = strbuf_cstr(&home);
     s->failed |= !p;

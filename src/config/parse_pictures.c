@@ -5,20 +5,40 @@
 
 #include "config/parse.h"
 
-static int read_pixels(const JsonPart *p, int def)
+/* A whole number, be it written as 384.0; 0: none within bounds. */
+static int pixels_of(const json_t *v)
 {
-    JsonPart size_part;
-    const json_t *v = part_member(p, "size");
-    if (!json_is_object(v))
-        return part_whole(p, "size", def, 1, PICTURE_MAX);
-    part_child(&size_part, p, "size");
-    int height = part_whole(&size_part, "height", 0, 1, PICTURE_MAX);
-    int width = part_whole(&size_part, "width", 0, 1, PICTURE_MAX);
+    double d = json_is_number(v) ? json_number_value(v) : 0;
+    return d >= 1 && d <= PICTURE_MAX && d == floor(d) ? (int)d : 0;
+}
+
+static int equal(const JsonPart *p, int height, int width, int def)
+{
     if (height == 0 || width != height)
         error_set(p->e, ERR_BAD_MODEL,
                   "%s: size: expected equal height and width, got height %d and width %d", p->where,
                   height, width);
     return p->e->code ? def : height;
+}
+
+static int read_pixels(const JsonPart *p, int def)
+{
+    JsonPart size_part;
+    const json_t *v = part_member(p, "size");
+    if (json_is_array(v) &&
+        json_array_size(v) == 2) /* (height, width), as get_size_dict takes it */
+        return equal(p, pixels_of(json_array_get(v, 0)), pixels_of(json_array_get(v, 1)), def);
+    if (!json_is_object(v))
+        return pixels_of(v) > 0 ? pixels_of(v) : part_whole(p, "size", def, 1, PICTURE_MAX);
+    part_child(&size_part, p, "size");
+    if (part_member(&size_part, "shortest_edge") || part_member(&size_part, "longest_edge"))
+        error_set(p->e, ERR_BAD_MODEL,
+                  "%s: size: expected height and width, got shortest_edge or longest_edge (not "
+                  "supported)",
+                  p->where);
+    int height = part_whole(&size_part, "height", 0, 1, PICTURE_MAX);
+    int width = part_whole(&size_part, "width", 0, 1, PICTURE_MAX);
+    return equal(p, height, width, def);
 }
 
 static void read_triple(const JsonPart *p, const char *key, bool positive, float out[3])

@@ -87,17 +87,18 @@ static bool lists_added(const Beside *b)
 
 /* --- added and special tokens ------------------------------------------------------------------- */
 
-/* An added token under the id that its text has already, else `id`. */
-static bool add_token(Tokenizer *t, const json_t *text, long long id, AddedToken flags,
+/* An added token under the id that its text has already, else `id`, or the next one where that is
+ * another token's. */
+static bool add_token(Tokenizer *t, const char *s, size_t n, long long id, AddedToken flags,
                       const char *where, Error *e)
 {
-    const char *s = json_string_value(text);
-    size_t n = json_string_length(text);
     int known = vocab_find(&t->vocab, s, n);
-    if (known >= 0 && known != id)
-        note_add(&t->notes, "%s: \"%.40s\": %lld, where the vocabulary says %d", where, s, id,
-                 known);
-    return tokenizer_add(t, s, n, known >= 0 ? known : id, flags, where, e);
+    bool taken = known < 0 && tokenizer_has(t, (int)id) && id == (int)id;
+    long long got = known >= 0 ? known : taken ? t->vocab.size : id;
+    if (got != id)
+        note_add(&t->notes, "%s: \"%.40s\": %lld, where the vocabulary %s %lld", where, s, id,
+                 taken ? "has another token: it gets" : "says", got);
+    return tokenizer_add(t, s, n, got, flags, where, e);
 }
 
 /* tokenizer_config.json: "added_tokens_decoder": {"50265": {"content": "<image>", flags}} */
@@ -115,7 +116,8 @@ static bool add_decoder(Tokenizer *t, const json_t *config, Error *e)
         if (!json_is_string(text) || !*key || *end)
             return error_set(e, ERR_BAD_MODEL, "%s: \"%.40s\": expected {id: {\"content\": ...}}",
                              WHERE, key);
-        if (!load_added_flags(o, &flags, WHERE, e) || !add_token(t, text, id, flags, WHERE, e))
+        if (!load_added_flags(o, &flags, WHERE, e) ||
+            !add_token(t, json_string_value(text), json_string_length(text), id, flags, WHERE, e))
             return false;
     }
     return true;
@@ -133,7 +135,7 @@ static bool add_legacy(Tokenizer *t, const json_t *added, Error *e)
         if (!json_is_integer(id))
             return error_set(e, ERR_BAD_MODEL, "%s: \"%.40s\": expected an integer id", WHERE,
                              text);
-        if (!tokenizer_add(t, text, strlen(text), json_integer_value(id), flags, WHERE, e))
+        if (!add_token(t, text, strlen(text), json_integer_value(id), flags, WHERE, e))
             return false;
     }
     return true;

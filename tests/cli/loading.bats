@@ -236,6 +236,28 @@ from_cache() {
     failed 4 "*not on this machine*"
 }
 
+@test "~user in the place of the cache" {
+    home=$(getent passwd "$(id -un)" | cut -d: -f6)
+    HF_HUB_CACHE="~$(id -un)/no/such/place" blip2 show owner/name
+    failed 4 "*owner/name: model: *"
+    [ -w "$home" ] || skip "no home to write to"
+    place=$(mktemp -d "$home/.blip2-test-XXXXXX")
+    mkdir -p "$place/models--owner--name/refs" "$place/models--owner--name/snapshots"
+    echo -n abc >"$place/models--owner--name/refs/main"
+    ln -s "$ROOT/models/scenes" "$place/models--owner--name/snapshots/abc"
+    HF_HUB_CACHE="~$(id -un)/${place##*/}" blip2 caption -m owner/name scene003.png
+    rm -r "$place"
+    [ "$out" = "$CAPTION" ]
+}
+
+@test "an added token under another id than the vocabulary's is a notice" {
+    model
+    echo '{"<image>": 600, "<new>": 5}' >"$T/m/added_tokens.json"
+    caption_of_m
+    [ "$out" = "$CAPTION" ]
+    [[ $err == *'added_tokens.json: "<image>": 600, where the vocabulary says 587'* ]]
+}
+
 @test "a folder of the cache stands for its snapshot" {
     cache
     from_cache "$T/hf/hub/models--Salesforce--blip2-opt-2.7b"

@@ -232,6 +232,10 @@ static void pictures(void **state)
     near(c.mean[0], 0.5);
     assert_true(c.mean[2] == -1);
     near(c.std[2], 3);
+    c = parsed("{}", NULL, "{\"size\":[112.0,112]}", NULL);
+    assert_int_equal(c.pixels, 112);
+    c = parsed("{}", NULL, "{\"size\":112.0}", NULL);
+    assert_int_equal(c.pixels, 112);
     c = parsed("{}", NULL, "{\"size\":{\"height\":364,\"width\":364}}", NULL);
     assert_int_equal(c.pixels, 364);
     assert_string_equal(c.prompt, "a photo of");
@@ -446,7 +450,10 @@ static void refuses_pictures(void **state)
     static const Case BAD[] = {
         {"{\"size\":{\"height\":224,\"width\":256}}",
          "size: expected equal height and width, got height 224 and width 256"},
-        {"{\"size\":{\"shortest_edge\":224}}", "size: expected equal height and width"},
+        {"{\"size\":{\"shortest_edge\":224}}",
+         "size: expected height and width, got shortest_edge"},
+        {"{\"size\":[224,256]}",
+         "size: expected equal height and width, got height 224 and width 256"},
         {"{\"size\":{\"height\":0,\"width\":0}}", "size: height: expected an integer in [1, 4096]"},
         {"{\"size\":5000}", "size: expected an integer in [1, 4096], got 5000"},
         {"{\"size\":13}", "size: expected 14 to 896 pixels, at most 4 times the 224"},
