@@ -75,6 +75,7 @@ static bool is_torch_name(const char *name)
 typedef struct Look {
     char weights[256]; /* a file of another program */
     char torch[256];   /* one of PyTorch */
+    char safe[256];    /* safetensors under another name than those that are opened */
     char folder[256];  /* that holds a config.json */
     char dangling[256];
 } Look;
@@ -97,6 +98,8 @@ static void look_at(Look *l, const char *dir, const char *name)
         keep_first(l->weights, name);
     if (is_torch_name(name))
         keep_first(l->torch, name);
+    if (strstr(name, ".safetensors"))
+        keep_first(l->safe, name);
     if (file_is_dir(path) && file_in_dir(path, "config.json") == 1)
         keep_first(l->folder, name);
     if (!file_exists(path) && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
@@ -106,7 +109,7 @@ static void look_at(Look *l, const char *dir, const char *name)
 
 static void look(Look *l, const char *dir)
 {
-    *l = (Look){{0}, {0}, {0}, {0}};
+    *l = (Look){{0}, {0}, {0}, {0}, {0}};
     DIR *d = opendir(dir);
     const struct dirent *entry;
     for (int i = 0; d && i < ENTRIES_MAX && (entry = readdir(d)); i++)
@@ -132,6 +135,22 @@ static bool explain_torch(const char *dir, const char *name, Error *e)
         dir, name);
 }
 
+/* Weights of the right kind under a name that says what is missing. */
+static bool explain_safe(const char *dir, const char *name, Error *e)
+{
+    const char *what = "rename it to model.safetensors if it holds all weights of the model";
+    if (str_ends(name, ".incomplete") || str_ends(name, ".part") || str_ends(name, ".tmp"))
+        what = "an unfinished download: fetch the file again";
+    else if (str_ends(name, ".index.json"))
+        what = "rename it to model.safetensors.index.json";
+    else if (strstr(name, "-of-"))
+        what = "a shard; model.safetensors.index.json is missing: download that as well";
+    return error_set(e, ERR_BAD_MODEL,
+                     "%s/%s: weights: expected the name model.safetensors, or an index beside its "
+                     "shards: %s",
+                     dir, name, what);
+}
+
 bool model_dir_explain(const char *dir, const char *plain, Error *e)
 {
     Look l;
@@ -148,6 +167,8 @@ bool model_dir_explain(const char *dir, const char *plain, Error *e)
                          "%s/%s: file: expected one, got a link to one that is not there: an "
                          "unfinished download? fetch the repository again",
                          dir, l.dangling);
+    if (*l.safe && file_in_dir(dir, "config.json") == 1)
+        return explain_safe(dir, l.safe, e);
     if (*l.torch)
         return explain_torch(dir, l.torch, e);
     if (*l.folder)

@@ -1,5 +1,6 @@
 /* ckpt/wrapped.c: names that other programs changed: wrappers taken off, the nearest of a missing one,
  * what quantisers leave. */
+#include <ctype.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -105,13 +106,18 @@ size_t ckpt_unwrap(Checkpoint *c, const char *known, const char **first)
     return changed;
 }
 
-/* Bytes that both begin with and, beside those, both end with. */
+static bool same_letter(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/* Letters that both begin with and, beside those, both end with, whatever their case. */
 static size_t likeness(const char *a, const char *b)
 {
     size_t na = strlen(a), nb = strlen(b), head = 0, tail = 0, n = na < nb ? na : nb;
-    while (head < n && a[head] == b[head])
+    while (head < n && same_letter(a[head], b[head]))
         head++;
-    while (tail < n - head && a[na - 1 - tail] == b[nb - 1 - tail])
+    while (tail < n - head && same_letter(a[na - 1 - tail], b[nb - 1 - tail]))
         tail++;
     return head + tail;
 }

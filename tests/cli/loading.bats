@@ -89,6 +89,22 @@ noticed() {
     grep -q "stop_strings: expected it unset" <<<"$err"
 }
 
+@test "weights under another name" {
+    model
+    mv "$T/m/model.safetensors" "$T/m/weights"
+    while read -r name says; do
+        ln -sf "$ROOT/models/scenes/model.safetensors" "$T/m/$name"
+        caption_of_m
+        failed 5 "*/$name: weights: expected the name model.safetensors, *$says*"
+        rm "$T/m/$name"
+    done <<'END'
+model-00001-of-00002.safetensors index.json is missing
+model.fp16.safetensors rename it
+Model.safetensors rename it
+model.safetensors.incomplete an unfinished download
+END
+}
+
 @test "a link that leads nowhere is no absent file" {
     for f in config.json generation_config.json preprocessor_config.json tokenizer.json tokenizer_config.json model.safetensors; do
         model
