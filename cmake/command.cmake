@@ -1,11 +1,13 @@
 # The command. It includes nothing but include/ and its own folder.
 file(GLOB CLI_SOURCES CONFIGURE_DEPENDS cli/*.c)
-add_executable(blip2 ${CLI_SOURCES})
-target_link_libraries(blip2 PRIVATE blip2_static PkgConfig::JANSSON)
+add_library(blip2_cli OBJECT ${CLI_SOURCES})
+target_link_libraries(blip2_cli PUBLIC blip2_static PkgConfig::JANSSON)
 if(EDIT_FOUND)
-  target_compile_definitions(blip2 PRIVATE HAVE_LIBEDIT=1)
-  target_link_libraries(blip2 PRIVATE PkgConfig::EDIT)
+  target_compile_definitions(blip2_cli PRIVATE HAVE_LIBEDIT=1)
+  target_link_libraries(blip2_cli PUBLIC PkgConfig::EDIT)
 endif()
+add_executable(blip2 $<TARGET_OBJECTS:blip2_cli>)
+target_link_libraries(blip2 PRIVATE blip2_cli)
 install(TARGETS blip2 DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 # Man page and completions are written by the command itself, from its tables.

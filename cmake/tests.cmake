@@ -17,6 +17,12 @@ foreach(source ${UNIT_TESTS})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600)
 endforeach()
 
+# What shows text on a terminal, without the command around it.
+add_library(cli_internal STATIC $<TARGET_OBJECTS:blip2_cli>)
+target_link_libraries(cli_internal PUBLIC blip2_cli)
+target_include_directories(test_cli_stream PRIVATE cli)
+target_link_libraries(test_cli_stream PRIVATE cli_internal)
+
 # Loads the shared library at run time, and unloads it.
 add_dependencies(test_api_process blip2_shared)
 target_compile_definitions(test_api_process PRIVATE SHARED_LIBRARY="$<TARGET_FILE:blip2_shared>")

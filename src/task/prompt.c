@@ -139,8 +139,8 @@ static void cut(const PromptSpec *s, const Tokenizer *t, Ids *out, char notice[2
 {
     char text[128];
     snprintf(text, sizeof text,
-             "prompt: cut to %d of %zu tokens, as LAVIS does (the rules of hf keep all)",
-             s->cut, out->n);
+             "prompt: cut to %d of %zu tokens, as LAVIS does (the rules of hf keep all)", s->cut,
+             out->n);
     note_append(notice, 256, text);
     tokenizer_truncate(t, out, (size_t)s->cut, false);
 }

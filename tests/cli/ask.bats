@@ -124,6 +124,9 @@ EOF
     [ "$status" -eq 0 ] || { echo "$err"; return 1; }
     [ "$out" = "two strawberries
 two strawberries" ]
+    echo "/image file://$T/two%20words.png%00.txt" >in # no name holds a zero: it stays as it is
+    blip2 chat "$SAMPLES/scene002.png" <in
+    [[ $err == *"%00.txt: No such file"* ]]
     echo "/image 'open.png" >in
     blip2 chat "$SAMPLES/scene002.png" <in
     [[ $err == "blip2: 'open.png: No such file"* ]]

@@ -63,6 +63,22 @@ ignored() { # by whoever started the tests (nohup, a script in the background), 
     done
 }
 
+@test "signals that whoever started the program had it ignore (nohup) stay ignored" {
+    for name in HUP TERM USR1; do
+        rm -f "$T"/keys "$T"/before "$T"/after "$T"/screen "$T"/pid
+        on_terminal "(trap '' $name; echo \$BASHPID >\"\$T/pid\"; chat -t 1 scene001.png); echo \"ended: \$?\""
+        until_true shown 1 "> "
+        until_true raw
+        kill -s "$name" "$(cat "$T/pid")"
+        printf 'what is in the picture?\r' >&5
+        until_true shown 1 "two strawberries"
+        until_true shown 2 "> "
+        printf '/quit\r' >&5
+        same_settings
+        shown 1 "ended: 0"
+    done
+}
+
 @test "the end of input, /quit, an error" {
     for keys in '\004' '/quit\r'; do
         rm -f "$T"/keys "$T"/before "$T"/after "$T"/screen "$T"/pid

@@ -25,7 +25,7 @@ static void all_files(void **state)
 {
     (void)state;
     size_t before = mem_in_use();
-    assert_int_equal(each_case("extra.jsonl", check_file), 70);
+    assert_int_equal(each_case("extra.jsonl", check_file), 75);
     assert_int_equal(mem_in_use(), before);
 }
 

@@ -90,6 +90,26 @@ static void test_short_rounds(void **state)
     pool_free(p);
 }
 
+/* Jobs so slow that every worker comes in time: those beyond the team keep out. */
+static void slow(const void *args, Part *part)
+{
+    atomic_int *beyond = *(atomic_int *const *)args;
+    while (part_next(part) >= 0) {
+        usleep(1000);
+        atomic_fetch_add(beyond, part->thread >= 2);
+    }
+}
+
+static void test_small_team(void **state)
+{
+    Pool *p = pool_new(6);
+    atomic_int beyond = 0, *at = &beyond;
+    for (int i = 0; i < 5; i++)
+        pool_run(p, 2, 20, 1, slow, &at);
+    assert_int_equal(beyond, 0);
+    pool_free(p);
+}
+
 /* Long enough that the workers sleep. */
 static void test_after_sleep(void **state)
 {
@@ -291,9 +311,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_job_once), cmocka_unit_test(test_short_rounds),
-        cmocka_unit_test(test_after_sleep),    cmocka_unit_test(test_together),
-        cmocka_unit_test(test_unused),         cmocka_unit_test(test_fork),
-        cmocka_unit_test(test_no_threads),     cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_small_team),     cmocka_unit_test(test_after_sleep),
+        cmocka_unit_test(test_together),       cmocka_unit_test(test_unused),
+        cmocka_unit_test(test_fork),           cmocka_unit_test(test_no_threads),
+        cmocka_unit_test(test_signals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
