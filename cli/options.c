@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define BIT(verb) (1u << VERB_##verb)
 #define ANSWERS   (BIT(CAPTION) | BIT(ASK) | BIT(CHAT))
@@ -147,6 +148,27 @@ const Synonym synonyms[] = {
     {OPT_COUNT, NULL, NULL},
 };
 
+/* Words of choices that others write in other letters: BF16 in safetensors, True in Python. */
+static const Synonym own_words[] = {
+    {OPT_DTYPE, "f32", "f32"},
+    {OPT_DTYPE, "bf16", "bf16"},
+    {OPT_DTYPE, "f16", "f16"},
+    {OPT_GENERATION, "hf", "hf"},
+    {OPT_GENERATION, "lavis", "lavis"},
+    {OPT_LIBRARY, "hf", "hf"},
+    {OPT_LIBRARY, "lavis", "lavis"},
+    {OPT_EARLY_STOPPING, "true", "true"},
+    {OPT_EARLY_STOPPING, "false", "false"},
+    {OPT_COUNT, NULL, NULL},
+};
+
+static const char *meaning(const Synonym *s, OptId id, const char *word)
+{
+    while (s->word && !(s->option == id && strcasecmp(s->word, word) == 0))
+        s++;
+    return s->means;
+}
+
 /* Whether word is one of the words of a choice "a|b|c". */
 static bool is_choice(const char *choices, const char *word)
 {
@@ -159,10 +181,12 @@ static bool is_choice(const char *choices, const char *word)
 
 const char *choice_word(OptId id, const char *word)
 {
-    for (const Synonym *s = synonyms; s->word; s++)
-        if (s->option == id && strcmp(s->word, word) == 0)
-            return s->means;
-    return is_choice(options[id].argument, word) ? word : NULL;
+    if (is_choice(options[id].argument, word))
+        return word;
+    if (id == OPT_DTYPE && strncmp(word, "torch.", 6) == 0)
+        word += 6;
+    const char *means = meaning(synonyms, id, word);
+    return means ? means : meaning(own_words, id, word);
 }
 
 /* debug run starts from neutral values, whatever the library. */

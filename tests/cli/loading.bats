@@ -293,6 +293,14 @@ from_cache() {
         "$BLIP2" help man | grep -q "$t = "
         "$BLIP2" help completion bash | grep -- --dtype | grep -q " $t"
     done
+    for t in torch.float32 torch.bfloat16 F32 BF16 Float16; do # as PyTorch and safetensors write them
+        blip2 caption --dtype $t scene003.png
+        [ "$status" -eq 0 ]
+    done
+    blip2 caption -g HF -b 2 --early-stopping True scene003.png
+    [ "$status" -eq 0 ]
+    blip2 caption --dtype torch.f64 scene003.png
+    failed 2 "*--dtype: expected *, got 'torch.f64'*"
 }
 
 @test "slips on the command line are recognised" {
