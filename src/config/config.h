@@ -36,6 +36,7 @@ typedef struct T5Config {
     int buckets, distance; /* of the bias by relative position; beyond distance all is one bucket */
     float eps;
     bool gelu_tanh; /* the activation is GELU's tanh form and not the exact one */
+    bool tied;      /* the head may be the token table: it is when the file has none of its own */
     bool scaled;    /* what the head reads is multiplied by width^-0.5 */
 } T5Config;
 

@@ -112,7 +112,8 @@ static void read_t5(const JsonPart *p, T5Config *t)
     t->distance =
         part_whole(p, "relative_attention_max_distance", 128, t->buckets / 2 + 1, DIM_MAX);
     t->eps = (float)part_real(p, "layer_norm_epsilon", 1e-6, 0, 1);
-    t->scaled = part_flag(p, "scale_decoder_outputs", part_flag(p, "tie_word_embeddings", true));
+    t->tied = part_flag(p, "tie_word_embeddings", true);
+    t->scaled = part_flag(p, "scale_decoder_outputs", t->tied);
     const char *act = part_text(p, "dense_act_fn", "gelu_new");
     t->gelu_tanh = strcmp(act, "gelu_new") == 0;
     if (!t->gelu_tanh)

@@ -44,6 +44,9 @@ struct Lm {
     void (*free)(Lm *);
 };
 
+/* The embeddings of n prompts, [picture, words] of each, one after another; pictures are `queries` rows. */
+Tensor *lm_embed(Ctx *c, const Param *tokens, const LmPrompt *prompt, int n, int queries);
+
 /* A prompt of n ids where at most `most` fit: ERR_FAILED. Always false. */
 static inline bool lm_too_long(int most, size_t n, Error *e)
 {

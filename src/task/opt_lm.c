@@ -77,29 +77,6 @@ static void drop(Lm *lm, const int *row, int n)
     rows_drop(&((OptLm *)lm)->rows, row, n);
 }
 
-/* [picture, words] of each prompt, one after another. */
-static Tensor *embed_prompts(OptLm *l, const LmPrompt *prompt, int n, int words)
-{
-    Ctx *c = l->base.c;
-    int q = queries_of(l), total = n * q + words, w = 0, r = 0;
-    int *ids = arena_alloc(&c->mem, sizeof *ids * (size_t)(words + 1));
-    int *from = arena_alloc(&c->mem, sizeof *from * (size_t)total);
-    Tensor **pictures = arena_alloc(&c->mem, sizeof *pictures * (size_t)n);
-    if (!ids || !from || !pictures)
-        return ctx_fail(c, ERR_MEMORY, "prompt: out of memory");
-    for (int i = 0; i < n; i++) {
-        pictures[i] = (Tensor *)(uintptr_t)prompt[i].image_embeds; /* read only */
-        for (int j = 0; j < q; j++)
-            from[r++] = i * q + j;
-        for (int j = 0; j < prompt[i].n; j++) {
-            from[r++] = n * q + w;
-            ids[w++] = prompt[i].ids[j];
-        }
-    }
-    Tensor *text = embed(c, &l->m->opt.tokens, ids, words);
-    return gather_rows(c, concat(c, pictures, n), text, from, total);
-}
-
 /* The state of each prompt's last row: what comes next follows from it. */
 static Tensor *last_states(OptLm *l, Tensor *x, const int *fresh, int n)
 {
@@ -118,16 +95,14 @@ static Tensor *read_rows(OptLm *l, const LmPrompt *prompt, int n, const int *row
                          Error *e)
 {
     Ctx *c = l->base.c;
-    int words = 0;
     ctx_begin(c, ROLE_ENCODE);
     *fresh = arena_alloc(&c->mem, sizeof **fresh * (size_t)n);
     bool ok = *fresh || error_memory(e, "prompt", sizeof **fresh * (size_t)n);
     for (int i = 0; ok && i < n; i++) {
-        words += prompt[i].n;
         (*fresh)[i] = queries_of(l) + prompt[i].n;
         ok = rows_append(&l->rows, row[i], (*fresh)[i], e);
     }
-    return ok ? run_rows(l, embed_prompts(l, prompt, n, words), row, n, *fresh) : NULL;
+    return ok ? run_rows(l, lm_embed(c, &l->m->opt.tokens, prompt, n, queries_of(l)), row, n, *fresh) : NULL;
 }
 
 static Tensor *prefill(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e)

@@ -11,9 +11,8 @@ typedef struct LiveRows {
     long long reserved; /* slots that live items may use */
     KvSeq *seq;         /* [room] by handle */
     int *free_rows;     /* handles that are free; the last one is taken next */
-    const KvSeq **pass; /* [room] scratch: the sequences of a pass */
     int room, n_free;
-    size_t cap_seq, cap_free, cap_pass;
+    size_t cap_seq, cap_free;
 } LiveRows;
 
 /* Keys and values of `layers` layers, `width` numbers each. */
