@@ -1,5 +1,5 @@
 /* models/blip2.h: the whole model: vision tower, Q-Former, projection, language model. LAVIS
- * models/blip2_models/blip2_opt.py; HF Blip2ForConditionalGeneration. Pixels and ids in, tensors out;
+ * models/blip2_models/blip2_opt.py, blip2_t5.py; HF Blip2ForConditionalGeneration. Pixels and ids in, tensors out;
  * text and pictures are task/'s.
  *
  * task/ runs it; api/ and debug/ open it for a session. Once made, a model is only read: any number of
@@ -10,6 +10,7 @@
 #include "ckpt/ckpt.h"
 #include "models/opt.h"
 #include "models/qformer.h"
+#include "models/t5.h"
 #include "models/vit.h"
 
 typedef struct Blip2 {
@@ -19,7 +20,8 @@ typedef struct Blip2 {
     Vit vit;
     Qformer qformer;
     Linear project; /* Q-Former width -> language model width */
-    Opt opt;
+    Opt opt; /* this or the next, as config.kind says */
+    T5 t5;
     Arena mem;        /* layer structs, names, scales, widened vectors */
     Checkpoint *ckpt; /* keeps the mapping alive; NULL for synthetic weights */
     void *owned;      /* list of blocks that are not in the mapping */

@@ -64,6 +64,12 @@ void model_close(Blip2 *m)
     mem_free(m);
 }
 
+static bool init_language(Blip2 *m)
+{
+    return m->config.kind == MODEL_T5 ? t5_init(&m->t5, &m->config.t5, &m->mem)
+                                      : opt_init(&m->opt, &m->config.opt, &m->mem);
+}
+
 Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e)
 {
     Blip2 *m = mem_calloc(1, sizeof *m);
@@ -75,7 +81,7 @@ Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e)
     m->config = *config;
     if (vit_init(&m->vit, &config->vit, &m->mem) &&
         qformer_init(&m->qformer, &config->qformer, &m->mem) &&
-        opt_init(&m->opt, &config->opt, &m->mem))
+        init_language(m))
         return m;
     error_memory(e, "layers", 0);
     model_close(m);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/str.h"
 #include "models/build.h"
 #include "models/quantise.h"
 #include "models/recipe.h"
@@ -83,11 +84,18 @@ static bool load_param(Visitor *v, const char *name, Param *p, const ParamSpec *
 
 /* --- the whole model ---------------------------------------------------------------------------- */
 
-/* Buffers that some versions of the libraries saved beside the weights. */
-static bool is_buffer(const CkptTensor *t)
+/* Buffers that some versions of the libraries saved beside the weights, T5's copies of its table, and a bias
+ * that old files of T5 have and nobody reads. */
+static bool is_known_extra(const CkptTensor *t)
 {
-    size_t n = strlen(t->name);
-    return n >= 12 && strcmp(t->name + n - 12, "position_ids") == 0;
+    static const char *const ENDS[] = {
+        "position_ids", "language_model.encoder.embed_tokens.weight",
+        "language_model.decoder.embed_tokens.weight",
+        "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"};
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
+        if (str_ends(t->name, ENDS[i]))
+            return true;
+    return false;
 }
 
 /* What the model has no use for is no reason to refuse it, but should be known. */
@@ -97,7 +105,7 @@ static void note_unused(Blip2 *m)
     size_t left = 0;
     for (size_t i = 0; i < ckpt_count(m->ckpt); i++) {
         const CkptTensor *t = ckpt_at(m->ckpt, i);
-        if (t->used || is_buffer(t))
+        if (t->used || is_known_extra(t))
             continue;
         first = first ? first : t;
         left++;
@@ -180,15 +188,14 @@ static bool note_adapter(Blip2 *m, const char *dir, Error *e)
 
 Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
 {
-    static const char *const KINDS[] = {[MODEL_T5] = "Flan-T5", [MODEL_MATCHING] = "matching"};
     ModelConfig config;
     if (!config_load(&config, dir, e))
         return NULL;
-    if (config.kind != MODEL_OPT) {
+    if (config.kind == MODEL_MATCHING) {
         error_set(e, ERR_BAD_MODEL,
-                  "%s/config.json: language model: expected OPT, got a %s model, "
+                  "%s/config.json: language model: expected OPT or Flan-T5, got a matching model, "
                   "which this version cannot run",
-                  dir, KINDS[config.kind]);
+                  dir);
         return NULL;
     }
     Blip2 *m = model_new(dev, &config, e);

@@ -90,11 +90,11 @@ void visit_table(Visitor *v, const char *name, Param *p, int rank, int rows, int
     visit_param(v, name, p, &s);
 }
 
-void visit_head(Visitor *v, const char *name, Param *p, int vocab, int width)
+void visit_head(Visitor *v, const char *name, Param *p, int vocab, int width, bool tied)
 {
     visit_param(v, name, p,
                 &(ParamSpec){.kind = PARAM_HEAD,
-                             .optional = true,
+                             .optional = tied,
                              .rank = 2,
                              .shape = {vocab, width},
                              .rows = vocab,

@@ -57,8 +57,8 @@ void visit_linear(Visitor *v, const char *name, Linear *l, int in, int out, bool
 void visit_norm(Visitor *v, const char *name, Norm *n, int width);
 /* A table [rows, cols] that the file keeps with `rank` dimensions, ones in front. */
 void visit_table(Visitor *v, const char *name, Param *p, int rank, int rows, int cols);
-/* The output head [vocabulary, width]. It stays absent when it is tied to the token table. */
-void visit_head(Visitor *v, const char *name, Param *p, int vocab, int width);
+/* The output head [vocabulary, width]. tied: it may be absent, the token table is the head then. */
+void visit_head(Visitor *v, const char *name, Param *p, int vocab, int width, bool tied);
 /* Anything else: shape as in the file. */
 void visit_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec);
 

@@ -67,7 +67,7 @@ static bool words_to_ids(const Engine *en, EngineItem *it, const PromptSpec *wor
     p.library = it->o.library;
     p.model_prompt = en->net->config.prompt;
     p.room = room_for_prompt(en, it, p.task);
-    p.cut = it->o.library == LIB_LAVIS ? LAVIS_PROMPT_IDS : 0;
+    p.cut = it->o.library == LIB_LAVIS && en->net->config.kind == MODEL_OPT ? LAVIS_PROMPT_IDS : 0;
     return prompt_ids(&p, en->tokenizer, &it->prompt, it->notice, e);
 }
 
@@ -129,6 +129,8 @@ static bool prepare(const Engine *en, EngineItem *it, const EngineRequest *r, Er
     it->user = r->user;
     it->reply = (Reply){.tokenizer = en->tokenizer, .clean = it->o.library == LIB_LAVIS};
     take_end_ids(en, &it->o);
+    if (en->lm->start >= 0 && it->o.library == LIB_LAVIS && it->o.max_new_tokens == 0)
+        it->o.max_new_tokens = it->o.max_length; /* as Blip2T5.generate hands it on */
     if (!generate_check(&it->o, en->lm->vocab, e))
         return false;
     bool ok = r->ids ? ids_append(&it->prompt, r->ids, (size_t)r->n_ids) ||

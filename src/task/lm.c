@@ -3,7 +3,20 @@
 
 Lm *lm_new(Ctx *c, const Blip2 *m, Error *e)
 {
-    return opt_lm_new(c, m, e);
+    return m->config.kind == MODEL_T5 ? t5_lm_new(c, m, e) : opt_lm_new(c, m, e);
+}
+
+bool lm_check(const Lm *lm, const LmPrompt *prompt, int n, Error *e)
+{
+    for (int i = 0; i < n; i++)
+        if (prompt[i].n > lm->prompt_max)
+            return lm_too_long(lm->prompt_max, (size_t)prompt[i].n, e);
+    return true;
+}
+
+bool lm_error(const Ctx *c, Error *e)
+{
+    return error_set(e, c->err.code, "%s", c->err.message);
 }
 
 Tensor *lm_embed(Ctx *c, const Param *tokens, const LmPrompt *prompt, int n, int queries)

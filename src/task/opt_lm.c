@@ -10,13 +10,6 @@ typedef struct OptLm {
     LiveRows rows;
 } OptLm;
 
-/* Copies the context's error out. Always returns NULL. */
-static Tensor *pass_error(const Ctx *c, Error *e)
-{
-    error_set(e, c->err.code, "%s", c->err.message);
-    return NULL;
-}
-
 /* --- one pass through the network ---------------------------------------------------------------- */
 
 /* The states of the last fresh[i] slots (NULL: 1 each) of n rows. */
@@ -43,14 +36,6 @@ static int queries_of(const OptLm *l)
 static int room(const Lm *lm, int n)
 {
     return lm->prompt_max - n;
-}
-
-static bool check_room(const Lm *lm, const LmPrompt *prompt, int n, Error *e)
-{
-    for (int i = 0; i < n; i++)
-        if (prompt[i].n > lm->prompt_max)
-            return lm_too_long(lm->prompt_max, (size_t)prompt[i].n, e);
-    return true;
 }
 
 static long long slots_of(const OptLm *l, const LmPrompt *p)
@@ -109,7 +94,7 @@ static Tensor *prefill(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e
 {
     OptLm *l = (OptLm *)lm;
     int *fresh;
-    if (!check_room(lm, prompt, n, e) || !reserve(l, prompt, n, e))
+    if (!lm_check(lm, prompt, n, e) || !reserve(l, prompt, n, e))
         return NULL;
     bool rows_taken = rows_take(&l->rows, n, row, e);
     Tensor *x = rows_taken ? read_rows(l, prompt, n, row, &fresh, e) : NULL;
@@ -118,7 +103,7 @@ static Tensor *prefill(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e
         return logits;
     if (rows_taken) {
         drop(lm, row, n);
-        pass_error(lm->c, e);
+        lm_error(lm->c, e);
     }
     for (int i = 0; i < n; i++)
         release(lm, &prompt[i]);
@@ -131,7 +116,7 @@ static Tensor *forward(Lm *lm, const LmPrompt *prompt, Error *e)
     LmPrompt one = *prompt;
     int row, *fresh;
     one.rows = one.steps = 0;
-    if (!check_room(lm, &one, 1, e) || !reserve(l, &one, 1, e))
+    if (!lm_check(lm, &one, 1, e) || !reserve(l, &one, 1, e))
         return NULL;
     bool rows_taken = rows_take(&l->rows, 1, &row, e);
     Tensor *x = rows_taken ? read_rows(l, &one, 1, &row, &fresh, e) : NULL;
@@ -139,7 +124,7 @@ static Tensor *forward(Lm *lm, const LmPrompt *prompt, Error *e)
     if (rows_taken)
         drop(lm, &row, 1);
     if (rows_taken && !logits)
-        pass_error(lm->c, e);
+        lm_error(lm->c, e);
     release(lm, &one);
     return logits;
 }
@@ -160,7 +145,8 @@ static Tensor *advance(Lm *lm, int n, const int *parent, const int *ids, int *ro
     if (logits)
         return logits;
     drop(lm, row, n);
-    return pass_error(c, e);
+    lm_error(c, e);
+    return NULL;
 }
 
 /* --- begin and end ------------------------------------------------------------------------------- */
