@@ -76,7 +76,7 @@ static void set_tap(Ctx *c, Dump *dump)
 static bool read_text(Engine *en, const blip2_debug_run *r, const Encoded *picture, Dump *dump,
                       Error *e)
 {
-    Tensor embeds = encoder_embeds(&en->encoder, picture);
+    Tensor embeds = picture->part[ENCODED_EMBEDS];
     LmPrompt p = {.image_embeds = &embeds, .ids = r->ids,
                   .n = (int)r->id_count,
                   .decoder = r->decoder_ids,

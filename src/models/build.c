@@ -66,8 +66,11 @@ void model_close(Blip2 *m)
 
 static bool init_language(Blip2 *m)
 {
-    return m->config.kind == MODEL_T5 ? t5_init(&m->t5, &m->config.t5, &m->mem)
-                                      : opt_init(&m->opt, &m->config.opt, &m->mem);
+    const ModelConfig *k = &m->config;
+    if (k->kind == MODEL_MATCHING)
+        return true;
+    return k->kind == MODEL_T5 ? t5_init(&m->t5, &k->t5, &m->mem)
+                               : opt_init(&m->opt, &k->opt, &m->mem);
 }
 
 Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e)
@@ -79,6 +82,7 @@ Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e)
     }
     m->dev = dev;
     m->config = *config;
+    heads_init(&m->heads, config);
     if (vit_init(&m->vit, &config->vit, &m->mem) &&
         qformer_init(&m->qformer, &config->qformer, &m->mem) &&
         init_language(m))

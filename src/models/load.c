@@ -1,4 +1,5 @@
 /* models/load.c: fills a model's parameters from a checkpoint, in place or quantised. */
+#include <limits.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -152,19 +153,35 @@ static void explain(Loader *l)
     }
 }
 
-static void unwrap(Blip2 *m)
+static void note_unwrapped(Checkpoint *c, Notes *notes)
 {
     const char *first;
-    size_t n = ckpt_unwrap(m->ckpt, "query_tokens", &first);
+    size_t n = ckpt_unwrap(c, "query_tokens", &first);
     if (n)
-        note_add(&m->notes, "%s: tensor \"%s\": read without the wrapper in its name (%zu in all)",
-                 ckpt_path(m->ckpt), first, n);
+        note_add(notes, "%s: tensor \"%s\": read without the wrapper in its name (%zu in all)",
+                 ckpt_path(c), first, n);
+}
+
+/* What only the weights know: whether LAVIS' heads are there, which transformers' files leave out, and how many
+ * words the table has, which config.json often has wrong by the one that was added. */
+static void complete(ModelConfig *k, Checkpoint *c)
+{
+    const CkptTensor *words = ckpt_find(c, "embeddings.word_embeddings.weight");
+    if (k->kind != MODEL_MATCHING)
+        return;
+    if (words && words->rank == 2 && words->shape[0] > 0 && words->shape[0] <= INT_MAX)
+        k->qformer.vocab = (int)words->shape[0];
+    if (ckpt_find(c, "cls.predictions.bias")) {
+        k->parts |= PART_WORD_HEAD;
+        k->start = k->qformer.vocab - 1; /* [DEC], which LAVIS adds behind BERT's words */
+    }
+    if (ckpt_find(c, "temp"))
+        k->parts |= PART_TEMPERATURE;
 }
 
 static bool load_all(Blip2 *m, bool quantise, Error *e)
 {
     Loader l = {.base.param = load_param, .m = m, .quantise = quantise, .e = e};
-    unwrap(m);
     model_visit(&l.base, m);
     if (l.base.stopped)
         explain(&l);
@@ -191,19 +208,19 @@ Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
     ModelConfig config;
     if (!config_load(&config, dir, e))
         return NULL;
-    if (config.kind == MODEL_MATCHING) {
-        error_set(e, ERR_BAD_MODEL,
-                  "%s/config.json: language model: expected OPT or Flan-T5, got a matching model, "
-                  "which this version cannot run",
-                  dir);
+    Checkpoint *ckpt = ckpt_open(dir, e);
+    if (!ckpt)
+        return NULL;
+    note_unwrapped(ckpt, &config.notes);
+    complete(&config, ckpt);
+    Blip2 *m = model_new(dev, &config, e);
+    if (!m) {
+        ckpt_close(ckpt);
         return NULL;
     }
-    Blip2 *m = model_new(dev, &config, e);
-    if (!m)
-        return NULL;
+    m->ckpt = ckpt;
     m->notes = config.notes;
-    m->ckpt = ckpt_open(dir, e);
-    if (m->ckpt && note_adapter(m, dir, e) && load_all(m, quantise, e))
+    if (note_adapter(m, dir, e) && load_all(m, quantise, e))
         return m;
     model_close(m);
     return NULL;

@@ -56,10 +56,16 @@ void visit_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
     visit_leave(v, mark);
 }
 
-static void visit_vector(Visitor *v, const char *name, Param *p, int n)
+void visit_vector(Visitor *v, const char *name, Param *p, int n)
 {
     visit_param(v, name, p,
                 &(ParamSpec){.kind = PARAM_VECTOR, .rank = 1, .shape = {n}, .rows = 1, .cols = n});
+}
+
+void visit_scalar(Visitor *v, const char *name, Param *p)
+{
+    visit_param(v, name, p,
+                &(ParamSpec){.kind = PARAM_VECTOR, .shape = {1}, .rows = 1, .cols = 1});
 }
 
 void visit_linear(Visitor *v, const char *name, Linear *l, int in, int out, bool bias)
@@ -78,6 +84,13 @@ void visit_norm(Visitor *v, const char *name, Norm *n, int width)
     size_t mark = visit_enter(v, "%s.", name);
     visit_vector(v, "weight", &n->w, width);
     visit_vector(v, "bias", &n->b, width);
+    visit_leave(v, mark);
+}
+
+void visit_rms(Visitor *v, const char *name, Rms *n, int width)
+{
+    size_t mark = visit_enter(v, "%s.", name);
+    visit_vector(v, "weight", &n->w, width);
     visit_leave(v, mark);
 }
 

@@ -25,6 +25,15 @@ static GenOptions lavis_answer(ModelKind kind)
     return o;
 }
 
+/* Blip2Qformer.generate: num_beams 3, max_length 30, min_length 10. */
+static GenOptions lavis_qformer(void)
+{
+    GenOptions o = lavis_generate();
+    o.num_beams = 3;
+    o.min_length = 10;
+    return o;
+}
+
 GenOptions task_defaults(const ModelConfig *k, Task task, Library library)
 {
     if (library == LIB_HF) {
@@ -32,5 +41,7 @@ GenOptions task_defaults(const ModelConfig *k, Task task, Library library)
         o.num_captions = task == TASK_CHAT ? 1 : o.num_captions; /* a dialogue has one answer */
         return o;
     }
+    if (k && k->kind == MODEL_MATCHING)
+        return lavis_qformer();
     return task == TASK_ASK ? lavis_answer(k ? k->kind : MODEL_OPT) : lavis_generate();
 }

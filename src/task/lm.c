@@ -3,7 +3,11 @@
 
 Lm *lm_new(Ctx *c, const Blip2 *m, Error *e)
 {
-    return m->config.kind == MODEL_T5 ? t5_lm_new(c, m, e) : opt_lm_new(c, m, e);
+    switch (m->config.kind) {
+    case MODEL_T5: return t5_lm_new(c, m, e);
+    case MODEL_MATCHING: return qformer_lm_new(c, m, e);
+    default: return opt_lm_new(c, m, e);
+    }
 }
 
 bool lm_check(const Lm *lm, const LmPrompt *prompt, int n, Error *e)

@@ -11,7 +11,7 @@
 
 /* A picture and the text behind it. */
 typedef struct LmPrompt {
-    const Tensor *image_embeds; /* [queries, D] */
+    const Tensor *image_embeds; /* [queries, D]; of the Q-Former alone the tower's tokens */
     const int *ids;
     int n;
     const int *decoder; /* for `forward` where there is a `start`: what the decoder is fed; none: start */
@@ -68,5 +68,6 @@ Lm *lm_new(Ctx *c, const Blip2 *m, Error *e);
 /* The kinds. */
 Lm *opt_lm_new(Ctx *c, const Blip2 *m, Error *e);
 Lm *t5_lm_new(Ctx *c, const Blip2 *m, Error *e);
+Lm *qformer_lm_new(Ctx *c, const Blip2 *m, Error *e);
 
 #endif

@@ -17,7 +17,7 @@ static Tensor *run_rows(OptLm *l, Tensor *x, const int *row, int n, const int *f
 {
     Ctx *c = l->base.c;
     int *at;
-    const CacheRows *cache = x ? rows_pass(&l->rows, c, row, n, fresh, &at) : NULL;
+    const CacheRows *cache = x ? rows_pass(&l->rows, c, row, n, fresh, KV_CAUSAL, &at) : NULL;
     return cache ? opt_forward(c, &l->m->opt, x, at, cache, 1) : NULL;
 }
 

@@ -93,7 +93,8 @@ static int *positions(Ctx *c, const KvSeq *const *seq, int n, const int *fresh)
     return at;
 }
 
-const CacheRows *rows_pass(LiveRows *l, Ctx *c, const int *row, int n, const int *fresh, int **at)
+const CacheRows *rows_pass(LiveRows *l, Ctx *c, const int *row, int n, const int *fresh, KvSee see,
+                           int **at)
 {
     int total;
     const KvSeq **seq = arena_alloc(&c->mem, sizeof *seq * (size_t)n);
@@ -104,5 +105,5 @@ const CacheRows *rows_pass(LiveRows *l, Ctx *c, const int *row, int n, const int
     for (int i = 0; i < n; i++)
         seq[i] = &l->seq[row[i]];
     *at = positions(c, seq, n, fresh);
-    return *at ? kv_rows(c, &l->cache, seq, n, fresh, &total) : NULL;
+    return *at ? kv_rows(c, &l->cache, seq, n, fresh, see, &total) : NULL;
 }

@@ -76,7 +76,7 @@ static const Tensor *embeds_of(Encoder *en, const EncodeJob *job)
 {
     if (!job->encoded)
         fail_msg("%s", job->error.message);
-    return tensor_at(&en->c, job->encoded->data, NQ, config_language(&en->net->config).width);
+    return tensor_at(&en->c, job->encoded->part[ENCODED_EMBEDS].data, NQ, config_language(&en->net->config).width);
 }
 
 static void check_picture(Encoder *en, Lm *lm, Check *k)

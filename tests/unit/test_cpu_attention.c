@@ -30,8 +30,14 @@ static void setup(Setup *s, const Case *c)
     s->k = matrix(c->groups * c->nk, width, c->pad, false);
     s->v = matrix(c->groups * c->nk, width, c->pad, false);
     s->out = matrix(c->groups * c->nq, width, c->pad, false);
-    s->args = (AttentionArgs){
-        &s->q, &s->k, &s->v, &s->out, c->heads, c->groups, 1 / sqrtf((float)c->hd), c->causal};
+    s->args = (AttentionArgs){.q = &s->q,
+                              .k = &s->k,
+                              .v = &s->v,
+                              .out = &s->out,
+                              .heads = c->heads,
+                              .groups = c->groups,
+                              .scale = 1 / sqrtf((float)c->hd),
+                              .causal = c->causal};
 }
 
 static void setup_free(Setup *s)
@@ -120,7 +126,14 @@ static void bits_alone(Stream *d, const Setup *s, const Case *c, const float *al
         Tensor k = part(&s->k, g * c->nk, c->nk, h * c->hd, c->hd);
         Tensor v = part(&s->v, g * c->nk, c->nk, h * c->hd, c->hd);
         Tensor out = part(&s->out, g * c->nq + r, n, h * c->hd, c->hd);
-        AttentionArgs a = {&q, &k, &v, &out, 1, 1, s->args.scale, c->causal};
+        AttentionArgs a = {.q = &q,
+                           .k = &k,
+                           .v = &v,
+                           .out = &out,
+                           .heads = 1,
+                           .groups = 1,
+                           .scale = s->args.scale,
+                           .causal = c->causal};
         for (int i = 0; i < n; i++)
             memset(row_f32(&out, i), 0, (size_t)c->hd * 4);
         assert_true(d->k->attention(d, &a));

@@ -287,7 +287,7 @@ static double resized64(const Tensor *x, int grid, int gh, int gw, int i, int co
 
 static void call_resize(Stream *d, Call *c)
 {
-    d->k->resize_grid(d, &c->y, &c->x, c->ids[0], c->ids[1], c->ids[2]);
+    d->k->resize_grid(d, &c->y, &c->x, c->ids[0], c->ids[1], c->ids[2], false);
 }
 
 static void resize_one(Stream *d, int grid, int gh, int gw, int cols)

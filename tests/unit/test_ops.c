@@ -86,7 +86,7 @@ static Tensor *net_forward(Ctx *c, void *user)
     bool causal = *(bool *)user;
     Tensor *x = embed(c, &net.table, IDS, R);
     Tensor *h = linear_act(c, layernorm(c, x, &net.norm), &net.a, ACT_GELU);
-    Tensor *grid = resize_grid(c, rows(c, x, 0, 5), 2, 1, 2);
+    Tensor *grid = resize_grid(c, rows(c, x, 0, 5), 2, 1, 2, false);
     Tensor *parts[] = {columns(c, h, 0, D), grid, rows(c, x, 3, 3)};
     Tensor *both = concat(c, parts, 3); /* [2R, D] */
     both = gather_rows(c, rows(c, both, 0, R), rows(c, both, R, R), FROM, 2 * R);
@@ -734,7 +734,7 @@ static void test_errors(void **state)
     assert_null(gather_rows(&c, x, NULL, (int[]){0, R}, 2));
     assert_string_equal(c.err.message, "gather_rows: row 6: expected one of 0..5");
     ctx_begin(&c, ROLE_ENCODE);
-    assert_null(resize_grid(&c, normal(&c, R, D, 1), 2, 3, 3));
+    assert_null(resize_grid(&c, normal(&c, R, D, 1), 2, 3, 3, false));
     assert_string_equal(c.err.message, "positions: expected 1 + 2x2 rows, got 6");
     ctx_begin(&c, ROLE_ENCODE);
     assert_null(unfold(&c, normal(&c, 1, 3 * 28 * 28, 1), 28, 42, 14));
@@ -752,10 +752,10 @@ static void test_errors(void **state)
     assert_null(unfold(&c, &(Tensor){.rows = INT_MAX, .cols = 12, .ld = 12}, 2, 2, 1));
     assert_string_equal(c.err.message, "pixels: expected fewer patches than 2147483647 x 2x2");
     ctx_begin(&c, ROLE_ENCODE);
-    assert_null(resize_grid(&c, normal(&c, 5, D, 1), 2, 1 << 16, 1 << 16));
+    assert_null(resize_grid(&c, normal(&c, 5, D, 1), 2, 1 << 16, 1 << 16, false));
     assert_string_equal(c.err.message, "positions: expected a grid that fits, got 65536x65536");
     ctx_begin(&c, ROLE_ENCODE);
-    assert_null(resize_grid(&c, normal(&c, 1, D, 1), 1 << 16, 2, 2));
+    assert_null(resize_grid(&c, normal(&c, 1, D, 1), 1 << 16, 2, 2, false));
     assert_string_equal(c.err.message, "positions: expected 1 + 65536x65536 rows, got 1");
     ctx_free(&c);
 }
