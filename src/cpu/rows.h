@@ -157,7 +157,7 @@ static inline __attribute__((unused)) float row_rrms(const float *x, int n, floa
 static inline __attribute__((unused)) float row_length(const float *x, int n, float least)
 {
     float length = sqrtf(row_squares(x, n));
-    return length > least ? length : least;
+    return length < least ? least : length; /* a NaN stays one */
 }
 
 /* (x - mean) * rstd at column i */
