@@ -23,7 +23,7 @@ typedef struct VitConfig {
 typedef struct QformerConfig {
     int width, layers, heads, mlp, queries, cross_every, image_width;
     float eps;
-    bool text; /* has a text branch (matching models) */
+    bool text;            /* has a text branch (matching models) */
     int vocab, positions; /* of its words, where the model has PART_TEXT */
 } QformerConfig;
 
@@ -57,8 +57,7 @@ typedef enum ModelPart {
     PART_WORD_HEAD = 64,    /* next words from the Q-Former: captions */
     PART_TEMPERATURE = 128, /* of the contrastive loss */
     PARTS_GENERATION = PART_VISION | PART_LANGUAGE,
-    PARTS_RETRIEVAL =
-        PART_VISION | PART_TEXT | PART_IMAGE_FEATURE | PART_TEXT_FEATURE | PART_MATCH,
+    PARTS_RETRIEVAL = PART_VISION | PART_TEXT | PART_IMAGE_FEATURE | PART_TEXT_FEATURE | PART_MATCH,
 } ModelPart;
 
 /* When a setting of generation_config.json counts. */

@@ -288,7 +288,8 @@ static void add_rms_gamma(const void *args, int job)
     }
 }
 
-static void rmsnorm_back(Stream *on, const Tensor *y, const Tensor *x, const Param *gamma, float eps)
+static void rmsnorm_back(Stream *on, const Tensor *y, const Tensor *x, const Param *gamma,
+                         float eps)
 {
     float factor[KC];
     for (int from = 0; from < x->rows; from += KC) {
@@ -697,8 +698,7 @@ typedef struct MeanBack {
 static void mean_row_back(const void *args, int r)
 {
     const MeanBack *c = args;
-    add_scaled(row_grad(c->x, r), row_grad(c->y, r / c->group), c->x->cols,
-               1.0f / (float)c->group);
+    add_scaled(row_grad(c->x, r), row_grad(c->y, r / c->group), c->x->cols, 1.0f / (float)c->group);
 }
 
 static void mean_rows_back(Stream *on, const Tensor *y, const Tensor *x, int group)

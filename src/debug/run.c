@@ -77,7 +77,8 @@ static bool read_text(Engine *en, const blip2_debug_run *r, const Encoded *pictu
                       Error *e)
 {
     Tensor embeds = picture->part[ENCODED_EMBEDS];
-    LmPrompt p = {.image_embeds = &embeds, .ids = r->ids,
+    LmPrompt p = {.image_embeds = &embeds,
+                  .ids = r->ids,
                   .n = (int)r->id_count,
                   .decoder = r->decoder_ids,
                   .n_decoder = (int)r->decoder_id_count};

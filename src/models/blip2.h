@@ -23,7 +23,7 @@ typedef struct Blip2 {
     Qformer qformer;
     Heads heads;
     Linear project; /* Q-Former width -> language model width */
-    Opt opt; /* this or the next, as config.kind says */
+    Opt opt;        /* this or the next, as config.kind says */
     T5 t5;
     Arena mem;        /* layer structs, names, scales, widened vectors */
     Checkpoint *ckpt; /* keeps the mapping alive; NULL for synthetic weights */

@@ -84,8 +84,7 @@ Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e)
     m->config = *config;
     heads_init(&m->heads, config);
     if (vit_init(&m->vit, &config->vit, &m->mem) &&
-        qformer_init(&m->qformer, &config->qformer, &m->mem) &&
-        init_language(m))
+        qformer_init(&m->qformer, &config->qformer, &m->mem) && init_language(m))
         return m;
     error_memory(e, "layers", 0);
     model_close(m);

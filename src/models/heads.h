@@ -10,7 +10,7 @@
 typedef struct Heads {
     Linear image, text; /* Q-Former width -> width of the features */
     Linear match;       /* -> [no, yes] */
-    Linear dense;       /* of next words: dense, norm, then the table of words with a bias of its own */
+    Linear dense; /* of next words: dense, norm, then the table of words with a bias of its own */
     Norm ln;
     Param word_bias;   /* [vocabulary] */
     Param temperature; /* [1] */

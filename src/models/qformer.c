@@ -176,12 +176,12 @@ static bool plan_new(RowPlan *l, Ctx *c, const Qformer *q, const QformerSeq *seq
     for (int i = 0; i < n; i++)
         rows += (seq[i].image < 0 ? 0 : q->config.queries) + seq[i].n;
     *l = (RowPlan){.ids = ints_new(c, rows),
-                  .position = ints_new(c, rows),
-                  .query = ints_new(c, rows),
-                  .word = ints_new(c, rows),
-                  .join = ints_new(c, rows),
-                  .self = arena_alloc(&c->mem, sizeof *l->self * (size_t)n),
-                  .cross = arena_alloc(&c->mem, sizeof *l->cross * (size_t)n)};
+                   .position = ints_new(c, rows),
+                   .query = ints_new(c, rows),
+                   .word = ints_new(c, rows),
+                   .join = ints_new(c, rows),
+                   .self = arena_alloc(&c->mem, sizeof *l->self * (size_t)n),
+                   .cross = arena_alloc(&c->mem, sizeof *l->cross * (size_t)n)};
     bool ok = l->ids && l->position && l->query && l->word && l->join && l->self && l->cross;
     if (!ok)
         ctx_fail(c, ERR_MEMORY, "sequences: out of memory");
@@ -225,7 +225,7 @@ static Tensor *plan_embed(Ctx *c, const Qformer *q, const RowPlan *l)
 
 /* The layers' part of a layout; NULL: c->err. */
 static QformerIn *plan_in(Ctx *c, const Qformer *q, Tensor *image, const RowPlan *l, AttnSpan *self,
-                            int n)
+                          int n)
 {
     QformerIn *in = arena_alloc(&c->mem, sizeof *in);
     Spans *spans = arena_calloc(&c->mem, 2 * sizeof *spans);

@@ -99,7 +99,8 @@ static int bucket(const T5Config *k, int r, bool both)
     int base = both && r > 0 ? n : 0, d = r > 0 ? (both ? r : 0) : -r;
     if (d < exact)
         return base + d;
-    float whole = (float)log((double)k->distance / exact), part = logf((float)d / (float)exact) / whole;
+    float whole = (float)log((double)k->distance / exact),
+          part = logf((float)d / (float)exact) / whole;
     int far = exact + (int)(part * (float)(n - exact));
     return base + (far < n ? far : n - 1);
 }

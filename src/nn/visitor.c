@@ -64,8 +64,7 @@ void visit_vector(Visitor *v, const char *name, Param *p, int n)
 
 void visit_scalar(Visitor *v, const char *name, Param *p)
 {
-    visit_param(v, name, p,
-                &(ParamSpec){.kind = PARAM_VECTOR, .shape = {1}, .rows = 1, .cols = 1});
+    visit_param(v, name, p, &(ParamSpec){.kind = PARAM_VECTOR, .shape = {1}, .rows = 1, .cols = 1});
 }
 
 void visit_linear(Visitor *v, const char *name, Linear *l, int in, int out, bool bias)

@@ -120,8 +120,8 @@ Spans spans_upload(Ctx *c, const AttnSpan *span, int n)
         s.most_q = span[i].nq > s.most_q ? span[i].nq : s.most_q;
         s.most_k = span[i].nk > s.most_k ? span[i].nk : s.most_k;
     }
-    s.there = (const AttnSpan *)(const void *)ints_upload(
-        c, (const int *)(const void *)span, n * (int)(sizeof *span / sizeof(int)));
+    s.there = (const AttnSpan *)(const void *)ints_upload(c, (const int *)(const void *)span,
+                                                          n * (int)(sizeof *span / sizeof(int)));
     return s;
 }
 

@@ -39,7 +39,8 @@ typedef struct Attn {
     int heads, groups;  /* groups: independent sequences that lie one after another in the rows */
     const Spans *spans; /* in place of groups; NULL: those. Every row of q lies in one */
     float scale;        /* of the scores; 0: 1 / sqrt(head_dim) */
-    Tensor *bias;       /* added to the scores by distance (Backend: AttentionArgs, SlotAttentionArgs); NULL:
+    Tensor
+        *bias; /* added to the scores by distance (Backend: AttentionArgs, SlotAttentionArgs); NULL:
                            nothing */
     bool causal;
     const CacheRows *cache; /* decoding: keys and values go through the cache; else NULL */

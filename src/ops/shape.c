@@ -160,7 +160,7 @@ Tensor *gather_rows(Ctx *c, Tensor *a, Tensor *b, const int *from, int n)
 static void resize_grid_back(Ctx *c, const Node *n)
 {
     c->on->k->resize_grid_back(c->on, n->out, n->in[0], n->u.grid.n, n->u.grid.h, n->u.grid.w,
-                              n->u.grid.corners);
+                               n->u.grid.corners);
 }
 
 Tensor *resize_grid(Ctx *c, Tensor *table, int grid, int gh, int gw, bool corners)
@@ -178,8 +178,10 @@ Tensor *resize_grid(Ctx *c, Tensor *table, int grid, int gh, int gw, bool corner
     c->on->k->resize_grid(c->on, y, table, grid, gh, gw, corners);
     if (!c->record || !wants(table))
         return y;
-    return record(
-        c, (Node){.back = resize_grid_back, .out = y, .in = {table}, .u.grid = {grid, gh, gw, corners}});
+    return record(c, (Node){.back = resize_grid_back,
+                            .out = y,
+                            .in = {table},
+                            .u.grid = {grid, gh, gw, corners}});
 }
 
 Tensor *unfold(Ctx *c, const Tensor *px, int h, int w, int patch)

@@ -178,13 +178,10 @@ static bool keep_part(Encoder *en, Tensor *to, Tensor *all, int i, int n, Error 
     Ctx *c = &en->c;
     int each = all->rows / n;
     size_t bytes = sizeof(float) * (size_t)each * (size_t)all->cols;
-    *to = (Tensor){.dtype = F32,
-                   .rows = each,
-                   .cols = all->cols,
-                   .ld = all->cols,
-                   .data = device_of(en)->alloc(device_of(en), bytes)};
-    if (!to->data)
+    void *memory = device_of(en)->alloc(device_of(en), bytes);
+    if (!memory)
         return error_memory(e, "picture", bytes);
+    *to = (Tensor){.dtype = F32, .rows = each, .cols = all->cols, .ld = all->cols, .data = memory};
     return tensor_copy(c, to, rows(c, all, i * each, each)) ||
            error_set(e, c->err.code, "%s", c->err.message);
 }
@@ -255,7 +252,7 @@ static bool in_group(const Group *g, uint64_t serial)
 static bool has_parts(const Encoded *e, unsigned parts)
 {
     for (int i = 0; i < ENCODED_PARTS; i++)
-        if (parts & 1u << i && !e->part[i].data)
+        if (parts & 1u << i && !e->part[i].rows)
             return false;
     return true;
 }

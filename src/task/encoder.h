@@ -18,7 +18,7 @@ typedef enum EncodedPart {
 /* A picture of which something is kept, in device memory. */
 typedef struct Encoded {
     uint64_t serial;
-    Tensor part[ENCODED_PARTS]; /* those that were asked for; the others have no data */
+    Tensor part[ENCODED_PARTS]; /* those that were asked for; the others have no rows */
     uint64_t last_use;
     int users; /* encoder_encode without encoder_release */
 } Encoded;

@@ -127,9 +127,10 @@ static bool can_generate(const ModelConfig *k, const EngineRequest *r, Error *e)
     if (k->parts & PART_LANGUAGE)
         return true;
     if (!(k->parts & PART_WORD_HEAD))
-        return error_set(e, ERR_USAGE,
-                         "model: expected one that generates text, got a matching model without the "
-                         "head for words (cls.predictions, which the files of LAVIS have)");
+        return error_set(
+            e, ERR_USAGE,
+            "model: expected one that generates text, got a matching model without the "
+            "head for words (cls.predictions, which the files of LAVIS have)");
     if (r->prompt.task != TASK_CAPTION)
         return error_set(e, ERR_USAGE,
                          "model: expected one with a language model, got a matching model, which "

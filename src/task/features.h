@@ -12,8 +12,8 @@ typedef enum FeatureKind {
     FEATURE_LANGUAGE, /* what the language model reads of the picture [queries, D_llm] */
     FEATURE_IMAGE,    /* LAVIS image_embeds_proj: rows of unit length [queries, F] */
     FEATURE_WORDS,    /* LAVIS text_embeds: the text alone, [CLS] first [ids, D] */
-    FEATURE_TEXT,     /* LAVIS text_embeds_proj: rows of unit length, the first one is the text's [ids, F] */
-    FEATURE_BOTH,     /* LAVIS multimodal_embeds: the queries, which saw picture and text [queries, D] */
+    FEATURE_TEXT, /* LAVIS text_embeds_proj: rows of unit length, the first one is the text's [ids, F] */
+    FEATURE_BOTH, /* LAVIS multimodal_embeds: the queries, which saw picture and text [queries, D] */
     FEATURE_KINDS
 } FeatureKind;
 

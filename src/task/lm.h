@@ -14,7 +14,8 @@ typedef struct LmPrompt {
     const Tensor *image_embeds; /* [queries, D]; of the Q-Former alone the tower's tokens */
     const int *ids;
     int n;
-    const int *decoder; /* for `forward` where there is a `start`: what the decoder is fed; none: start */
+    const int
+        *decoder; /* for `forward` where there is a `start`: what the decoder is fed; none: start */
     int n_decoder;
     int rows, steps; /* live rows at most, and ids fed to each at most: so much room is kept */
 } LmPrompt;

@@ -87,7 +87,9 @@ static Tensor *read_rows(OptLm *l, const LmPrompt *prompt, int n, const int *row
         (*fresh)[i] = queries_of(l) + prompt[i].n;
         ok = rows_append(&l->rows, row[i], (*fresh)[i], e);
     }
-    return ok ? run_rows(l, lm_embed(c, &l->m->opt.tokens, prompt, n, queries_of(l)), row, n, *fresh) : NULL;
+    return ok ? run_rows(l, lm_embed(c, &l->m->opt.tokens, prompt, n, queries_of(l)), row, n,
+                         *fresh)
+              : NULL;
 }
 
 static Tensor *prefill(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e)

@@ -63,7 +63,7 @@ static Tensor *images_of(Ctx *c, const LmPrompt *prompt, int n)
         const Tensor *t = prompt[i].image_embeds;
         if (t->rows != prompt[0].image_embeds->rows)
             return ctx_fail(c, ERR_USAGE, "pictures: expected all of one size");
-        part[i] = tensor_at(c, t->data, t->rows, t->cols);
+        part[i] = tensor_of(c, t);
     }
     return concat(c, part, n);
 }

@@ -21,7 +21,7 @@ static Tensor *images_of(Ctx *c, const Reading *r, int *tokens)
     Tensor *part[READING_MOST];
     for (int i = 0; i < r->images; i++) {
         const Tensor *t = &r->image[i]->part[ENCODED_VISION];
-        part[i] = tensor_at(c, t->data, t->rows, t->cols);
+        part[i] = tensor_of(c, t);
         if (i > 0 && *tokens != t->rows)
             return ctx_fail(c, ERR_USAGE, "pictures: expected all of one size");
         *tokens = t->rows;

@@ -61,10 +61,11 @@ typedef struct AttentionArgs {
     const AttnSpan *span;    /* [groups] in device memory, of at most most_q queries and most_k
                                 keys; NULL: all groups are equal. Rows in no span are not written */
     int most_q, most_k;
-    float scale;             /* multiplies q.k */
-    const Tensor *bias;      /* [2*far + 1, heads] added to the scores, row far + j - i of key j and query i,
+    float scale; /* multiplies q.k */
+    const Tensor
+        *bias;   /* [2*far + 1, heads] added to the scores, row far + j - i of key j and query i,
                                 where the last query stands at the last key; NULL: none */
-    bool causal;             /* query i of a group sees the keys j <= i + nk - nq */
+    bool causal; /* query i of a group sees the keys j <= i + nk - nq */
 } AttentionArgs;
 
 /* One layer of a cache of token slots (nn/kvcache.h), in device memory. */
@@ -82,7 +83,8 @@ typedef struct SlotAttentionArgs {
     const int *slots, *first, *n;
     int heads;
     float scale;
-    const Tensor *bias; /* [far + 1, heads]: row far - d is added at d slots before the row's last one; NULL:
+    const Tensor
+        *bias; /* [far + 1, heads]: row far - d is added at d slots before the row's last one; NULL:
                            none */
 } SlotAttentionArgs;
 
@@ -140,7 +142,8 @@ typedef struct Backend {
     void (*embed)(Stream *, Tensor *y, const Param *table, const int *ids);
     void (*activate)(Stream *, Tensor *y, const Tensor *x, Act act);    /* y may be x */
     void (*add)(Stream *, Tensor *y, const Tensor *a, const Tensor *b); /* y may be a or b */
-    void (*multiply)(Stream *, Tensor *y, const Tensor *a, const Tensor *b); /* by element; likewise */
+    void (*multiply)(Stream *, Tensor *y, const Tensor *a,
+                     const Tensor *b); /* by element; likewise */
     /* y[i] = the mean of x's rows i*group .. i*group + group - 1 */
     void (*mean_rows)(Stream *, Tensor *y, const Tensor *x, int group);
     void (*copy)(Stream *, Tensor *y, const Tensor *x); /* same shape, any ld */

@@ -343,7 +343,8 @@ static void gather_rows_back(Stream *on, const Tensor *y, const Tensor *a, const
     RUN(gather_rows_back(on, y, a, b, from));
 }
 
-static void rmsnorm_back(Stream *on, const Tensor *y, const Tensor *x, const Param *gamma, float eps)
+static void rmsnorm_back(Stream *on, const Tensor *y, const Tensor *x, const Param *gamma,
+                         float eps)
 {
     TENSORS(y, x);
     PARAMS(gamma);

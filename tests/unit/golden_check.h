@@ -76,7 +76,8 @@ static const Tensor *embeds_of(Encoder *en, const EncodeJob *job)
 {
     if (!job->encoded)
         fail_msg("%s", job->error.message);
-    return tensor_at(&en->c, job->encoded->part[ENCODED_EMBEDS].data, NQ, config_language(&en->net->config).width);
+    return tensor_at(&en->c, job->encoded->part[ENCODED_EMBEDS].data, NQ,
+                     config_language(&en->net->config).width);
 }
 
 static void check_picture(Encoder *en, Lm *lm, Check *k)
@@ -214,7 +215,8 @@ static blip2_options hf_options(const json_t *k, size_t picture)
     int padded = (int)want("input_ids")->shape[1];
     int64_t min = int_of(k, "min_length", 0);
     if (min)
-        o.min_length = encoder_decoder ? (int)min : (int)min - padded + NQ + prompt_of(picture, ids);
+        o.min_length =
+            encoder_decoder ? (int)min : (int)min - padded + NQ + prompt_of(picture, ids);
     o.early_stopping = json_is_true(early)     ? BLIP2_EARLY_TRUE
                        : json_is_string(early) ? BLIP2_EARLY_NEVER
                                                : BLIP2_EARLY_FALSE;

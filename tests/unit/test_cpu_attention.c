@@ -333,8 +333,7 @@ static double *slots_reference(const Slots *s)
             }
             const Tensor *bias = s->args.bias;
             attend64(out + r * width + h * hd, row_f32(&s->q, r) + h * hd, k, v, s->n[r], hd,
-                     (double)s->args.scale,
-                     &(Added){bias, bias ? bias->rows - s->n[r] : 0, h});
+                     (double)s->args.scale, &(Added){bias, bias ? bias->rows - s->n[r] : 0, h});
         }
     return out;
 }

@@ -22,8 +22,8 @@ static int text_of(size_t picture, int *ids)
 }
 
 /* The golden's rows may be more than n: they are padded behind. */
-static void check_values(const char *isa, const char *name, size_t picture, const float *got, size_t n,
-                         double limit)
+static void check_values(const char *isa, const char *name, size_t picture, const float *got,
+                         size_t n, double limit)
 {
     size_t all;
     const float *g = want_f32(name, picture, &all);
@@ -63,9 +63,9 @@ static void check_features(Engine *en, const char *isa)
     static const struct {
         FeatureKind kind;
         const char *name;
-    } KINDS[] = {{FEATURE_VISION, "vision.out"},     {FEATURE_QUERIES, "qformer.out"},
-                 {FEATURE_IMAGE, "image_features"},  {FEATURE_WORDS, "text_embeds"},
-                 {FEATURE_TEXT, "text_features"},    {FEATURE_BOTH, "multimodal_embeds"}};
+    } KINDS[] = {{FEATURE_VISION, "vision.out"},    {FEATURE_QUERIES, "qformer.out"},
+                 {FEATURE_IMAGE, "image_features"}, {FEATURE_WORDS, "text_embeds"},
+                 {FEATURE_TEXT, "text_features"},   {FEATURE_BOTH, "multimodal_embeds"}};
     enum { K = sizeof KINDS / sizeof *KINDS, N = BATCH * K };
     int ids[BATCH][64];
     FeatureJob job[N];
@@ -104,7 +104,8 @@ static void check_match(Engine *en, const char *isa)
         size_t p = (size_t)(i / BATCH), text = (size_t)(i % BATCH);
         if (job[i].error.code)
             fail_msg("%s", job[i].error.message);
-        assert_true(fabs((double)job[i].itc - (double)want_f32("itc_all_pairs", p, &n)[text]) < 5e-5);
+        assert_true(fabs((double)job[i].itc - (double)want_f32("itc_all_pairs", p, &n)[text]) <
+                    5e-5);
         if (p != text)
             continue;
         check_values(isa, "itm_logits", p, job[i].itm, 2, 5e-5);
@@ -185,8 +186,9 @@ static void test_refusals(void **state)
                         {.kind = FEATURE_TEXT, .ids = BEYOND, .n_ids = 2},
                         {.kind = FEATURE_WORDS, .ids = LONG, .n_ids = 40}};
     engine_features(&en, job, 4);
-    assert_string_equal(job[0].error.message, "image embeddings of a language model: expected a model "
-                                              "with a language model, got one without");
+    assert_string_equal(job[0].error.message,
+                        "image embeddings of a language model: expected a model "
+                        "with a language model, got one without");
     assert_string_equal(job[1].error.message, "text: expected 1 to 40 tokens, got 41");
     assert_string_equal(job[2].error.message,
                         "text: token 1: expected an id below the vocabulary's 120, got 120");
