@@ -1,5 +1,6 @@
 /* golden_check.h: a tiny model against what the reference computed with it: activations and generation
- * cases. golden.h says which model; encoder_decoder, whether it is Flan-T5. */
+ * cases. golden.h says which model; encoder_decoder, whether it is Flan-T5; no_prompt, whether it captions
+ * without one. */
 #ifndef GOLDEN_CHECK_H
 #define GOLDEN_CHECK_H
 
@@ -13,7 +14,7 @@
 #include "golden.h"
 #include "task/engine.h"
 
-static bool encoder_decoder;
+static bool encoder_decoder, no_prompt;
 
 /* --- activations ---------------------------------------------------------------------------------- */
 
@@ -124,7 +125,7 @@ static void check_interpolated(Ctx *c, const Blip2 *m, const char *isa)
     assert_true(err <= 5e-5 * top);
 }
 
-static void check_isa(const char *isa)
+static inline void check_isa(const char *isa)
 {
     Error e = {0};
     Tiny t = tiny_open(cpu_device(&e), isa, 2);
@@ -181,7 +182,7 @@ static blip2_debug_output run(Session *s, size_t picture, const blip2_options *o
                          .ids = ids,
                          .generate = true,
                          .options = o};
-    r.id_count = text ? (size_t)prompt_of(picture, ids) : 1;
+    r.id_count = no_prompt ? 0 : text ? (size_t)prompt_of(picture, ids) : 1;
     if (!text)
         ids[0] = 2; /* HF's prompt when none is given: the start id */
     if (!blip2_debug_forward(s->s, &r, &out, &e))
@@ -241,7 +242,7 @@ static void check_hf_row(const char *name, size_t row, const int *ids, size_t n)
             fail_msg("%s: row %zu ends after %zu ids, expected more", key, row, n);
 }
 
-static int check_hf(Session *s)
+static inline int check_hf(Session *s)
 {
     Error e = {0};
     json_t *cases = json_load_path(GOLDEN "/goldens_generate.json", 1 << 20, ERR_FAILED, &e), *k;
