@@ -1,7 +1,9 @@
 /* models/load.c: fills a model's parameters from a checkpoint, in place or quantised. */
+#include <limits.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/str.h"
 #include "models/build.h"
 #include "models/quantise.h"
 #include "models/recipe.h"
@@ -83,11 +85,18 @@ static bool load_param(Visitor *v, const char *name, Param *p, const ParamSpec *
 
 /* --- the whole model ---------------------------------------------------------------------------- */
 
-/* Buffers that some versions of the libraries saved beside the weights. */
-static bool is_buffer(const CkptTensor *t)
+/* Buffers that some versions of the libraries saved beside the weights, T5's copies of its table, and a bias
+ * that old files of T5 have and nobody reads. */
+static bool is_known_extra(const CkptTensor *t)
 {
-    size_t n = strlen(t->name);
-    return n >= 12 && strcmp(t->name + n - 12, "position_ids") == 0;
+    static const char *const ENDS[] = {
+        "position_ids", "language_model.encoder.embed_tokens.weight",
+        "language_model.decoder.embed_tokens.weight",
+        "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"};
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
+        if (str_ends(t->name, ENDS[i]))
+            return true;
+    return false;
 }
 
 /* What the model has no use for is no reason to refuse it, but should be known. */
@@ -97,7 +106,7 @@ static void note_unused(Blip2 *m)
     size_t left = 0;
     for (size_t i = 0; i < ckpt_count(m->ckpt); i++) {
         const CkptTensor *t = ckpt_at(m->ckpt, i);
-        if (t->used || is_buffer(t))
+        if (t->used || is_known_extra(t))
             continue;
         first = first ? first : t;
         left++;
@@ -144,19 +153,35 @@ static void explain(Loader *l)
     }
 }
 
-static void unwrap(Blip2 *m)
+static void note_unwrapped(Checkpoint *c, Notes *notes)
 {
     const char *first;
-    size_t n = ckpt_unwrap(m->ckpt, "query_tokens", &first);
+    size_t n = ckpt_unwrap(c, "query_tokens", &first);
     if (n)
-        note_add(&m->notes, "%s: tensor \"%s\": read without the wrapper in its name (%zu in all)",
-                 ckpt_path(m->ckpt), first, n);
+        note_add(notes, "%s: tensor \"%s\": read without the wrapper in its name (%zu in all)",
+                 ckpt_path(c), first, n);
+}
+
+/* What only the weights know: whether LAVIS' heads are there, which transformers' files leave out, and how many
+ * words the table has, which config.json often has wrong by the one that was added. */
+static void complete(ModelConfig *k, Checkpoint *c)
+{
+    const CkptTensor *words = ckpt_find(c, "embeddings.word_embeddings.weight");
+    if (k->kind != MODEL_MATCHING)
+        return;
+    if (words && words->rank == 2 && words->shape[0] > 0 && words->shape[0] <= INT_MAX)
+        k->qformer.vocab = (int)words->shape[0];
+    if (ckpt_find(c, "cls.predictions.bias")) {
+        k->parts |= PART_WORD_HEAD;
+        k->start = k->qformer.vocab - 1; /* [DEC], which LAVIS adds behind BERT's words */
+    }
+    if (ckpt_find(c, "temp"))
+        k->parts |= PART_TEMPERATURE;
 }
 
 static bool load_all(Blip2 *m, bool quantise, Error *e)
 {
     Loader l = {.base.param = load_param, .m = m, .quantise = quantise, .e = e};
-    unwrap(m);
     model_visit(&l.base, m);
     if (l.base.stopped)
         explain(&l);
@@ -180,23 +205,22 @@ static bool note_adapter(Blip2 *m, const char *dir, Error *e)
 
 Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
 {
-    static const char *const KINDS[] = {[MODEL_T5] = "Flan-T5", [MODEL_MATCHING] = "matching"};
     ModelConfig config;
     if (!config_load(&config, dir, e))
         return NULL;
-    if (config.kind != MODEL_OPT) {
-        error_set(e, ERR_BAD_MODEL,
-                  "%s/config.json: language model: expected OPT, got a %s model, "
-                  "which this version cannot run",
-                  dir, KINDS[config.kind]);
+    Checkpoint *ckpt = ckpt_open(dir, e);
+    if (!ckpt)
+        return NULL;
+    note_unwrapped(ckpt, &config.notes);
+    complete(&config, ckpt);
+    Blip2 *m = model_new(dev, &config, e);
+    if (!m) {
+        ckpt_close(ckpt);
         return NULL;
     }
-    Blip2 *m = model_new(dev, &config, e);
-    if (!m)
-        return NULL;
+    m->ckpt = ckpt;
     m->notes = config.notes;
-    m->ckpt = ckpt_open(dir, e);
-    if (m->ckpt && note_adapter(m, dir, e) && load_all(m, quantise, e))
+    if (note_adapter(m, dir, e) && load_all(m, quantise, e))
         return m;
     model_close(m);
     return NULL;

@@ -34,6 +34,9 @@ static const Rule RULES[] = {
     {"language_model.model.decoder.embed_tokens.weight",
      {"language_model.lm_head.weight"},
      " (and no lm_head.weight either)"},
+    /* transformers models/t5/modeling_t5.py: both stacks' tables are `shared` */
+    {"language_model.shared.weight", {"language_model.encoder.embed_tokens.weight"}, NULL},
+    {"language_model.shared.weight", {"language_model.decoder.embed_tokens.weight"}, NULL},
 };
 
 enum { N_RULES = sizeof RULES / sizeof *RULES };
