@@ -16,34 +16,49 @@ enum { TEXT_LIMIT = INT_MAX / 4 };
 
 /* --- loading ------------------------------------------------------------------------------------ */
 
-static bool load_file(Tokenizer *t, const char *path, const char *dir, Error *e)
+typedef bool ParseFn(Tokenizer *t, const char *bytes, size_t n, const char *path, const char *dir,
+                     Error *e);
+
+static bool load_file(Tokenizer *t, ParseFn *parse, const char *path, const char *dir, Error *e)
 {
     size_t n;
     unsigned char *text = file_read(path, TOKENIZER_FILE_MAX, &n, ERR_BAD_MODEL, e);
-    bool ok = text && load_tokenizer_json(t, (const char *)text, n, path, dir, e);
+    bool ok = text && parse(t, (const char *)text, n, path, dir, e);
     mem_free(text);
     return ok;
 }
 
+/* In the order in which they are looked for. Without a parse function: with another file. */
+static const struct {
+    const char *name;
+    ParseFn *parse;
+} FILES[] = {{"tokenizer.json", load_tokenizer_json},
+             {"vocab.json", NULL},
+             {"spiece.model", spiece_parse},
+             {"vocab.txt", vocab_txt_parse}};
+
 static bool load_dir(Tokenizer *t, const char *dir, Error *e)
 {
-    char *json = path_join(dir, "tokenizer.json"), *vocab = path_join(dir, "vocab.json");
-    bool ok = false;
-    if (!json || !vocab)
-        error_memory(e, dir, strlen(dir));
-    else if (file_listed(json))
-        ok = load_file(t, json, dir, e);
-    else if (file_listed(vocab))
-        ok = load_vocab_and_merges(t, dir, e);
-    else
-        error_set(e, ERR_NO_MODEL,
-                  "%s: tokenizer: no tokenizer.json and no vocab.json with merges.txt", dir);
-    mem_free(json);
-    mem_free(vocab);
-    return ok;
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        char *path = path_join(dir, FILES[i].name);
+        if (!path)
+            return error_memory(e, dir, strlen(dir));
+        bool there = file_listed(path), ok = false;
+        if (there)
+            ok = FILES[i].parse ? load_file(t, FILES[i].parse, path, dir, e)
+                                : load_vocab_and_merges(t, dir, e);
+        mem_free(path);
+        if (there)
+            return ok;
+    }
+    return error_set(
+        e, ERR_NO_MODEL,
+        "%s: tokenizer: no tokenizer.json, vocab.json with merges.txt, spiece.model or "
+        "vocab.txt",
+        dir);
 }
 
-/* Ends both ways of loading. */
+/* Ends all ways of loading. */
 static Tokenizer *finish(Tokenizer *t, bool ok)
 {
     if (!ok) {
@@ -65,14 +80,18 @@ Tokenizer *tokenizer_load(const char *dir, Error *e)
     return finish(t, load_dir(t, dir, e));
 }
 
-Tokenizer *tokenizer_parse(const char *json, size_t n, const char *name, Error *e)
+Tokenizer *tokenizer_parse(const char *bytes, size_t n, const char *name, Error *e)
 {
+    ParseFn *parse = load_tokenizer_json;
     Tokenizer *t = mem_calloc(1, sizeof *t);
     if (!t) {
         error_memory(e, name, sizeof *t);
         return NULL;
     }
-    return finish(t, load_tokenizer_json(t, json, n, name, NULL, e));
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
+        if (FILES[i].parse && str_ends(name, FILES[i].name))
+            parse = FILES[i].parse;
+    return finish(t, parse(t, bytes, n, name, NULL, e));
 }
 
 void tokenizer_free(Tokenizer *t)
