@@ -129,10 +129,21 @@ static bool make_request(const blip2_session *s, const blip2_debug_run *r, Engin
     return api_gen_options(s->model, BLIP2_CAPTION, r->options, &request->options, e);
 }
 
+/* Only a decoder with a start id is fed ids of its own. */
+static bool check_decoder(const blip2_session *s, const blip2_debug_run *r, Error *e)
+{
+    return !r->decoder_id_count || s->engine.lm->start >= 0 ||
+           error_set(e, ERR_USAGE,
+                     "--decoder-ids: expected a model with a decoder of its own (Flan-T5), got one "
+                     "without");
+}
+
 bool blip2_debug_check(blip2_session *s, const blip2_debug_run *r, blip2_error *err)
 {
     Error e = {0};
     EngineRequest request;
+    if (!check_decoder(s, r, &e))
+        return api_error(err, &e);
     bool ok = !r->generate || (engine_idle(&s->engine, &e) && make_request(s, r, &request, &e) &&
                                engine_check(&s->engine, &request, &e));
     return ok || api_error(err, &e);
@@ -177,7 +188,7 @@ bool blip2_debug_forward(blip2_session *s, const blip2_debug_run *r, blip2_debug
         ok = false;
     else if (r->generate && (!out || !r->options))
         ok = error_set(&e, ERR_USAGE, "generation: expected options and a place for the output");
-    ok = ok && make_dir(r->dump_dir, &e);
+    ok = ok && check_decoder(s, r, &e) && make_dir(r->dump_dir, &e);
     if (ok && (r->dump_dir || !r->generate))
         ok = run_forward(&s->engine, r, &dump, &e);
     ok = ok && (!r->generate || run_generate(s, r, out, &e));
