@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/error.h"
+#include "base/folder.h"
 #include "base/note.h"
 #include "config/generation.h"
 
@@ -91,6 +92,8 @@ LanguageConfig config_language(const ModelConfig *c);
  * one that transformers follows counts, and a note names both. Errors: ERR_NO_MODEL (no directory or no
  * config.json), ERR_BAD_MODEL (file: key: expected, got), ERR_MEMORY. */
 bool config_load(ModelConfig *c, const char *dir, Error *e);
+/* The same from a folder, which may lie in memory. */
+bool config_open(ModelConfig *c, const Folder *dir, Error *e);
 
 typedef enum ConfigFile {
     CONFIG_MODEL,        /* config.json; must be there */

@@ -166,38 +166,48 @@ static bool load_all(Blip2 *m, bool quantise, Error *e)
 }
 
 /* Whoever keeps an adapter beside its base model may think that it counts. */
-static bool note_adapter(Blip2 *m, const char *dir, Error *e)
+static bool note_adapter(Blip2 *m, const Folder *dir, Error *e)
 {
-    int there = file_in_dir(dir, "adapter_config.json");
+    int there = folder_has(dir, "adapter_config.json");
     if (there == 1)
         note_add(
             &m->notes,
             "%s/adapter_config.json: an adapter, which is not applied: merge it into the model "
             "(PEFT: merge_and_unload) and save that",
-            dir);
-    return there >= 0 || error_memory(e, dir, strlen(dir));
+            dir->path);
+    return there >= 0 || error_memory(e, dir->path, strlen(dir->path));
 }
 
-Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
+Blip2 *model_load(Device *dev, ModelSource *source, bool quantise, Error *e)
 {
     static const char *const KINDS[] = {[MODEL_T5] = "Flan-T5", [MODEL_MATCHING] = "matching"};
     ModelConfig config;
-    if (!config_load(&config, dir, e))
+    if (!config_open(&config, &source->config, e))
         return NULL;
     if (config.kind != MODEL_OPT) {
         error_set(e, ERR_BAD_MODEL,
                   "%s/config.json: language model: expected OPT, got a %s model, "
                   "which this version cannot run",
-                  dir, KINDS[config.kind]);
+                  source->config.path, KINDS[config.kind]);
         return NULL;
     }
     Blip2 *m = model_new(dev, &config, e);
     if (!m)
         return NULL;
     m->notes = config.notes;
-    m->ckpt = ckpt_open(dir, e);
-    if (m->ckpt && note_adapter(m, dir, e) && load_all(m, quantise, e))
+    m->ckpt = source_open(source, e);
+    if (m->ckpt && note_adapter(m, &source->config, e) && load_all(m, quantise, e))
         return m;
     model_close(m);
     return NULL;
+}
+
+Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
+{
+    ModelSource source = {0};
+    Blip2 *m = model_dir_check(dir, e) && source_dir(&source, dir, e)
+                   ? model_load(dev, &source, quantise, e)
+                   : NULL;
+    source_free(&source);
+    return m;
 }

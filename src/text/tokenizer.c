@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "text/beside.h"
@@ -16,31 +15,32 @@ enum { TEXT_LIMIT = INT_MAX / 4 };
 
 /* --- loading ------------------------------------------------------------------------------------ */
 
-static bool load_file(Tokenizer *t, const char *path, const char *dir, Error *e)
+static bool load_file(Tokenizer *t, const Folder *dir, const char *name, Error *e)
 {
     size_t n;
-    unsigned char *text = file_read(path, TOKENIZER_FILE_MAX, &n, ERR_BAD_MODEL, e);
-    bool ok = text && load_tokenizer_json(t, (const char *)text, n, path, dir, e);
+    char *path = folder_path(dir, name);
+    char *text =
+        path ? folder_read(dir, name, TOKENIZER_FILE_MAX, &n, ERR_BAD_MODEL, e) : NULL;
+    if (!path)
+        error_memory(e, dir->path, strlen(dir->path));
+    bool ok = text && load_tokenizer_json(t, text, n, path, dir, e);
     mem_free(text);
+    mem_free(path);
     return ok;
 }
 
-static bool load_dir(Tokenizer *t, const char *dir, Error *e)
+static bool load_dir(Tokenizer *t, const Folder *dir, Error *e)
 {
-    char *json = path_join(dir, "tokenizer.json"), *vocab = path_join(dir, "vocab.json");
-    bool ok = false;
-    if (!json || !vocab)
-        error_memory(e, dir, strlen(dir));
-    else if (file_listed(json))
-        ok = load_file(t, json, dir, e);
-    else if (file_listed(vocab))
-        ok = load_vocab_and_merges(t, dir, e);
-    else
-        error_set(e, ERR_NO_MODEL,
-                  "%s: tokenizer: no tokenizer.json and no vocab.json with merges.txt", dir);
-    mem_free(json);
-    mem_free(vocab);
-    return ok;
+    int json = folder_has(dir, "tokenizer.json"), vocab = folder_has(dir, "vocab.json");
+    if (json < 0 || vocab < 0)
+        return error_memory(e, dir->path, strlen(dir->path));
+    if (json)
+        return load_file(t, dir, "tokenizer.json", e);
+    if (vocab)
+        return load_vocab_and_merges(t, dir, e);
+    return error_set(e, ERR_NO_MODEL,
+                     "%s: tokenizer: no tokenizer.json and no vocab.json with merges.txt",
+                     dir->path);
 }
 
 /* Ends both ways of loading. */
@@ -55,14 +55,20 @@ static Tokenizer *finish(Tokenizer *t, bool ok)
     return t;
 }
 
-Tokenizer *tokenizer_load(const char *dir, Error *e)
+Tokenizer *tokenizer_open(const Folder *dir, Error *e)
 {
     Tokenizer *t = mem_calloc(1, sizeof *t);
     if (!t) {
-        error_memory(e, dir, sizeof *t);
+        error_memory(e, dir->path, sizeof *t);
         return NULL;
     }
     return finish(t, load_dir(t, dir, e));
+}
+
+Tokenizer *tokenizer_load(const char *dir, Error *e)
+{
+    Folder folder = folder_of(dir);
+    return tokenizer_open(&folder, e);
 }
 
 Tokenizer *tokenizer_parse(const char *json, size_t n, const char *name, Error *e)
