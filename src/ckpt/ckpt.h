@@ -18,8 +18,10 @@
 #define CKPT_MAX_RANK 8
 
 typedef struct CkptTensor {
-    const char *name; /* in the file, for messages */
-    const char *key;  /* by which it is looked up: the name, without what ckpt_unwrap took off */
+    const char *name;  /* in the file, for messages */
+    const char *given; /* that, with the part it belongs to in front where the file leaves it out */
+    const char *key;   /* by which it is looked up: the canonical name, once ckpt_unwrap has been called */
+    int piece;         /* which of the weights of the model it is from, in their order */
     DType dtype;
     int rank;
     int64_t shape[CKPT_MAX_RANK];
@@ -60,7 +62,8 @@ CkptTensor *ckpt_take(Checkpoint *c, const char *name);
  * its: "module.", "_orig_mod." and the like, or with one in front of all. From now on tensors are looked
  * up without them: wrappers are known names wherever they stand, and, when `known` is found only behind
  * something, that. Nothing changes where two tensors would get one name, or memory lacks. Returns how
- * many names changed; *first is the first of them. */
+ * many names changed; *first is the first of them. After that names of other families of files become
+ * canonical (ckpt/names.h), and a tensor that a later piece of the model has as well is gone. */
 size_t ckpt_unwrap(Checkpoint *c, const char *known, const char **first);
 
 /* The tensor not used whose name is nearest to one that is missing; NULL: none is near. */

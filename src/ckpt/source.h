@@ -15,7 +15,8 @@ enum { SOURCE_PIECES = 8 };
 typedef struct ModelSource {
     const char *path; /* what messages call the model */
     Folder config, tokenizer;
-    const char *weights[SOURCE_PIECES]; /* directories and files, in the order in which they count */
+    const char
+        *weights[SOURCE_PIECES]; /* directories and files, in the order in which they count */
     int n;
     Checkpoint *ckpt; /* the weights, where finding the rest has opened them */
     Arena mem;

@@ -16,7 +16,7 @@ bool model_fits(const Blip2 *net, const Tokenizer *t, const char *dir, Error *e)
 {
     const ModelConfig *k = &net->config;
     const LanguageConfig lm = config_language(k);
-    if (lm.positions <= k->qformer.queries)
+    if (lm.positions > 0 && lm.positions <= k->qformer.queries)
         return error_set(e, ERR_BAD_MODEL,
                          "%s: config.json: expected more positions than the picture's %d, got %d",
                          dir, k->qformer.queries, lm.positions);
