@@ -91,7 +91,7 @@ blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tok
     if (!api_check_dtype(dtype, e))
         return NULL;
     ModelSource from = {0};
-    bool found = source_find(&from, path_or_name, e);
+    bool found = source_find(&from, path_or_name, NULL, e);
     blip2_model *m = found ? api_model_new(dtype, from.path, e) : NULL;
     bool ok = m && load_parts(m, &from, need_tokenizer, e);
     source_free(&from);

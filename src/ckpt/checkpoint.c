@@ -69,7 +69,7 @@ static const char *part_of(const TensorList *l)
     return part ? part : "";
 }
 
-bool ckpt_join(Checkpoint *c, Checkpoint *part, Error *e)
+bool ckpt_join(Checkpoint *c, Checkpoint *part, int piece, Error *e)
 {
     const char *front = part_of(&part->list);
     TensorList *l = &c->list;
@@ -80,12 +80,11 @@ bool ckpt_join(Checkpoint *c, Checkpoint *part, Error *e)
         if (!tensors_push(l, &t, c->path, e))
             return false;
         CkptTensor *to = &l->t[l->n - 1];
-        to->piece = c->pieces;
+        to->piece = piece;
         if (*front && !(to->given = arena_printf(&l->names, "%s%s", front, t.name)))
             return error_memory(e, c->path, strlen(t.name));
         to->key = to->given;
     }
-    c->pieces++;
     tensors_sort(l->t, l->n);
     return true;
 }
@@ -95,6 +94,11 @@ bool ckpt_join(Checkpoint *c, Checkpoint *part, Error *e)
 const char *ckpt_path(const Checkpoint *c)
 {
     return c->path;
+}
+
+const CkptText *ckpt_text(const Checkpoint *c, size_t i)
+{
+    return i < c->list.texts ? &c->list.text[i] : NULL;
 }
 
 size_t ckpt_count(const Checkpoint *c)

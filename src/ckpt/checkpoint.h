@@ -18,7 +18,6 @@ struct Checkpoint {
     size_t n_files;
     Checkpoint *parts; /* those whose tensors it has taken over, linked by next */
     Checkpoint *next;
-    int pieces; /* how many those are */
 };
 
 /* An empty one; path is what ckpt_path says. NULL: out of memory. Ends with ckpt_close. */
@@ -31,8 +30,8 @@ bool ckpt_reserve(Checkpoint *c, size_t files, const char *where, Error *e);
  * begins so, PyTorch's. Its tensors are appended to the list, in order of name. Errors: ERR_BAD_MODEL, ERR_MEMORY. */
 bool ckpt_add_file(Checkpoint *c, char *path, Error *e);
 
-/* Adds the tensors of another one as the next piece of the model, and ends with it from now on, whether this
+/* Adds the tensors of another one as a piece of the model, and ends with it from now on, whether this
  * succeeds or not. Names that lack their part get it in front (name_part). false: out of memory. */
-bool ckpt_join(Checkpoint *c, Checkpoint *part, Error *e);
+bool ckpt_join(Checkpoint *c, Checkpoint *part, int piece, Error *e);
 
 #endif

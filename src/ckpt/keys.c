@@ -98,19 +98,21 @@ static bool all_differ(const TensorList *l)
     return true;
 }
 
-size_t keys_unwrap(TensorList *l, const char *known, const char **first)
+bool keys_unwrap(TensorList *l, const char *known, size_t *changed, const char **first)
 {
-    size_t changed = 0;
-    bool ok = take_off_wrappers(l);
-    if (ok)
-        take_off_prefix(l, known);
+    size_t n = 0;
+    if (!take_off_wrappers(l))
+        return false;
+    take_off_prefix(l, known);
     tensors_sort(l->t, l->n);
-    if (!ok || !all_differ(l))
+    if (!all_differ(l))
         restore(l);
     for (size_t i = 0; i < l->n; i++)
-        if (strcmp(l->t[i].key, l->t[i].given) != 0 && changed++ == 0)
+        if (strcmp(l->t[i].key, l->t[i].given) != 0 && n++ == 0 && first)
             *first = l->t[i].name;
-    return changed;
+    if (changed)
+        *changed = n;
+    return true;
 }
 
 /* --- canonical names ------------------------------------------------------------------------------- */
@@ -153,10 +155,8 @@ static void keep_last(TensorList *l)
 
 bool keys_settle(TensorList *l)
 {
-    if (!make_canonical(l)) {
-        restore(l);
+    if (!make_canonical(l))
         return false;
-    }
     tensors_sort(l->t, l->n);
     if (part_equals(l))
         tensors_sort(l->t, l->n);

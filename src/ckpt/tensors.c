@@ -20,6 +20,7 @@ void tensors_sort(CkptTensor *t, size_t n)
 void tensors_free(TensorList *list)
 {
     mem_free(list->t);
+    mem_free(list->text);
     arena_free(&list->names);
     arena_free(&list->copies);
     *list = (TensorList){0};

@@ -15,6 +15,8 @@ enum {
 typedef struct TensorList {
     CkptTensor *t;
     size_t n, cap;
+    CkptText *text; /* in the memory of names */
+    size_t texts, text_cap;
     Arena names;
     Arena copies; /* what lies in no file as it is needed; the data of tensors that are `copied` */
 } TensorList;

@@ -7,11 +7,10 @@
 #include "ckpt/checkpoint.h"
 #include "ckpt/keys.h"
 
-size_t ckpt_unwrap(Checkpoint *c, const char *known, const char **first)
+bool ckpt_unwrap(Checkpoint *c, const char *known, size_t *changed, const char **first, Error *e)
 {
-    size_t changed = keys_unwrap(&c->list, known, first);
-    keys_settle(&c->list);
-    return changed;
+    return (keys_unwrap(&c->list, known, changed, first) && keys_settle(&c->list)) ||
+           error_memory(e, c->path, c->list.n);
 }
 
 static bool same_letter(char a, char b)

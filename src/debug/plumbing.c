@@ -51,7 +51,7 @@ blip2_tokenizer *blip2_tokenizer_load(const char *dir_or_name, blip2_error *err)
 {
     Error e = {0};
     ModelSource from = {0};
-    bool found = source_find(&from, dir_or_name, &e);
+    bool found = source_find(&from, dir_or_name, NULL, &e);
     blip2_tokenizer *t = found ? mem_alloc(sizeof *t) : NULL;
     if (t)
         t->t = tokenizer_open(&from.tokenizer, &e);

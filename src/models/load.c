@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "models/build.h"
+#include "models/extra.h"
 #include "models/quantise.h"
 #include "models/recipe.h"
 
@@ -83,13 +84,6 @@ static bool load_param(Visitor *v, const char *name, Param *p, const ParamSpec *
 
 /* --- the whole model ---------------------------------------------------------------------------- */
 
-/* Buffers that some versions of the libraries saved beside the weights. */
-static bool is_buffer(const CkptTensor *t)
-{
-    size_t n = strlen(t->name);
-    return n >= 12 && strcmp(t->name + n - 12, "position_ids") == 0;
-}
-
 /* What the model has no use for is no reason to refuse it, but should be known. */
 static void note_unused(Blip2 *m)
 {
@@ -97,7 +91,7 @@ static void note_unused(Blip2 *m)
     size_t left = 0;
     for (size_t i = 0; i < ckpt_count(m->ckpt); i++) {
         const CkptTensor *t = ckpt_at(m->ckpt, i);
-        if (t->used || is_buffer(t))
+        if (t->used || tensor_extra(t))
             continue;
         first = first ? first : t;
         left++;
@@ -144,19 +138,23 @@ static void explain(Loader *l)
     }
 }
 
-static void unwrap(Blip2 *m)
+static bool unwrap(Blip2 *m, Error *e)
 {
-    const char *first;
-    size_t n = ckpt_unwrap(m->ckpt, "query_tokens", &first);
+    const char *first = NULL;
+    size_t n;
+    if (!ckpt_unwrap(m->ckpt, "query_tokens", &n, &first, e))
+        return false;
     if (n)
         note_add(&m->notes, "%s: tensor \"%s\": read without the wrapper in its name (%zu in all)",
                  ckpt_path(m->ckpt), first, n);
+    return true;
 }
 
 static bool load_all(Blip2 *m, bool quantise, Error *e)
 {
     Loader l = {.base.param = load_param, .m = m, .quantise = quantise, .e = e};
-    unwrap(m);
+    if (!unwrap(m, e))
+        return false;
     model_visit(&l.base, m);
     if (l.base.stopped)
         explain(&l);
