@@ -86,12 +86,13 @@ static bool load_parts(blip2_model *m, ModelSource *from, bool need_tokenizer, E
            model_fits(m->net, m->tokenizer, from->path, e) && api_describe(m, from->path, e);
 }
 
-blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer, Error *e)
+blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer,
+                      const SourceHints *hints, Error *e)
 {
     if (!api_check_dtype(dtype, e))
         return NULL;
     ModelSource from = {0};
-    bool found = source_find(&from, path_or_name, NULL, e);
+    bool found = source_find(&from, path_or_name, hints, e);
     blip2_model *m = found ? api_model_new(dtype, from.path, e) : NULL;
     bool ok = m && load_parts(m, &from, need_tokenizer, e);
     source_free(&from);
@@ -106,9 +107,10 @@ blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options
 {
     Error e = {0};
     blip2_load_options o = {.size = sizeof o};
-    size_t size = offsetof(blip2_load_options, reserved);
-    bool ok = !options || sized_take(&o, size, options, "load options", &e);
-    blip2_model *m = ok ? api_load(path_or_name, o.dtype, true, &e) : NULL;
+    bool ok = !options || sized_take(&o, sizeof o, options, "load options", &e);
+    ok = ok && api_reserved(o.reserved, "load options", &e);
+    SourceHints hints = {o.type, o.vit, o.language};
+    blip2_model *m = ok ? api_load(path_or_name, o.dtype, true, &hints, &e) : NULL;
     if (!m)
         api_error(err, &e);
     return m;

@@ -184,20 +184,20 @@ static bool add_file(StrBuf *out, const Folder *f, const char *name, Error *e)
     return true;
 }
 
-/* What configures the model is in config, and what is the tokenizer's in the other one: each may have files of
- * the other's name for a purpose of its own (a language model has a config.json). */
-static const Folder *folder_with(const Folder *config, const Folder *tokenizer, size_t i)
+const Folder *packed_folder(const Folder *config, const Folder *tokenizer, const char *name)
 {
     enum { CONFIGS = 4 };
-    bool of_config = i < CONFIGS || !packed_file(i + 1);
-    return of_config ? config : tokenizer;
+    for (size_t i = 0; i < CONFIGS; i++)
+        if (strcmp(NAMES[i], name) == 0)
+            return config;
+    return strcmp(name, "README.md") == 0 ? config : tokenizer;
 }
 
 bool packed_texts(StrBuf *out, const Folder *config, const Folder *tokenizer, Error *e)
 {
     strbuf_puts(out, "\"" FORMAT "\":\"" PACKED_FORMAT "\"");
     for (size_t i = 0; packed_file(i); i++) {
-        const Folder *f = folder_with(config, tokenizer, i);
+        const Folder *f = packed_folder(config, tokenizer, packed_file(i));
         int there = folder_has(f, packed_file(i));
         if (there < 0)
             return error_memory(e, f->path, strlen(f->path));

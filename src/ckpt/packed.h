@@ -25,6 +25,10 @@ bool packed_open(ModelSource *s, Error *e);
 /* What a directory of a model may have beside its weights. NULL behind the last one. */
 const char *packed_file(size_t i);
 
+/* Which of the two has it: each may have a file of that name for a purpose of its own (a language model has a
+ * config.json as well). */
+const Folder *packed_folder(const Folder *config, const Folder *tokenizer, const char *name);
+
 /* Appends the texts of a packed file to the JSON object of its __metadata__, from "blip2.format" on: those of
  * config, and of the tokenizer what is not there. Errors: those of folder_read. */
 bool packed_texts(StrBuf *out, const Folder *config, const Folder *tokenizer, Error *e);

@@ -78,32 +78,32 @@ bool source_dir(ModelSource *s, const char *dir, Error *e)
     return true;
 }
 
-/* LAVIS' file in a directory without a config.json: the one .pth that is no base vision tower. NULL: there is
- * none, or more than one. */
-static char *lavis_file(const char *dir)
+/* LAVIS' file in a directory without a config.json: the one .pth that is no base vision tower. *found: NULL
+ * when there is none, or more than one. false: out of memory. */
+static bool lavis_file(const char *dir, char **found)
 {
-    char *found = NULL;
-    int n = 0;
-    DIR *d = file_in_dir(dir, "config.json") == 0 ? opendir(dir) : NULL;
-    for (const struct dirent *entry; d && (entry = readdir(d));) {
+    int n = 0, config = file_in_dir(dir, "config.json");
+    DIR *d = config == 0 ? opendir(dir) : NULL;
+    bool ok = config >= 0;
+    *found = NULL;
+    for (const struct dirent *entry; ok && d && (entry = readdir(d));) {
         if (!str_ends(entry->d_name, ".pth") || strcmp(entry->d_name, "eva_vit_g.pth") == 0 ||
             strcmp(entry->d_name, "clip_vit_L.pth") == 0)
             continue;
-        mem_free(found);
-        found = path_join(dir, entry->d_name);
-        n++;
+        mem_free(*found);
+        *found = n++ ? NULL : path_join(dir, entry->d_name);
+        ok = *found || n > 1;
     }
     if (d)
         closedir(d);
-    if (n == 1)
-        return found;
-    mem_free(found);
-    return NULL;
+    return ok;
 }
 
 static bool take_dir(ModelSource *s, const char *dir, const SourceHints *hints, Error *e)
 {
-    char *file = lavis_file(dir);
+    char *file;
+    if (!lavis_file(dir, &file))
+        return error_memory(e, dir, strlen(dir));
     bool ok = file ? take_file(s, file, hints, e) : source_dir(s, dir, e);
     mem_free(file);
     return ok;

@@ -14,6 +14,9 @@
 /* A model of that configuration whose parameters have no data yet. NULL: out of memory. */
 Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e);
 
+/* Whether there is a network for the kind of model; dir is for the message. */
+bool model_can_run(const ModelConfig *config, const char *dir, Error *e);
+
 /* p becomes a Param of that type without data; a gradient that it has stays. false: no memory. */
 bool param_begin(Blip2 *m, Param *p, const char *name, const ParamSpec *spec, DType type);
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "models/build.h"
 #include "models/extra.h"
+#include "models/fits.h"
 #include "models/quantise.h"
 #include "models/recipe.h"
 
@@ -135,6 +136,8 @@ static void explain(Loader *l)
             ckpt_path(l->m->ckpt), how);
     } else if (*l->missing) {
         suggest(l);
+    } else {
+        model_disagree(l->m, l->e);
     }
 }
 
@@ -176,19 +179,22 @@ static bool note_adapter(Blip2 *m, const Folder *dir, Error *e)
     return there >= 0 || error_memory(e, dir->path, strlen(dir->path));
 }
 
-Blip2 *model_load(Device *dev, ModelSource *source, bool quantise, Error *e)
+bool model_can_run(const ModelConfig *config, const char *dir, Error *e)
 {
     static const char *const KINDS[] = {[MODEL_T5] = "Flan-T5", [MODEL_MATCHING] = "matching"};
+    return config->kind == MODEL_OPT ||
+           error_set(e, ERR_BAD_MODEL,
+                     "%s/config.json: language model: expected OPT, got a %s model, "
+                     "which this version cannot run",
+                     dir, KINDS[config->kind]);
+}
+
+Blip2 *model_load(Device *dev, ModelSource *source, bool quantise, Error *e)
+{
     ModelConfig config;
-    if (!config_open(&config, &source->config, e))
+    if (!config_open(&config, &source->config, e) ||
+        !model_can_run(&config, source->config.path, e))
         return NULL;
-    if (config.kind != MODEL_OPT) {
-        error_set(e, ERR_BAD_MODEL,
-                  "%s/config.json: language model: expected OPT, got a %s model, "
-                  "which this version cannot run",
-                  source->config.path, KINDS[config.kind]);
-        return NULL;
-    }
     Blip2 *m = model_new(dev, &config, e);
     if (!m)
         return NULL;
