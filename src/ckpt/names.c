@@ -91,13 +91,20 @@ bool name_canonical(const char *given, char *buf, size_t cap)
     return false;
 }
 
+/* Whether the name leads back to the one that it was made from. */
+static bool leads_back(const char *lavis, const char *canonical)
+{
+    char back[NAME_LONGEST];
+    return strcmp(name_canonical(lavis, back, sizeof back) ? back : lavis, canonical) == 0;
+}
+
 bool name_lavis(const char *canonical, unsigned family, char *buf, size_t cap)
 {
     for (int i = 0; i < N_SPELLINGS; i++) {
         const Spelling *s = &SPELLINGS[i];
         if ((!s->family || s->family & family) &&
             respell(s->canonical, s->lavis, canonical, buf, cap))
-            return true;
+            return leads_back(buf, canonical);
     }
     return false;
 }
