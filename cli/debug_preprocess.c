@@ -1,6 +1,7 @@
 /* blip2 debug preprocess: what the network sees of a picture. */
 #include "memory.h"
 #include "output.h"
+#include "path.h"
 #include "session.h"
 #include "verbs.h"
 
@@ -44,9 +45,15 @@ int run_debug_preprocess(const Args *args)
     int size = (int)args_whole(args, OPT_SIZE, SIZE), code;
     size_t n = (size_t)size * (size_t)size * 3;
     if (args->has[OPT_U8] && args->has[OPT_OUTPUT] &&
-        strcmp(args->value[OPT_U8].text, args->value[OPT_OUTPUT].text) == 0)
+        same_file(args->value[OPT_U8].text, args->value[OPT_OUTPUT].text))
         return usage_error("debug preprocess: --u8 and --output: expected two files, got one, %s",
                            args->value[OPT_U8].text);
+    for (int i = 0; i < 2; i++) {
+        OptId id = i ? OPT_U8 : OPT_OUTPUT;
+        if (args->has[id] && same_file(args->value[id].text, args->operands[0]))
+            return usage_error("debug preprocess: --%s: expected another file than the picture, %s",
+                               options[id].name, args->operands[0]);
+    }
     blip2_image *image = blip2_image_from_file(args->operands[0], &err);
     if (!image)
         return report(&err);

@@ -19,8 +19,8 @@ typedef struct Input {
     float *pixels; /* [3, height, width], or NULL: image */
     int height, width;
     blip2_image *image;
-    int *ids;
-    size_t id_count;
+    int *ids, *decoder_ids;
+    size_t id_count, decoder_count;
 } Input;
 
 static void free_input(Input *in)
@@ -28,21 +28,22 @@ static void free_input(Input *in)
     blip2_debug_free(in->pixels);
     blip2_image_free(in->image);
     free(in->ids);
+    free(in->decoder_ids);
 }
 
-/* "2,5,7"; an empty text is no ids. */
-static int read_ids(const char *text, Input *in)
+/* "2,5,7"; an empty text is no ids, as is an option that was not given. */
+static int read_ids(const Args *args, OptId option, const char *name, int **ids, size_t *count)
 {
-    const char *p = text;
-    in->ids = need_array(strlen(text) / 2 + 1, sizeof *in->ids);
+    const char *text = args_text(args, option, ""), *p = text;
+    *ids = need_array(strlen(text) / 2 + 1, sizeof **ids);
     while (*p) {
         char *end;
         errno = 0;
         long id = strtol(p, &end, 10);
         if (strspn(p, "0123456789") == 0 || errno || id > INT_MAX || (*end && *end != ',') ||
             (*end && !end[1]))
-            return usage_error("--ids: expected whole numbers and commas, got '%s'", text);
-        in->ids[in->id_count++] = (int)id;
+            return usage_error("--%s: expected whole numbers and commas, got '%s'", name, text);
+        (*ids)[(*count)++] = (int)id;
         p = end + (*end == ',');
     }
     return 0;
@@ -122,6 +123,8 @@ static void ask_for(const Args *args, blip2_options *generation, const Input *in
         .library = chosen_library(args, OPT_LIBRARY),
         .ids = in->ids,
         .id_count = in->id_count,
+        .decoder_ids = in->decoder_ids,
+        .decoder_id_count = in->decoder_count,
         .dump_dir = args_text(args, OPT_DUMP, NULL),
         .generate = args->has[OPT_GENERATE],
         .options = generation,
@@ -153,7 +156,9 @@ static int run_all(const Args *args, blip2_session *session, Input *in)
     blip2_error err = {0};
     blip2_options generation;
     blip2_debug_run run;
-    int code = args->has[OPT_IDS] ? read_ids(args->value[OPT_IDS].text, in) : 0;
+    int code = read_ids(args, OPT_IDS, "ids", &in->ids, &in->id_count);
+    if (!code)
+        code = read_ids(args, OPT_DECODER_IDS, "decoder-ids", &in->decoder_ids, &in->decoder_count);
     if (code)
         return code;
     ask_for(args, &generation, in, &run);
@@ -169,8 +174,6 @@ static int run_all(const Args *args, blip2_session *session, Input *in)
 
 static int check(const Args *args)
 {
-    if (args->has[OPT_DECODER_IDS])
-        return usage_error("--decoder-ids: encoder-decoder models are not supported yet");
     if (!args->has[OPT_PIXELS])
         return usage_error("debug run: --pixels X.NPY|IMAGE is missing");
     return 0;

@@ -127,7 +127,7 @@ const Option options[OPT_COUNT] = {
         {"ids", 0, KIND_TEXT, "I,J,...", 0, 0, BIT(RUN), debug_group,
          "text token ids, start id included, without image placeholders; none: the picture alone"},
     [OPT_DECODER_IDS] = {"decoder-ids", 0, KIND_TEXT, "I,J,...", 0, 0, BIT(RUN), debug_group,
-                         "decoder ids of encoder-decoder models; none is supported yet"},
+                         "what the decoder of Flan-T5 is fed, the start id 0 in front"},
     [OPT_GENERATE] = {"generate", 0, KIND_FLAG, NULL, 0, 0, BIT(RUN), output_group,
                       "generate, and print {\"ids\": [[...]], \"scores\": [...]}; the defaults are "
                       "neutral: 1 beam, penalties 1, 20 new tokens"},

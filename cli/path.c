@@ -82,3 +82,29 @@ bool is_regular(const char *path)
     struct stat st;
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
+
+/* The path with its folder resolved; NULL: there is no such folder. Free with free(). */
+static char *in_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? need_format("%.*s/", (int)(slash - path), path) : need_copy(".");
+    char *real = realpath(folder, NULL);
+    char *whole = real ? need_format("%s/%s", real, slash ? slash + 1 : path) : NULL;
+    free(folder);
+    free(real);
+    return whole;
+}
+
+bool same_file(const char *a, const char *b)
+{
+    struct stat at, bt;
+    bool there = stat(a, &at) == 0, other = stat(b, &bt) == 0;
+    if (there || other)
+        return there && other && at.st_dev == bt.st_dev && at.st_ino == bt.st_ino &&
+               S_ISREG(at.st_mode);
+    char *first = in_folder(a), *second = in_folder(b);
+    bool same = first && second && strcmp(first, second) == 0;
+    free(first);
+    free(second);
+    return same;
+}

@@ -12,4 +12,8 @@ char *typed_path(const char *text);
 /* Whether there is a regular file, links followed: no directory, pipe or device. */
 bool is_regular(const char *path);
 
+/* Whether two paths lead to the same file, or would when it is written. Not what may be written to again and
+ * again: a device, a pipe. */
+bool same_file(const char *a, const char *b);
+
 #endif

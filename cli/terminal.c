@@ -9,10 +9,16 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* The usual ones that end a program unless they are caught; and what a fault of its own raises. */
-static const int deadly[] = {SIGHUP,  SIGINT,  SIGQUIT,   SIGTERM, SIGALRM, SIGUSR1,
-                             SIGUSR2, SIGXCPU, SIGVTALRM, SIGPROF, SIGABRT, SIGBUS,
-                             SIGFPE,  SIGILL,  SIGSEGV,   SIGSYS,  SIGTRAP};
+/* Whether a signal ends a program unless it is caught. SIGPIPE does not: main ignores it. */
+static bool deadly(int number)
+{
+    static const int HARMLESS[] = {SIGCHLD, SIGCONT, SIGSTOP,  SIGTSTP, SIGTTIN,
+                                   SIGTTOU, SIGURG,  SIGWINCH, SIGKILL, SIGPIPE};
+    for (size_t i = 0; i < sizeof HARMLESS / sizeof *HARMLESS; i++)
+        if (number == HARMLESS[i])
+            return false;
+    return true;
+}
 
 static struct termios before, while_reading;
 static struct sigaction previous[NSIG];
@@ -66,7 +72,7 @@ static void on_continue(int number)
 {
     int error = errno;
     (void)number;
-    if (reading) {
+    if (reading && tcgetpgrp(STDIN_FILENO) == getpgrp()) { /* not sent on in the background */
         set_terminal(&while_reading);
         resumed = 1;
     }
@@ -94,8 +100,10 @@ void terminal_keep(void)
     static bool at_exit;
     if (kept || tcgetattr(STDIN_FILENO, &before) != 0)
         return;
-    for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
-        watch_for(deadly[i], (struct sigaction){.sa_sigaction = on_deadly, .sa_flags = SA_SIGINFO});
+    for (int number = 1; number < NSIG; number++)
+        if (deadly(number))
+            watch_for(number,
+                      (struct sigaction){.sa_sigaction = on_deadly, .sa_flags = SA_SIGINFO});
     watch_for(SIGTSTP, (struct sigaction){.sa_handler = on_stop});
     watch_for(SIGCONT, (struct sigaction){.sa_handler = on_continue});
     if (!at_exit)
@@ -110,8 +118,9 @@ void terminal_give_back(void)
     reading = 0;
     set_terminal(&before);
     kept = 0;
-    for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
-        sigaction(deadly[i], &previous[deadly[i]], NULL);
+    for (int number = 1; number < NSIG; number++)
+        if (deadly(number))
+            sigaction(number, &previous[number], NULL);
     sigaction(SIGTSTP, &previous[SIGTSTP], NULL);
     sigaction(SIGCONT, &previous[SIGCONT], NULL);
 }

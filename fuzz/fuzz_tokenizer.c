@@ -1,5 +1,5 @@
-/* Two modes, chosen by the first byte: the rest is a tokenizer.json to load and use, or a text that
- * must come back unchanged through a small vocabulary. */
+/* Modes, chosen by the first byte: the rest is a tokenizer.json, a spiece.model or a vocab.txt to load and use, or a
+ * text that must come back unchanged through a small vocabulary. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,13 +47,13 @@ static Tokenizer *small_tokenizer(void)
 }
 
 /* Whatever loads can be used, and says why when it does not load. */
-static void try_file(const char *json, size_t n)
+static void try_file(const char *bytes, size_t n, const char *name)
 {
     static const char TEXT[] = "a photo of</s> it's 12  the <s>caf\xc3\xa9 \xf0\x9f\x98\x80 ab";
     Error e = {0};
     Ids ids = {0};
     StrBuf out = {0};
-    Tokenizer *t = tokenizer_parse(json, n, "tokenizer.json", &e);
+    Tokenizer *t = tokenizer_parse(bytes, n, name, &e);
     check((t != NULL) == (e.code == ERR_NONE), "an error without a message, or the reverse");
     if (!t)
         return;
@@ -95,8 +95,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (!small)
         small = small_tokenizer();
     size_t in_use = mem_in_use();
-    if (n > 0 && data[0] % 2 == 0)
-        try_file((const char *)data + 1, n - 1);
+    static const char *const NAMES[] = {"tokenizer.json", "spiece.model", "vocab.txt"};
+    if (n > 0 && data[0] % 4 < 3)
+        try_file((const char *)data + 1, n - 1, NAMES[data[0] % 4]);
     else if (n > 0)
         try_text(small, (const char *)data + 1, n - 1);
     check(mem_in_use() == in_use, "memory leaked");

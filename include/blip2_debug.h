@@ -49,6 +49,9 @@ typedef struct blip2_debug_run {
     blip2_library library;
     const int *ids; /* text ids without image placeholders */
     size_t id_count;
+    const int *
+        decoder_ids; /* Flan-T5: what the decoder is fed, the start id included; none: that alone */
+    size_t decoder_id_count;
     const char *dump_dir; /* NULL: none. One NAME.npy per activation. */
     bool generate;
     const blip2_options *options; /* for generate; from blip2_debug_options */

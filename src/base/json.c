@@ -99,6 +99,17 @@ static json_t *parse_tamed(const char *text, size_t n)
     return doc;
 }
 
+/* jansson does not always say so when memory ends: without a place or a reason, or where no more can be had, that
+ * was it. */
+static bool memory_ended(const json_error_t *why, size_t n)
+{
+    if (json_error_code(why) == json_error_out_of_memory || why->line < 0 || !*why->text)
+        return true;
+    void *more = malloc(4 * n + (1 << 16));
+    free(more);
+    return !more;
+}
+
 /* --- documents ------------------------------------------------------------------------------------ */
 
 json_t *json_parse(const char *text, size_t n, const char *name, ErrorCode code, Error *e)
@@ -118,7 +129,7 @@ json_t *json_parse(const char *text, size_t n, const char *name, ErrorCode code,
         doc = parse_tamed(text, n);
     if (doc)
         return doc;
-    if (json_error_code(&why) == json_error_out_of_memory)
+    if (memory_ended(&why, n))
         error_memory(e, name, n);
     else if ((kind = file_kind(text, n)))
         error_set(e, code, "%s: file: expected JSON, got %s", name, kind);

@@ -98,6 +98,14 @@ bool config_load(ModelConfig *c, const char *dir, Error *e)
     return model_dir_check(dir, e) && config_open(c, &folder, e);
 }
 
+void config_bert_ids(ModelConfig *c)
+{
+    c->bos = 101;
+    c->gen.eos[0] = 102;
+    c->gen.n_eos = 1;
+    c->pad = 0;
+}
+
 LanguageConfig config_language(const ModelConfig *c)
 {
     const OptConfig *opt = &c->opt;

@@ -24,7 +24,8 @@ typedef struct VitConfig {
 typedef struct QformerConfig {
     int width, layers, heads, mlp, queries, cross_every, image_width;
     float eps;
-    bool text; /* has a text branch (matching models) */
+    bool text;            /* has a text branch (matching models) */
+    int vocab, positions; /* of its words, where the model has PART_TEXT */
 } QformerConfig;
 
 typedef struct OptConfig {
@@ -37,12 +38,28 @@ typedef struct T5Config {
     int buckets, distance; /* of the bias by relative position; beyond distance all is one bucket */
     float eps;
     bool gelu_tanh; /* the activation is GELU's tanh form and not the exact one */
+    bool tied;      /* the head may be the token table: it is when the file has none of its own */
     bool scaled;    /* what the head reads is multiplied by width^-0.5 */
 } T5Config;
 
 /* Only the kind's own sizes are filled. T5 and matching models are recognised here; whether they can run is
  * for the caller to say. */
 typedef enum ModelKind { MODEL_OPT, MODEL_T5, MODEL_MATCHING } ModelKind;
+
+/* What a model has beside Q-Former and queries: sets of these. The classes of transformers differ in it, and
+ * what only LAVIS' files have (PART_WORD_HEAD, PART_TEMPERATURE) is known when the weights are. */
+typedef enum ModelPart {
+    PART_VISION = 1,
+    PART_LANGUAGE = 2,      /* projection and language model */
+    PART_TEXT = 4,          /* embeddings of the Q-Former's words */
+    PART_IMAGE_FEATURE = 8, /* vision_projection */
+    PART_TEXT_FEATURE = 16, /* text_projection */
+    PART_MATCH = 32,        /* itm_head */
+    PART_WORD_HEAD = 64,    /* next words from the Q-Former: captions */
+    PART_TEMPERATURE = 128, /* of the contrastive loss */
+    PARTS_GENERATION = PART_VISION | PART_LANGUAGE,
+    PARTS_RETRIEVAL = PART_VISION | PART_TEXT | PART_IMAGE_FEATURE | PART_TEXT_FEATURE | PART_MATCH,
+} ModelPart;
 
 /* When a setting of generation_config.json counts. */
 typedef enum GenWhen { GEN_ALWAYS, GEN_SAMPLING, GEN_BEAMS, GEN_WHENS } GenWhen;
@@ -55,11 +72,13 @@ enum { VIT_GRID_TIMES = 4 };
 
 typedef struct ModelConfig {
     ModelKind kind;
+    unsigned parts; /* a set of ModelPart */
+    int feature;    /* width of image and text features (PART_IMAGE_FEATURE, PART_TEXT_FEATURE) */
     VitConfig vit;
     QformerConfig qformer;
     OptConfig opt;
     T5Config t5;
-    int start;      /* id that a decoder begins with (T5); -1: none */
+    int start;      /* id that a decoder begins with (T5; captions of the Q-Former); -1: none */
     int bos, pad;   /* ids; fall back to text_config, as the end ids in gen do. Ids of the files may
                        lie beyond the vocabulary: such a one is never generated, nor an error */
     GenOptions gen; /* defaults of --generation hf: what generation_config.json sets. Lengths are 0
@@ -85,6 +104,9 @@ typedef struct LanguageConfig {
 
 /* Of a kind that has none (MODEL_MATCHING): names, and zeros. */
 LanguageConfig config_language(const ModelConfig *c);
+
+/* The ids of bert-base-uncased, which matching models read and write. */
+void config_bert_ids(ModelConfig *c);
 
 /* Reads all files of `dir`. Missing optional files give the documented defaults. Every size is
  * checked to lie in a sane range (1 .. 1e6, layers <= 1000, pictures <= 4096 pixels and VIT_GRID_TIMES

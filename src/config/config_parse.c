@@ -67,6 +67,8 @@ static void read_qformer(const JsonPart *p, const VitConfig *vit, QformerConfig 
     q->cross_every = part_whole(p, "cross_attention_frequency", 2, 1, LAYERS_MAX);
     q->eps = (float)part_real(p, "layer_norm_eps", 1e-12, 0, 1);
     q->text = part_flag(p, "use_qformer_text_input", false);
+    q->vocab = size(p, "vocab_size", 30522);
+    q->positions = size(p, "max_position_embeddings", 512);
     q->image_width = size(p, "encoder_hidden_size", vit->width);
     part_must_be(p, "hidden_act", "gelu");
     part_must_be(p, "position_embedding_type", "absolute");
@@ -114,7 +116,8 @@ static void read_t5(const JsonPart *p, T5Config *t)
     t->distance =
         part_whole(p, "relative_attention_max_distance", 128, t->buckets / 2 + 1, DIM_MAX);
     t->eps = (float)part_real(p, "layer_norm_epsilon", 1e-6, 0, 1);
-    t->scaled = part_flag(p, "scale_decoder_outputs", part_flag(p, "tie_word_embeddings", true));
+    t->tied = part_flag(p, "tie_word_embeddings", true);
+    t->scaled = part_flag(p, "scale_decoder_outputs", t->tied);
     const char *act = part_text(p, "dense_act_fn", "gelu_new");
     t->gelu_tanh = strcmp(act, "gelu_new") == 0;
     if (!t->gelu_tanh)
@@ -127,29 +130,35 @@ static void read_t5(const JsonPart *p, T5Config *t)
 }
 
 /* The class decides; a file without one is a matching model when its Q-Former reads text. */
-static bool is_matching(const JsonPart *p, const QformerConfig *q)
+static unsigned read_parts(const JsonPart *p, const QformerConfig *q)
 {
+    static const struct {
+        const char *name;
+        unsigned parts;
+    } CLASSES[] = {
+        {"Blip2ForImageTextRetrieval", PARTS_RETRIEVAL},
+        {"Blip2TextModelWithProjection", PART_TEXT | PART_TEXT_FEATURE},
+        {"Blip2VisionModelWithProjection", PART_VISION | PART_IMAGE_FEATURE},
+    };
     const json_t *list = part_member(p, "architectures"), *v;
     size_t i;
     if (!json_is_array(list) || json_array_size(list) == 0)
-        return q->text;
+        return q->text ? PARTS_RETRIEVAL : PARTS_GENERATION;
     json_array_foreach(list, i, v)
     {
         const char *s = json_is_string(v) ? json_string_value(v) : "";
-        if (strcmp(s, "Blip2ForImageTextRetrieval") == 0 ||
-            strcmp(s, "Blip2TextModelWithProjection") == 0 ||
-            strcmp(s, "Blip2VisionModelWithProjection") == 0)
-            return true;
+        for (size_t k = 0; k < sizeof CLASSES / sizeof *CLASSES; k++)
+            if (strcmp(s, CLASSES[k].name) == 0)
+                return CLASSES[k].parts;
     }
-    return false;
+    return PARTS_GENERATION;
 }
 
-static ModelKind read_kind(const JsonPart *p, const JsonPart *lm, const QformerConfig *q)
+static ModelKind read_kind(unsigned parts, const JsonPart *lm)
 {
-    if (is_matching(p, q))
+    if (!(parts & PART_LANGUAGE))
         return MODEL_MATCHING;
-    const char *type = part_text(lm, "model_type", "opt");
-    if (strcmp(type, "t5") == 0)
+    if (strcmp(part_text(lm, "model_type", "opt"), "t5") == 0)
         return MODEL_T5;
     part_must_be(lm, "model_type", "opt");
     return MODEL_OPT;
@@ -185,7 +194,9 @@ static void read_model(const JsonPart *p, ModelConfig *c)
     read_vision(&vision, &c->vit);
     read_qformer(&qformer, &c->vit, &c->qformer, &c->notes);
     c->qformer.queries = part_whole(p, "num_query_tokens", 32, 1, PICTURE_MAX);
-    c->kind = read_kind(p, &lm, &c->qformer);
+    c->parts = read_parts(p, &c->qformer);
+    c->kind = read_kind(c->parts, &lm);
+    c->feature = size(p, "image_text_hidden_size", 256);
     if (c->kind == MODEL_OPT)
         read_opt(&lm, &c->opt);
     bool t5 = c->kind == MODEL_T5;
@@ -196,7 +207,9 @@ static void read_model(const JsonPart *p, ModelConfig *c)
     c->bos = c->gen.eos[0] = t5 ? 1 : 2;
     c->pad = t5 ? 0 : 1;
     c->gen.n_eos = 1;
-    if (c->kind != MODEL_MATCHING)
+    if (c->kind == MODEL_MATCHING)
+        config_bert_ids(c);
+    else
         config_read_ids(&lm, c);
     c->image_token = read_image_token(p);
     copy_label(c->licence, sizeof c->licence, part_text(p, "license", ""));

@@ -60,7 +60,9 @@ static QformerConfig qformer(int image_width, bool text)
                            .cross_every = 2,
                            .image_width = image_width,
                            .eps = 1e-12f,
-                           .text = text};
+                           .text = text,
+                           .vocab = 30523, /* [DEC] beside BERT's */
+                           .positions = 512};
 }
 
 /* The vocabulary has 50304 rows since the hub's files know the image token. */
@@ -91,6 +93,8 @@ static T5Config t5(bool big)
 static void fill(ModelConfig *c, Size s)
 {
     *c = (ModelConfig){.kind = s.kind,
+                       .parts = PARTS_GENERATION,
+                       .feature = 256,
                        .image_token = s.kind == MODEL_T5 ? 32100 : 50265,
                        .mean = CLIP_MEAN,
                        .std = CLIP_STD};
@@ -111,9 +115,12 @@ static void fill(ModelConfig *c, Size s)
         c->bos = c->gen.eos[0] = 1;
         c->pad = 0;
     }
-    if (s.kind == MODEL_MATCHING)
+    if (s.kind == MODEL_MATCHING) {
         c->image_token = -1;
-    else if (s.coco)
+        c->parts = PARTS_RETRIEVAL | PART_WORD_HEAD | PART_TEMPERATURE;
+        c->start = c->qformer.vocab - 1;
+        config_bert_ids(c);
+    } else if (s.coco)
         strcpy(c->prompt, "a photo of");
 }
 

@@ -12,23 +12,31 @@
 
 /* One thread's memory. */
 typedef struct Work {
+    AttnSpan span;         /* the group whose head is packed */
     float *keys;           /* per W keys: a panel of hd rows */
     float *values;         /* per W columns of the head: a panel of nk rows */
     float *query, *scores; /* tiles */
     float *out;            /* MR rows of W */
+    float *bias;           /* the head's, and W more that nobody looks at */
 } Work;
 
 /* The sizes of one call. */
 typedef struct Shape {
-    int nq, nk, hd;
+    int nq, nk, hd;                          /* of the longest groups */
     int chunks, chunk_rows;                  /* queries of a head are split into chunks of work */
     size_t keys, values, query, scores, all; /* floats in Work */
 } Shape;
 
+static AttnSpan span_of(const AttentionArgs *a, const Shape *s, int group)
+{
+    return a->span ? a->span[group] : (AttnSpan){group * s->nq, s->nq, group * s->nk, s->nk};
+}
+
 static Shape shape_of(const AttentionArgs *a, int threads)
 {
-    Shape s = {
-        .nq = a->q->rows / a->groups, .nk = a->k->rows / a->groups, .hd = a->q->cols / a->heads};
+    Shape s = {.nq = a->span ? a->most_q : a->q->rows / a->groups,
+               .nk = a->span ? a->most_k : a->k->rows / a->groups,
+               .hd = a->q->cols / a->heads};
     /* Chunks pack the same keys again, so there are none where the heads alone fill the threads,
      * and none of less than 4 blocks. */
     int heads = a->groups * a->heads, blocks = (s.nq + MR - 1) / MR;
@@ -42,6 +50,8 @@ static Shape shape_of(const AttentionArgs *a, int threads)
     s.query = (size_t)tiles(s.hd) * TILE;
     s.scores = (size_t)tiles(s.nk) * TILE;
     s.all = s.keys + s.values + s.query + s.scores + TILE;
+    if (a->bias)
+        s.all += (size_t)(a->bias->rows + W - 1) / W * W + W;
     return s;
 }
 
@@ -52,40 +62,60 @@ static Work work_of(float *memory, const Shape *s)
     w.query = w.values + s->values;
     w.scores = w.query + s->query;
     w.out = w.scores + s->scores;
+    w.bias = w.out + TILE;
     return w;
 }
 
-static void pack_head(const Work *w, const Shape *s, const AttentionArgs *a, int group, int head)
+static void pack_head(Work *w, const Shape *s, const AttentionArgs *a, int group, int head)
 {
-    const float *k = row_f32(a->k, group * s->nk) + head * s->hd;
-    const float *v = row_f32(a->v, group * s->nk) + head * s->hd;
-    panel_columns(w->keys, k, (size_t)a->k->ld, s->nk, s->hd);
-    panel_rows(w->values, v, (size_t)a->v->ld, s->nk, s->hd);
+    w->span = span_of(a, s, group);
+    const float *k = row_f32(a->k, w->span.k) + head * s->hd;
+    const float *v = row_f32(a->v, w->span.k) + head * s->hd;
+    panel_columns(w->keys, k, (size_t)a->k->ld, w->span.nk, s->hd);
+    panel_rows(w->values, v, (size_t)a->v->ld, w->span.nk, s->hd);
+    for (int i = 0; a->bias && i < a->bias->rows; i++)
+        w->bias[i] = row_f32(a->bias, i)[head];
 }
 
 /* Number of keys that query `row` of a group sees. */
-static int keys_seen(const Shape *s, bool causal, int row)
+static int keys_seen(const AttnSpan *s, bool causal, int row)
 {
     return causal ? row + 1 + s->nk - s->nq : s->nk;
 }
 
-/* Queries row..row+mr of a packed head. */
-static void attend_block(const Work *w, const Shape *s, const AttentionArgs *a, int group, int head,
-                         int row, int mr)
+/* The scores of query `row` with n keys, with what the bias adds at their distances. */
+static void add_bias(float *scores, const Work *w, const AttentionArgs *a, int row, int n)
 {
-    const float *q = row_f32(a->q, group * s->nq + row) + head * s->hd;
-    float *out = row_f32(a->out, group * s->nq + row) + head * s->hd;
-    int least = keys_seen(s, a->causal, row), most = keys_seen(s, a->causal, row + mr - 1);
+    int far = a->bias->rows / 2, at = row + w->span.nk - w->span.nq;
+    const float *bias = w->bias + far - at;
+    for (int j = 0; j < n; j += VL) {
+        float *p = scores + tile_at(j);
+        vf_storeu(p, vf_loadu(p) + vf_loadu(bias + j));
+    }
+}
+
+/* Queries row..row+mr of a packed head. */
+static void attend_block(const Work *w, const Shape *s, const AttentionArgs *a, int head, int row,
+                         int mr)
+{
+    const float *q = row_f32(a->q, w->span.q + row) + head * s->hd;
+    float *out = row_f32(a->out, w->span.q + row) + head * s->hd;
+    int least = keys_seen(&w->span, a->causal, row);
+    int most = keys_seen(&w->span, a->causal, row + mr - 1);
     tile_pack(w->query, q, (size_t)a->q->ld, mr, s->hd, a->scale);
     for (int j = 0; j < most; j += W)
         tile_product(mr, most - j, w->query, 0, s->hd, w->keys + (size_t)j * (size_t)s->hd,
                      w->scores + tile_at(j), TILE_SET);
     float sum[MR];
-    for (int i = 0; i < mr; i++)
-        sum[i] = softmax_exp_tiles(w->scores + i * TILE_LD, keys_seen(s, a->causal, row + i)).sum;
+    for (int i = 0; i < mr; i++) {
+        int n = keys_seen(&w->span, a->causal, row + i);
+        if (a->bias)
+            add_bias(w->scores + i * TILE_LD, w, a, row + i, n);
+        sum[i] = softmax_exp_tiles(w->scores + i * TILE_LD, n).sum;
+    }
     for (int c = 0; c < s->hd; c += W) {
         tile_product_to(mr, s->hd - c, w->scores, least, a->causal,
-                        w->values + (size_t)c * (size_t)s->nk, w->out);
+                        w->values + (size_t)c * (size_t)w->span.nk, w->out);
         for (int i = 0; i < mr; i++)
             tile_row_set(out + (size_t)i * (size_t)a->out->ld + c, w->out + i * TILE_LD,
                          s->hd - c < W ? s->hd - c : W, 1.0f / sum[i]);
@@ -93,15 +123,14 @@ static void attend_block(const Work *w, const Shape *s, const AttentionArgs *a, 
 }
 
 /* One chunk of queries, in blocks of at most MR rows that differ by one row at most. */
-static void attend_chunk(const Work *w, const Shape *s, const AttentionArgs *a, int group, int head,
-                         int chunk)
+static void attend_chunk(const Work *w, const Shape *s, const AttentionArgs *a, int head, int chunk)
 {
-    int from = chunk * s->chunk_rows;
-    int n = s->nq - from < s->chunk_rows ? s->nq - from : s->chunk_rows;
+    int from = chunk * s->chunk_rows, rest = w->span.nq - from;
+    int n = rest < s->chunk_rows ? rest > 0 ? rest : 0 : s->chunk_rows;
     int blocks = (n + MR - 1) / MR;
     for (int b = 0; b < blocks; b++) {
         int first = n * b / blocks, end = n * (b + 1) / blocks;
-        attend_block(w, s, a, group, head, from + first, end - first);
+        attend_block(w, s, a, head, from + first, end - first);
     }
 }
 
@@ -119,11 +148,11 @@ static void attend_part(const void *args, Part *part)
     Work w = work_of(c->memory + (size_t)part->thread * c->s.all, &c->s);
     int packed = -1;
     for (int job; (job = part_next(part)) >= 0;) {
-        int head = job / c->s.chunks, group = head / a->heads;
+        int head = job / c->s.chunks;
         if (head != packed)
-            pack_head(&w, &c->s, a, group, head % a->heads);
+            pack_head(&w, &c->s, a, head / a->heads, head % a->heads);
         packed = head;
-        attend_chunk(&w, &c->s, a, group, head % a->heads, job % c->s.chunks);
+        attend_chunk(&w, &c->s, a, head % a->heads, job % c->s.chunks);
     }
 }
 
@@ -169,6 +198,13 @@ VEC_INLINE float dot(const float *x, const float *y, int n)
     if (i < n)
         sum = vf_fma(vf_load_n(x + i, n - i), vf_load_n(y + i, n - i), sum);
     return vf_hsum(sum);
+}
+
+/* The bias of the slots of a row, whose last one is at distance 0. */
+static void add_slot_bias(float *scores, const Tensor *bias, int n, int head)
+{
+    for (int i = 0; i < n; i++)
+        scores[i] += row_f32(bias, bias->rows - n + i)[head];
 }
 
 static void slot_scores(const SlotJob *j, float *scores)
@@ -242,6 +278,8 @@ static void attend_slots(const SlotAttentionArgs *a, int r, int head, float *sco
                  .n = n,
                  .hd = hd};
     slot_scores(&j, scores);
+    if (a->bias)
+        add_slot_bias(scores, a->bias, n, head);
     float sum = softmax_exp_plain(scores, n).sum;
     slot_values(&j, scores, row_f32(a->out, r) + head * hd, 1.0f / sum);
 }

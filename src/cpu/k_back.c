@@ -236,6 +236,87 @@ static void layernorm_back(Stream *on, const Tensor *y, const Tensor *x, const P
     }
 }
 
+/* --- rmsnorm, l2norm ----------------------------------------------------------------------------- */
+
+/* With z = x factor and g = dy gamma (gamma NULL: dy): dx += (g - z share sum(g z)) factor, where factor
+ * depends on x; share 0: where it does not. */
+static void scaled_row_back(float *dx, const float *dy, const float *x, int n, const void *gamma,
+                            float factor, float share)
+{
+    vf with_z = vf_zero(), f = vf_set1(factor);
+    for (int i = 0; i < n; i += VL) {
+        vf g = gamma ? load_at(dy, n, i) * param_at(gamma, n, i) : load_at(dy, n, i);
+        with_z = vf_fma(g, load_at(x, n, i) * f, with_z);
+    }
+    vf mean = vf_set1(vf_hsum(with_z) * share);
+    for (int i = 0; i < n; i += VL) {
+        vf g = gamma ? load_at(dy, n, i) * param_at(gamma, n, i) : load_at(dy, n, i);
+        store_at(dx, vf_fma(g - load_at(x, n, i) * f * mean, f, load_at(dx, n, i)), n, i);
+    }
+}
+
+/* Some rows of an rmsnorm. */
+typedef struct RmsBack {
+    const Tensor *y, *x;
+    const Param *gamma;
+    float *factor; /* of each row */
+    float eps;
+} RmsBack;
+
+static void rms_back(const void *args, int r)
+{
+    const RmsBack *b = args;
+    const Tensor *x = b->x;
+    b->factor[r] = row_rrms(row_f32(x, r), x->cols, b->eps);
+    if (x->grad)
+        scaled_row_back(row_grad(x, r), row_grad(b->y, r), row_f32(x, r), x->cols, b->gamma->data,
+                        b->factor[r], 1.0f / (float)x->cols);
+}
+
+static void add_rms_gamma(const void *args, int job)
+{
+    const RmsBack *b = args;
+    float *dgamma = b->gamma->grad;
+    Columns at = columns_of(b->x, job);
+    int from = at.from, n = at.n;
+    for (int i = 0; i < n; i += VL) {
+        vf s = vf_zero();
+        for (int r = 0; r < b->x->rows; r++)
+            s = vf_fma(load_at(row_grad(b->y, r) + from, n, i),
+                       load_at(row_f32(b->x, r) + from, n, i) * vf_set1(b->factor[r]), s);
+        store_at(dgamma + from, load_at(dgamma + from, n, i) + s, n, i);
+    }
+}
+
+static void rmsnorm_back(Stream *on, const Tensor *y, const Tensor *x, const Param *gamma,
+                         float eps)
+{
+    float factor[KC];
+    for (int from = 0; from < x->rows; from += KC) {
+        int rows = least_of(KC, x->rows - from);
+        Tensor xs = some_rows(x, from, rows), ys = some_rows(y, from, rows);
+        RmsBack back = {&ys, &xs, gamma, factor, eps};
+        each_row(on, &xs, rms_back, &back);
+        if (gamma->grad)
+            each_columns(on, &xs, add_rms_gamma, &back);
+    }
+}
+
+static void l2_back(const void *args, int r)
+{
+    const RmsBack *b = args;
+    const Tensor *x = b->x;
+    float length = row_length(row_f32(x, r), x->cols, b->eps);
+    scaled_row_back(row_grad(x, r), row_grad(b->y, r), row_f32(x, r), x->cols, NULL, 1.0f / length,
+                    length > b->eps ? 1 : 0);
+}
+
+static void l2norm_back(Stream *on, const Tensor *y, const Tensor *x, float least)
+{
+    if (x->grad)
+        each_row(on, x, l2_back, &(RmsBack){.y = y, .x = x, .eps = least});
+}
+
 /* --- attention --------------------------------------------------------------------------------- */
 
 /* One head of one group, in two sweeps, each of which recomputes what it needs of the scores (Dao
@@ -503,6 +584,7 @@ static void gather_rows_back(Stream *on, const Tensor *y, const Tensor *a, const
 typedef struct Resized {
     const Tensor *y, *x;
     int grid, gh, gw;
+    bool corners;
 } Resized;
 
 static void add_resized(const void *args, int job)
@@ -512,16 +594,17 @@ static void add_resized(const void *args, int job)
     int col = at.from, n = at.n;
     add_scaled(row_grad(c->x, 0) + col, row_grad(c->y, 0) + col, n, 1);
     for (int i = 0; i < c->gh * c->gw; i++) {
-        GridTaps t = grid_taps(i, c->grid, c->gh, c->gw);
+        GridTaps t = grid_taps(i, c->grid, c->gh, c->gw, c->corners);
         for (int j = 0; j < 16; j++)
             add_scaled(row_grad(c->x, t.row[j]) + col, row_grad(c->y, 1 + i) + col, n, t.weight[j]);
     }
 }
 
-static void resize_grid_back(Stream *on, const Tensor *y, const Tensor *x, int grid, int gh, int gw)
+static void resize_grid_back(Stream *on, const Tensor *y, const Tensor *x, int grid, int gh, int gw,
+                             bool corners)
 {
     if (x->grad)
-        each_columns(on, y, add_resized, &(Resized){y, x, grid, gh, gw});
+        each_columns(on, y, add_resized, &(Resized){y, x, grid, gh, gw, corners});
 }
 
 /* The derivative of act at x. */
@@ -582,6 +665,48 @@ static void activate_back(Stream *on, const Tensor *y, const Tensor *x, Act act)
         each_row(on, x, act_back, &(Activated){y, x, act});
 }
 
+typedef struct Factors {
+    const Tensor *y, *a, *b;
+} Factors;
+
+static void add_product(float *to, const float *dy, const float *with, int n)
+{
+    for (int i = 0; i < n; i += VL)
+        store_at(to, vf_fma(load_at(dy, n, i), load_at(with, n, i), load_at(to, n, i)), n, i);
+}
+
+static void multiply_row_back(const void *args, int r)
+{
+    const Factors *c = args;
+    const float *dy = row_grad(c->y, r);
+    if (c->a->grad)
+        add_product(row_grad(c->a, r), dy, row_f32(c->b, r), c->y->cols);
+    if (c->b->grad)
+        add_product(row_grad(c->b, r), dy, row_f32(c->a, r), c->y->cols);
+}
+
+static void multiply_back(Stream *on, const Tensor *y, const Tensor *a, const Tensor *b)
+{
+    each_row(on, y, multiply_row_back, &(Factors){y, a, b});
+}
+
+typedef struct MeanBack {
+    const Tensor *y, *x;
+    int group;
+} MeanBack;
+
+static void mean_row_back(const void *args, int r)
+{
+    const MeanBack *c = args;
+    add_scaled(row_grad(c->x, r), row_grad(c->y, r / c->group), c->x->cols, 1.0f / (float)c->group);
+}
+
+static void mean_rows_back(Stream *on, const Tensor *y, const Tensor *x, int group)
+{
+    if (x->grad)
+        each_row(on, x, mean_row_back, &(MeanBack){y, x, group});
+}
+
 typedef struct Sum {
     float *to;
     const float *from;
@@ -635,6 +760,10 @@ void ISA_SYM(install_back)(Backend *b)
 {
     b->linear_back = linear_back;
     b->layernorm_back = layernorm_back;
+    b->rmsnorm_back = rmsnorm_back;
+    b->l2norm_back = l2norm_back;
+    b->multiply_back = multiply_back;
+    b->mean_rows_back = mean_rows_back;
     b->attention_back = attention_back;
     b->embed_back = embed_back;
     b->activate_back = activate_back;

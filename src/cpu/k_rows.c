@@ -34,6 +34,40 @@ static void layernorm(Stream *on, Tensor *y, const Tensor *x, const Param *gamma
     each_row(on, x, norm_row, &(Norm){y, x, gamma->data, beta->data, eps});
 }
 
+/* --- rmsnorm, l2norm ----------------------------------------------------------------------------- */
+
+/* x * factor(x) * gamma, a row at a time. Zhang and Sennrich 2019; transformers T5LayerNorm, which does not
+ * take the mean off. */
+static void rms_row(const void *args, int r)
+{
+    const Norm *c = args;
+    const float *x = row_f32(c->x, r);
+    int n = c->x->cols;
+    vf factor = vf_set1(row_rrms(x, n, c->eps));
+    for (int i = 0; i < n; i += VL)
+        store_at(row_f32(c->y, r), load_at(x, n, i) * factor * param_at(c->gamma, n, i), n, i);
+}
+
+static void rmsnorm(Stream *on, Tensor *y, const Tensor *x, const Param *gamma, float eps)
+{
+    each_row(on, x, rms_row, &(Norm){.y = y, .x = x, .gamma = gamma->data, .eps = eps});
+}
+
+static void l2_row(const void *args, int r)
+{
+    const Norm *c = args;
+    const float *x = row_f32(c->x, r);
+    int n = c->x->cols;
+    vf factor = vf_set1(1.0f / row_length(x, n, c->eps));
+    for (int i = 0; i < n; i += VL)
+        store_at(row_f32(c->y, r), load_at(x, n, i) * factor, n, i);
+}
+
+static void l2norm(Stream *on, Tensor *y, const Tensor *x, float least)
+{
+    each_row(on, x, l2_row, &(Norm){.y = y, .x = x, .eps = least});
+}
+
 /* --- tables, elementwise, copies ------------------------------------------------------------------ */
 
 typedef struct Embed {
@@ -87,6 +121,43 @@ static void add(Stream *on, Tensor *y, const Tensor *a, const Tensor *b)
     each_row(on, y, add_row, &(Pointwise){.y = y, .a = a, .b = b});
 }
 
+static void multiply_row(const void *args, int r)
+{
+    const Pointwise *c = args;
+    const float *a = row_f32(c->a, r), *b = row_f32(c->b, r);
+    float *y = row_f32(c->y, r);
+    for (int i = 0, n = c->y->cols; i < n; i += VL)
+        store_at(y, load_at(a, n, i) * load_at(b, n, i), n, i);
+}
+
+static void multiply(Stream *on, Tensor *y, const Tensor *a, const Tensor *b)
+{
+    each_row(on, y, multiply_row, &(Pointwise){.y = y, .a = a, .b = b});
+}
+
+typedef struct Mean {
+    Tensor *y;
+    const Tensor *x;
+    int group;
+} Mean;
+
+static void mean_row(const void *args, int r)
+{
+    const Mean *c = args;
+    vf factor = vf_set1(1.0f / (float)c->group);
+    for (int i = 0, n = c->x->cols; i < n; i += VL) {
+        vf sum = vf_zero();
+        for (int j = 0; j < c->group; j++)
+            sum += load_at(row_f32(c->x, r * c->group + j), n, i);
+        store_at(row_f32(c->y, r), sum * factor, n, i);
+    }
+}
+
+static void mean_rows(Stream *on, Tensor *y, const Tensor *x, int group)
+{
+    run_each(on, team_of(on, x), y->rows, mean_row, &(Mean){y, x, group});
+}
+
 static void copy_row(const void *args, int r)
 {
     const Pointwise *c = args;
@@ -121,6 +192,7 @@ typedef struct Resize {
     Tensor *y;
     const Tensor *x;
     int grid, gh, gw;
+    bool corners;
 } Resize;
 
 /* y = the weighted sum of the taps' rows, in their order. */
@@ -128,7 +200,7 @@ static void resize_row(const void *args, int r)
 {
     const Resize *c = args;
     const Tensor *x = c->x;
-    GridTaps t = grid_taps(r, c->grid, c->gh, c->gw);
+    GridTaps t = grid_taps(r, c->grid, c->gh, c->gw, c->corners);
     for (int i = 0; i < x->cols; i += VL) {
         vf sum = vf_zero();
         for (int j = 0; j < 16; j++)
@@ -137,10 +209,11 @@ static void resize_row(const void *args, int r)
     }
 }
 
-static void resize_grid(Stream *on, Tensor *y, const Tensor *x, int grid, int gh, int gw)
+static void resize_grid(Stream *on, Tensor *y, const Tensor *x, int grid, int gh, int gw,
+                        bool corners)
 {
     memcpy(row_f32(y, 0), row_f32(x, 0), (size_t)x->cols * sizeof(float));
-    run_each(on, team_of(on, y), gh * gw, resize_row, &(Resize){y, x, grid, gh, gw});
+    run_each(on, team_of(on, y), gh * gw, resize_row, &(Resize){y, x, grid, gh, gw, corners});
 }
 
 /* One patch: 3 planes of height x width, p x p of each. */
@@ -257,6 +330,10 @@ static void softmax_loss(Stream *on, Tensor *loss, Tensor *probs, const Tensor *
 void ISA_SYM(install_rows)(Backend *b)
 {
     b->layernorm = layernorm;
+    b->rmsnorm = rmsnorm;
+    b->l2norm = l2norm;
+    b->multiply = multiply;
+    b->mean_rows = mean_rows;
     b->embed = embed;
     b->activate = activate;
     b->add = add;

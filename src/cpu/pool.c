@@ -7,6 +7,7 @@
  * the caller takes jobs until there are none and then waits for that to be 0. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -256,7 +257,24 @@ static sigset_t foreign_signals(void)
     return set;
 }
 
-/* In a program with much thread-local memory, which lies on the stack, ours may be too small. */
+/* A thread's part of thread-local memory lies on its stack. */
+static int add_tls(struct dl_phdr_info *info, size_t size, void *bytes)
+{
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_TLS)
+            *(size_t *)bytes += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
+    return 0;
+}
+
+static size_t stack_bytes(void)
+{
+    size_t bytes = STACK_BYTES, page = 4096;
+    dl_iterate_phdr(add_tls, &bytes);
+    return (bytes + page - 1) / page * page;
+}
+
+/* What libraries bring along later may have more thread-local memory than was counted. */
 static bool start(Worker *w, const pthread_attr_t *attr)
 {
     int error = pthread_create(&w->thread, attr, worker_main, w);
@@ -271,7 +289,7 @@ static void start_workers(Pool *p)
     pthread_attr_t attr;
     if (pthread_attr_init(&attr))
         return;
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    pthread_attr_setstacksize(&attr, stack_bytes());
     pthread_sigmask(SIG_BLOCK, &blocked, &before);
     while (p->started < p->threads - 1) {
         Worker *w = &p->worker[p->started];

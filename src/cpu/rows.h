@@ -141,6 +141,25 @@ static __attribute__((unused)) Moments row_moments(const float *x, int n, float 
     return m;
 }
 
+/* sum of x^2 */
+static inline __attribute__((unused)) float row_squares(const float *x, int n)
+{
+    return row_deviation(x, n, 0).squares;
+}
+
+/* 1 / sqrt(mean(x^2) + eps) */
+static inline __attribute__((unused)) float row_rrms(const float *x, int n, float eps)
+{
+    return (float)(1.0 / sqrt((double)row_squares(x, n) / n + (double)eps));
+}
+
+/* The length of x, at least `least`. */
+static inline __attribute__((unused)) float row_length(const float *x, int n, float least)
+{
+    float length = sqrtf(row_squares(x, n));
+    return length < least ? least : length; /* a NaN stays one */
+}
+
 /* (x - mean) * rstd at column i */
 VEC_INLINE vf normed_at(const float *x, int n, int i, const Moments *m)
 {

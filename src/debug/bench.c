@@ -115,7 +115,7 @@ static bool run_qformer(Bench *b, double *ms)
 static bool start_prompt(Bench *b, LmPrompt *p, int *row, double *ms)
 {
     Lm *lm = engine_of(b)->lm;
-    Tensor embeds = encoder_embeds(&engine_of(b)->encoder, b->embeds);
+    Tensor embeds = b->embeds->part[ENCODED_EMBEDS];
     double from = now_ms();
     p->ids = b->prompt;
     p->n = PROMPT;

@@ -76,8 +76,12 @@ static void set_tap(Ctx *c, Dump *dump)
 static bool read_text(Engine *en, const blip2_debug_run *r, const Encoded *picture, Dump *dump,
                       Error *e)
 {
-    Tensor embeds = encoder_embeds(&en->encoder, picture);
-    LmPrompt p = {.image_embeds = &embeds, .ids = r->ids, .n = (int)r->id_count};
+    Tensor embeds = picture->part[ENCODED_EMBEDS];
+    LmPrompt p = {.image_embeds = &embeds,
+                  .ids = r->ids,
+                  .n = (int)r->id_count,
+                  .decoder = r->decoder_ids,
+                  .n_decoder = (int)r->decoder_id_count};
     set_tap(&en->text, dump);
     bool ok = en->lm->forward(en->lm, &p, e) != NULL;
     set_tap(&en->text, NULL);

@@ -32,6 +32,13 @@ bool picture_new(Picture *p, const Source *s, uint64_t width, uint64_t height, i
  * rows, all passes together, than are read in some seconds. */
 bool decode_check_rows(const Source *s, uint64_t rows, Error *e);
 
+/* Each scan of a progressive JPEG costs a pass over all coefficients, however short the scan: a small file
+ * with thousands of them would take hours. Encoders write about ten. samples: pixels times components. */
+static inline bool too_many_scans(uint64_t scans, uint64_t samples)
+{
+    return scans > 20 && (scans > 1000 || scans * samples > (uint64_t)1 << 32);
+}
+
 /* One decoder per format. p is zeroed with orientation 1 before the call; after a failure the
  * caller frees p->data. */
 bool decode_jpeg(Picture *p, const Source *s, Error *e);

@@ -60,8 +60,21 @@ static bool load(char why[256])
     return loaded = all;
 }
 
+/* In a child nobody holds it: who did is in the parent only. */
+static void renew_lock(void)
+{
+    pthread_mutex_init(&lock, NULL);
+}
+
+static void watch_forks(void)
+{
+    (void)!pthread_atfork(NULL, NULL, renew_lock);
+}
+
 static bool is_here(char why[256])
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
     pthread_mutex_lock(&lock);
     bool here = load(why);
     pthread_mutex_unlock(&lock);
@@ -71,12 +84,13 @@ static bool is_here(char why[256])
 /* --- room ---------------------------------------------------------------------------------------- */
 
 /* What libheif and its decoders throw when memory ends cannot pass through C: it would end the process.
- * Where address space is limited, pictures are decoded one at a time and only when what they take was
- * there a moment before. */
+ * Where address space or data are limited, pictures are decoded one at a time and only when what they take
+ * was there a moment before. */
 static bool limited(void)
 {
     struct rlimit r;
-    return getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY;
+    return (getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY) ||
+           (getrlimit(RLIMIT_DATA, &r) == 0 && r.rlim_cur != RLIM_INFINITY);
 }
 
 /* Measured: 8 bytes a pixel and some 20 MB for files of 12 megapixels; and their threads' stacks. */
@@ -87,7 +101,8 @@ static size_t taken_by(uint64_t pixels)
 
 static bool has_room(size_t bytes)
 {
-    void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     return p != MAP_FAILED && munmap(p, bytes) == 0;
 }
 
@@ -114,6 +129,11 @@ static bool good(struct heif_error got, const Source *s, Error *e)
         return error_set(e, ERR_MEMORY, "%s: out of memory (HEIF)", s->name);
     if (got.code == heif_error_Unsupported_filetype || got.code == heif_error_Unsupported_feature)
         return decode_fail(s, e, "HEIF: a kind that this libheif does not read");
+    if (got.code == heif_error_Decoder_plugin_error)
+        return decode_fail(
+            s, e,
+            "damaged HEIF, or its decoder did not get the threads or the memory that "
+            "it wants");
     return decode_fail(s, e, "truncated or damaged HEIF");
 }
 

@@ -68,14 +68,11 @@ static void source_skip(j_decompress_ptr c, long n)
     bytes->bytes_in_buffer -= (size_t)n;
 }
 
-/* Each scan of a progressive file costs a pass over all coefficients, however short the scan: a
- * small file with thousands of them would take hours. Encoders write about ten. */
 static void on_progress(j_common_ptr c)
 {
     JpegReader *r = (JpegReader *)c;
     uint64_t pixels = (uint64_t)r->c.image_width * r->c.image_height;
-    uint64_t scans = (uint64_t)r->c.input_scan_number;
-    if (scans <= 20 || (scans <= 1000 && scans * pixels <= (uint64_t)1 << 32))
+    if (!too_many_scans((uint64_t)r->c.input_scan_number, pixels * (uint64_t)r->c.num_components))
         return;
     decode_fail(r->s, r->e, "JPEG: too many scans");
     leave(r);

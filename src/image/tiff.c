@@ -312,6 +312,43 @@ static bool read_rgba(TiffReader *r, uint32_t width, uint32_t height)
     return ok ? true : fail(r);
 }
 
+/* Starts of scans (SOS markers) in n bytes of a JPEG: FF DA stands for nothing else in one that is whole. */
+static uint64_t scans_in(const uint8_t *p, size_t n)
+{
+    uint64_t scans = 0;
+    for (const uint8_t *end = p + n; n > 1 && (p = memchr(p, 0xff, (size_t)(end - p))); p++) {
+        scans += p + 1 < end && p[1] == 0xda;
+        if (p + 1 >= end)
+            break;
+    }
+    return scans;
+}
+
+/* Strips and tiles may share their bytes, so the sum of their scans is what counts; and the sum of the bytes
+ * that are looked through for them. */
+static bool check_scans(TiffReader *r, uint64_t width, uint64_t height)
+{
+    uint32_t n = TIFFIsTiled(r->tif) ? TIFFNumberOfTiles(r->tif) : TIFFNumberOfStrips(r->tif);
+    uint64_t samples = width * height * short_tag(r, TIFFTAG_SAMPLESPERPIXEL, 1), most = 0, all = 0;
+    uint64_t bytes = 0, size = r->s->size, limit = 4 * size + (1 << 20);
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t at = TIFFGetStrileOffset(r->tif, i), count = TIFFGetStrileByteCount(r->tif, i);
+        if (at >= size)
+            continue;
+        count = count < size - at ? count : size - at;
+        bytes += count;
+        if (bytes > limit)
+            return decode_fail(r->s, r->e, "TIFF: strips or tiles that share their bytes");
+        uint64_t scans = scans_in(r->s->data + at, (size_t)count);
+        most = scans > most ? scans : most;
+        all += scans;
+    }
+    uint64_t mean = n ? all / n : 0; /* the parts are of about one size */
+    if (too_many_scans(most, samples / (n ? n : 1)) || too_many_scans(mean, samples))
+        return decode_fail(r->s, r->e, "TIFF: too many scans");
+    return true;
+}
+
 /* What the file must have when nothing is compressed: told before memory is taken. */
 static bool plausible(const TiffReader *r, uint64_t width, uint64_t height)
 {
@@ -331,6 +368,8 @@ static bool read_picture(TiffReader *r)
     if (is_fax(compression) && width > FAX_WIDTH)
         return decode_fail(r->s, r->e, "TIFF: too wide for a fax, %u pixels, the limit is %d",
                            width, FAX_WIDTH);
+    if (compression == COMPRESSION_JPEG && !check_scans(r, width, height))
+        return false;
     bool ycbcr = short_tag(r, TIFFTAG_PHOTOMETRIC, 0) == PHOTOMETRIC_YCBCR;
     if (ycbcr && compression == COMPRESSION_JPEG && !r->separate) {
         TIFFSetField(r->tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);

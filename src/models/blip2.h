@@ -1,5 +1,6 @@
-/* models/blip2.h: the whole model: vision tower, Q-Former, projection, language model. LAVIS
- * models/blip2_models/blip2_opt.py; HF Blip2ForConditionalGeneration. Pixels and ids in, tensors out;
+/* models/blip2.h: the whole model: vision tower, Q-Former, then projection and language model, or the heads of
+ * stage 1. LAVIS models/blip2_models/blip2_opt.py, blip2_t5.py, blip2_qformer.py; HF
+ * Blip2ForConditionalGeneration, Blip2ForImageTextRetrieval and its parts. Pixels and ids in, tensors out;
  * text and pictures are task/'s.
  *
  * task/ runs it; api/ and debug/ open it for a session. Once made, a model is only read: any number of
@@ -8,8 +9,10 @@
 #define MODELS_BLIP2_H
 
 #include "ckpt/source.h"
+#include "models/heads.h"
 #include "models/opt.h"
 #include "models/qformer.h"
+#include "models/t5.h"
 #include "models/vit.h"
 
 typedef struct Blip2 {
@@ -18,8 +21,10 @@ typedef struct Blip2 {
     Notes notes; /* what the files say that was not used or does not fit, config.notes included */
     Vit vit;
     Qformer qformer;
+    Heads heads;
     Linear project; /* Q-Former width -> language model width */
-    Opt opt;
+    Opt opt;        /* this or the next, as config.kind says */
+    T5 t5;
     Arena mem;        /* layer structs, names, scales, widened vectors */
     Checkpoint *ckpt; /* keeps the mapping alive; NULL for synthetic weights */
     void *owned;      /* list of blocks that are not in the mapping */

@@ -64,6 +64,15 @@ void model_close(Blip2 *m)
     mem_free(m);
 }
 
+static bool init_language(Blip2 *m)
+{
+    const ModelConfig *k = &m->config;
+    if (k->kind == MODEL_MATCHING)
+        return true;
+    return k->kind == MODEL_T5 ? t5_init(&m->t5, &k->t5, &m->mem)
+                               : opt_init(&m->opt, &k->opt, &m->mem);
+}
+
 Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e)
 {
     Blip2 *m = mem_calloc(1, sizeof *m);
@@ -73,9 +82,9 @@ Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e)
     }
     m->dev = dev;
     m->config = *config;
+    heads_init(&m->heads, config);
     if (vit_init(&m->vit, &config->vit, &m->mem) &&
-        qformer_init(&m->qformer, &config->qformer, &m->mem) &&
-        opt_init(&m->opt, &config->opt, &m->mem))
+        qformer_init(&m->qformer, &config->qformer, &m->mem) && init_language(m))
         return m;
     error_memory(e, "layers", 0);
     model_close(m);

@@ -322,21 +322,6 @@ static bool check_target(const char *to, ConvertTo what, Error *e)
 
 /* --- all together ---------------------------------------------------------------------------------------- */
 
-static Blip2 *open_model(ModelSource *from, Error *e)
-{
-    ModelConfig config;
-    if (!config_open(&config, &from->config, e) || !model_can_run(&config, from->config.path, e))
-        return NULL;
-    Blip2 *m = model_new(NULL, &config, e);
-    if (!m)
-        return NULL;
-    m->ckpt = source_open(from, e);
-    if (m->ckpt && ckpt_unwrap(m->ckpt, "query_tokens", NULL, NULL, e))
-        return m;
-    model_close(m);
-    return NULL;
-}
-
 /* A tokenizer need not be there. */
 static bool check_fits(const Blip2 *m, const ModelSource *from, Error *e)
 {
@@ -352,7 +337,7 @@ bool model_convert(ModelSource *from, const char *to, const ConvertOptions *o, E
 {
     if (!check_target(to, o->to, e))
         return false;
-    Converter c = {.base.param = plan_param, .m = open_model(from, e), .o = o, .e = e};
+    Converter c = {.base.param = plan_param, .m = model_begin(NULL, from, e), .o = o, .e = e};
     bool ok = c.m && check_fits(c.m, from, e) && plan(&c) &&
               (o->to == CONVERT_HF ? write_dir(&c, from, to) : write_packed(&c, from, to));
     mem_free(c.out);

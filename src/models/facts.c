@@ -8,8 +8,16 @@
 static const struct {
     const char *prefix, *name;
 } PARTS[] = {
-    {"vision_model.", "vision"},           {"qformer.", "Q-Former"},
-    {"query_tokens", "Q-Former"},          {"language_projection", "projection"},
+    {"vision_model.", "vision"},
+    {"qformer.", "Q-Former"},
+    {"query_tokens", "Q-Former"},
+    {"embeddings.", "Q-Former"},
+    {"vision_projection.", "heads"},
+    {"text_projection.", "heads"},
+    {"itm_head.", "heads"},
+    {"cls.", "heads"},
+    {"temp", "heads"},
+    {"language_projection", "projection"},
     {"language_model.", "language model"},
 };
 

@@ -1,4 +1,5 @@
 /* models/load.c: fills a model's parameters from a checkpoint, in place or quantised. */
+#include <limits.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -141,23 +142,38 @@ static void explain(Loader *l)
     }
 }
 
-static bool unwrap(Blip2 *m, Error *e)
+static bool unwrap(Checkpoint *c, Notes *notes, Error *e)
 {
     const char *first = NULL;
     size_t n;
-    if (!ckpt_unwrap(m->ckpt, "query_tokens", &n, &first, e))
+    if (!ckpt_unwrap(c, "query_tokens", &n, &first, e))
         return false;
     if (n)
-        note_add(&m->notes, "%s: tensor \"%s\": read without the wrapper in its name (%zu in all)",
-                 ckpt_path(m->ckpt), first, n);
+        note_add(notes, "%s: tensor \"%s\": read without the wrapper in its name (%zu in all)",
+                 ckpt_path(c), first, n);
     return true;
+}
+
+/* What only the weights know: whether LAVIS' heads are there, which transformers' files leave out, and how many
+ * words the table has, which config.json often has wrong by the one that was added. */
+static void complete(ModelConfig *k, Checkpoint *c)
+{
+    const CkptTensor *words = ckpt_find(c, "embeddings.word_embeddings.weight");
+    if (k->kind != MODEL_MATCHING)
+        return;
+    if (words && words->rank == 2 && words->shape[0] > 0 && words->shape[0] <= INT_MAX)
+        k->qformer.vocab = (int)words->shape[0];
+    if (ckpt_find(c, "cls.predictions.bias")) {
+        k->parts |= PART_WORD_HEAD;
+        k->start = k->qformer.vocab - 1; /* [DEC], which LAVIS adds behind BERT's words */
+    }
+    if (ckpt_find(c, "temp"))
+        k->parts |= PART_TEMPERATURE;
 }
 
 static bool load_all(Blip2 *m, bool quantise, Error *e)
 {
     Loader l = {.base.param = load_param, .m = m, .quantise = quantise, .e = e};
-    if (!unwrap(m, e))
-        return false;
     model_visit(&l.base, m);
     if (l.base.stopped)
         explain(&l);
@@ -179,28 +195,30 @@ static bool note_adapter(Blip2 *m, const Folder *dir, Error *e)
     return there >= 0 || error_memory(e, dir->path, strlen(dir->path));
 }
 
-bool model_can_run(const ModelConfig *config, const char *dir, Error *e)
+Blip2 *model_begin(Device *dev, ModelSource *source, Error *e)
 {
-    static const char *const KINDS[] = {[MODEL_T5] = "Flan-T5", [MODEL_MATCHING] = "matching"};
-    return config->kind == MODEL_OPT ||
-           error_set(e, ERR_BAD_MODEL,
-                     "%s/config.json: language model: expected OPT, got a %s model, "
-                     "which this version cannot run",
-                     dir, KINDS[config->kind]);
+    ModelConfig config;
+    if (!config_open(&config, &source->config, e))
+        return NULL;
+    Checkpoint *ckpt = source_open(source, e);
+    Blip2 *m = NULL;
+    if (ckpt && unwrap(ckpt, &config.notes, e)) {
+        complete(&config, ckpt);
+        m = model_new(dev, &config, e);
+    }
+    if (!m) {
+        ckpt_close(ckpt);
+        return NULL;
+    }
+    m->ckpt = ckpt;
+    m->notes = config.notes;
+    return m;
 }
 
 Blip2 *model_load(Device *dev, ModelSource *source, bool quantise, Error *e)
 {
-    ModelConfig config;
-    if (!config_open(&config, &source->config, e) ||
-        !model_can_run(&config, source->config.path, e))
-        return NULL;
-    Blip2 *m = model_new(dev, &config, e);
-    if (!m)
-        return NULL;
-    m->notes = config.notes;
-    m->ckpt = source_open(source, e);
-    if (m->ckpt && note_adapter(m, &source->config, e) && load_all(m, quantise, e))
+    Blip2 *m = model_begin(dev, source, e);
+    if (m && note_adapter(m, &source->config, e) && load_all(m, quantise, e))
         return m;
     model_close(m);
     return NULL;

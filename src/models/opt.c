@@ -42,7 +42,7 @@ void opt_visit(Visitor *v, Opt *m)
     }
     visit_norm(v, "final_layer_norm", &m->ln, k->width);
     visit_leave(v, part);
-    visit_head(v, "lm_head.weight", &m->head, k->vocab, k->width);
+    visit_head(v, "lm_head.weight", &m->head, k->vocab, k->width, true);
     visit_leave(v, net);
 }
 

@@ -92,7 +92,7 @@ static Tensor *positions(Ctx *c, const Vit *v, int batch, int gh, int gw)
         return embed(c, &v->pos, ids, batch * n);
     int *all = counting(c, v->pos.rows, v->pos.rows);
     Tensor *table = all ? embed(c, &v->pos, all, v->pos.rows) : NULL;
-    return gather_rows(c, resize_grid(c, table, grid, gh, gw), NULL, ids, batch * n);
+    return gather_rows(c, resize_grid(c, table, grid, gh, gw, false), NULL, ids, batch * n);
 }
 
 static Tensor *vit_block(Ctx *c, const Block *base, Tensor *x, void *aux)

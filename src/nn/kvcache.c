@@ -204,7 +204,7 @@ static bool lists_new(Ctx *c, const KvSeq *const *seq, int n, const int *fresh, 
     return l->all || error_memory(&c->err, "lists of cache slots", bytes);
 }
 
-static void lists_fill(const Lists *l, const KvSeq *const *seq, int n, const int *fresh)
+static void lists_fill(const Lists *l, const KvSeq *const *seq, int n, const int *fresh, KvSee see)
 {
     int *write = l->all, *first = write + l->rows, *sees = first + l->rows;
     int *slots = sees + l->rows, row = 0, at = 0;
@@ -212,16 +212,16 @@ static void lists_fill(const Lists *l, const KvSeq *const *seq, int n, const int
         const KvSeq *s = seq[i];
         memcpy(slots + at, s->slots, sizeof(int) * (size_t)s->n);
         for (int j = s->n - fresh_of(fresh, i); j < s->n; j++, row++) {
-            write[row] = s->slots[j];
+            write[row] = see == KV_READ ? 0 : s->slots[j];
             first[row] = at;
-            sees[row] = j + 1;
+            sees[row] = see == KV_CAUSAL ? j + 1 : s->n;
         }
     }
 }
 
 /* One upload for all lists; the layers differ in their blocks only. */
 const CacheRows *kv_rows(Ctx *c, const KvCache *cache, const KvSeq *const *seq, int n,
-                         const int *fresh, int *n_rows)
+                         const int *fresh, KvSee see, int *n_rows)
 {
     Lists l;
     CacheRows *rows = arena_alloc(&c->mem, sizeof(*rows) * (size_t)cache->layers);
@@ -229,12 +229,12 @@ const CacheRows *kv_rows(Ctx *c, const KvCache *cache, const KvSeq *const *seq, 
         error_memory(&c->err, "cache rows", sizeof(*rows) * (size_t)cache->layers);
     if (!rows || !lists_new(c, seq, n, fresh, &l))
         return NULL;
-    lists_fill(&l, seq, n, fresh);
+    lists_fill(&l, seq, n, fresh, see);
     const int *there = ints_upload(c, l.all, 3 * l.rows + l.slots);
     for (int i = 0; there && i < cache->layers; i++)
         rows[i] = (CacheRows){.k = cache->k[i],
                               .v = cache->v[i],
-                              .write = there,
+                              .write = see == KV_READ ? NULL : there,
                               .first = there + l.rows,
                               .n = there + 2 * l.rows,
                               .slots = there + 3 * l.rows};

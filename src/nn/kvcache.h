@@ -45,11 +45,18 @@ void kv_drop(KvCache *c, KvSeq *s);
 /* Frees the list of a sequence that is empty. */
 void kv_seq_free(KvSeq *s);
 
-/* What one pass over n sequences writes and reads: the last fresh[i] slots of *seq[i] (fresh NULL: 1
- * each) are this pass's rows, sequence by sequence, and each of them sees its sequence up to itself.
+/* What the rows of a pass see of their sequences. */
+typedef enum KvSee {
+    KV_CAUSAL, /* each its sequence up to itself */
+    KV_WHOLE,  /* each all of its sequence, what comes behind it in this pass too */
+    KV_READ    /* all of it, which earlier passes have written: this one writes nothing */
+} KvSee;
+
+/* What one pass over n sequences writes and reads: fresh[i] rows (fresh NULL: 1 each) belong to *seq[i], sequence
+ * by sequence, and their keys and values to its last fresh[i] slots; with KV_READ to none.
  * Returns one CacheRows per layer, in the arenas of the pass; *n_rows receives the number of rows.
  * NULL: c->err. */
 const CacheRows *kv_rows(Ctx *c, const KvCache *cache, const KvSeq *const *seq, int n,
-                         const int *fresh, int *n_rows);
+                         const int *fresh, KvSee see, int *n_rows);
 
 #endif

@@ -56,10 +56,15 @@ void visit_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
     visit_leave(v, mark);
 }
 
-static void visit_vector(Visitor *v, const char *name, Param *p, int n)
+void visit_vector(Visitor *v, const char *name, Param *p, int n)
 {
     visit_param(v, name, p,
                 &(ParamSpec){.kind = PARAM_VECTOR, .rank = 1, .shape = {n}, .rows = 1, .cols = n});
+}
+
+void visit_scalar(Visitor *v, const char *name, Param *p)
+{
+    visit_param(v, name, p, &(ParamSpec){.kind = PARAM_VECTOR, .shape = {1}, .rows = 1, .cols = 1});
 }
 
 void visit_linear(Visitor *v, const char *name, Linear *l, int in, int out, bool bias)
@@ -81,6 +86,13 @@ void visit_norm(Visitor *v, const char *name, Norm *n, int width)
     visit_leave(v, mark);
 }
 
+void visit_rms(Visitor *v, const char *name, Rms *n, int width)
+{
+    size_t mark = visit_enter(v, "%s.", name);
+    visit_vector(v, "weight", &n->w, width);
+    visit_leave(v, mark);
+}
+
 void visit_table(Visitor *v, const char *name, Param *p, int rank, int rows, int cols)
 {
     ParamSpec s = {
@@ -90,11 +102,11 @@ void visit_table(Visitor *v, const char *name, Param *p, int rank, int rows, int
     visit_param(v, name, p, &s);
 }
 
-void visit_head(Visitor *v, const char *name, Param *p, int vocab, int width)
+void visit_head(Visitor *v, const char *name, Param *p, int vocab, int width, bool tied)
 {
     visit_param(v, name, p,
                 &(ParamSpec){.kind = PARAM_HEAD,
-                             .optional = true,
+                             .optional = tied,
                              .rank = 2,
                              .shape = {vocab, width},
                              .rows = vocab,

@@ -51,14 +51,19 @@ void visit_leave(Visitor *v, size_t mark);
 size_t visit_block(Visitor *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void visit_leave_block(Visitor *v, Block *block, size_t mark);
 
+/* A vector [n]; a number, which the file keeps without dimensions. */
+void visit_vector(Visitor *v, const char *name, Param *p, int n);
+void visit_scalar(Visitor *v, const char *name, Param *p);
 /* A matrix [out,in] and, with bias, a vector [out], at NAME.weight and NAME.bias. */
 void visit_linear(Visitor *v, const char *name, Linear *l, int in, int out, bool bias);
 /* gamma and beta [width] at NAME.weight and NAME.bias. */
 void visit_norm(Visitor *v, const char *name, Norm *n, int width);
+/* gamma [width] at NAME.weight. */
+void visit_rms(Visitor *v, const char *name, Rms *n, int width);
 /* A table [rows, cols] that the file keeps with `rank` dimensions, ones in front. */
 void visit_table(Visitor *v, const char *name, Param *p, int rank, int rows, int cols);
-/* The output head [vocabulary, width]. It stays absent when it is tied to the token table. */
-void visit_head(Visitor *v, const char *name, Param *p, int vocab, int width);
+/* The output head [vocabulary, width]. tied: it may be absent, the token table is the head then. */
+void visit_head(Visitor *v, const char *name, Param *p, int vocab, int width, bool tied);
 /* Anything else: shape as in the file. */
 void visit_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec);
 

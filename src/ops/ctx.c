@@ -75,6 +75,14 @@ Tensor *tensor_at(Ctx *c, void *data, int rows, int cols)
     return t;
 }
 
+Tensor *tensor_of(Ctx *c, const Tensor *t)
+{
+    Tensor *view = tensor_at(c, t->data, t->rows, t->cols);
+    if (view)
+        view->ld = t->ld;
+    return view;
+}
+
 void *device_take(Ctx *c, const char *what, size_t bytes)
 {
     void *p = arena_alloc(&c->data, bytes);

@@ -61,6 +61,8 @@ Tensor *tensor_upload(Ctx *c, const float *from, int rows, int cols);
 bool tensor_download(Ctx *c, float *to, const Tensor *t);
 /* A view of device memory that somebody else owns, [rows, cols] without gaps. */
 Tensor *tensor_at(Ctx *c, void *data, int rows, int cols);
+/* A view of t, which lives longer than the pass. */
+Tensor *tensor_of(Ctx *c, const Tensor *t);
 /* A copy of n ints in the device arena; NULL after an error. */
 const int *ints_upload(Ctx *c, const int *from, int n);
 

@@ -16,16 +16,32 @@ typedef struct Norm {
     float eps;
 } Norm;
 
+typedef struct Rms {
+    Param w; /* gamma [width] */
+    float eps;
+} Rms;
+
 /* What a pass reads and writes in one layer of a key/value cache (nn/kvcache.h). Row r of the pass is
  * stored in slot write[r] and sees the n[r] slots of slots[first[r] ..). All lists lie in device
- * memory. */
+ * memory. write NULL: the pass only reads. */
 typedef struct CacheRows {
     SlotBlock k, v; /* this layer's */
     const int *write, *slots, *first, *n;
 } CacheRows;
 
+/* Groups of different lengths, in device memory; see AttnSpan. there NULL: an error. */
+typedef struct Spans {
+    const AttnSpan *there;
+    int n, most_q, most_k;
+} Spans;
+
 typedef struct Attn {
-    int heads, groups; /* groups: independent sequences that lie one after another in the rows */
+    int heads, groups;  /* groups: independent sequences that lie one after another in the rows */
+    const Spans *spans; /* in place of groups; NULL: those. Every row of q lies in one */
+    float scale;        /* of the scores; 0: 1 / sqrt(head_dim) */
+    Tensor
+        *bias; /* added to the scores by distance (Backend: AttentionArgs, SlotAttentionArgs); NULL:
+                           nothing */
     bool causal;
     const CacheRows *cache; /* decoding: keys and values go through the cache; else NULL */
 } Attn;
@@ -40,7 +56,18 @@ Tensor *linear_act(Ctx *c, Tensor *x, const Linear *l, Act act);
 /* y = x W^T + b + residual */
 Tensor *linear_add(Ctx *c, Tensor *x, const Linear *l, Tensor *residual);
 Tensor *layernorm(Ctx *c, Tensor *x, const Norm *n);
-/* softmax(q k^T / sqrt(head_dim)) v, per head and group */
+/* x / sqrt(mean(x^2) + eps) * gamma per row */
+Tensor *rmsnorm(Ctx *c, Tensor *x, const Rms *n);
+/* Rows of unit length (of a length of at least 1e-12, as torch.nn.functional.normalize). */
+Tensor *l2norm(Ctx *c, Tensor *x);
+Tensor *multiply(Ctx *c, Tensor *a, Tensor *b); /* by element */
+Tensor *scale(Ctx *c, Tensor *x, float factor);
+/* The mean of each `group` rows: [n * group, D] -> [n, D] */
+Tensor *mean_rows(Ctx *c, Tensor *x, int group);
+/* The spans of n groups, from host memory. */
+Spans spans_upload(Ctx *c, const AttnSpan *span, int n);
+/* softmax(scale q k^T + bias) v, per head and group. k and v NULL: those of the cache, which is only
+ * read. What has spans or a bias cannot be recorded. */
 Tensor *attention(Ctx *c, Tensor *q, Tensor *k, Tensor *v, Attn a);
 Tensor *add(Ctx *c, Tensor *a, Tensor *b);
 Tensor *activate(Ctx *c, Tensor *x, Act act);
@@ -55,11 +82,14 @@ Tensor *concat(Ctx *c, Tensor *const *part, int n);
 /* y[i] = the from[i]-th row of a and b put one after another; from in host memory, b may be NULL */
 Tensor *gather_rows(Ctx *c, Tensor *a, Tensor *b, const int *from, int n);
 /* A table of positions for a grid of gh x gw patches; see Backend.resize_grid. */
-Tensor *resize_grid(Ctx *c, Tensor *table, int grid, int gh, int gw);
+Tensor *resize_grid(Ctx *c, Tensor *table, int grid, int gh, int gw, bool corners);
 /* Pictures' patches as rows (no gradient): px [batch, 3*h*w] -> [batch * h/p * w/p, 3*p*p] */
 Tensor *unfold(Ctx *c, const Tensor *px, int h, int w, int patch);
 /* Mean cross-entropy over rows with target >= 0 (targets in host memory); a 1x1 tensor. */
 Tensor *softmax_loss(Ctx *c, Tensor *logits, const int *targets);
+
+/* Row r of x goes to slot[r] (host memory) of a cache's block. false: c->err. */
+bool slots_store(Ctx *c, SlotBlock to, const Tensor *x, const int *slot);
 
 /* Copies x into `to`, a tensor of the same shape over memory that outlives the pass (tensor_at). */
 bool tensor_copy(Ctx *c, Tensor *to, const Tensor *x);

@@ -159,10 +159,11 @@ Tensor *gather_rows(Ctx *c, Tensor *a, Tensor *b, const int *from, int n)
 
 static void resize_grid_back(Ctx *c, const Node *n)
 {
-    c->on->k->resize_grid_back(c->on, n->out, n->in[0], n->u.grid.n, n->u.grid.h, n->u.grid.w);
+    c->on->k->resize_grid_back(c->on, n->out, n->in[0], n->u.grid.n, n->u.grid.h, n->u.grid.w,
+                               n->u.grid.corners);
 }
 
-Tensor *resize_grid(Ctx *c, Tensor *table, int grid, int gh, int gw)
+Tensor *resize_grid(Ctx *c, Tensor *table, int grid, int gh, int gw, bool corners)
 {
     if (!table)
         return NULL;
@@ -174,11 +175,13 @@ Tensor *resize_grid(Ctx *c, Tensor *table, int grid, int gh, int gw)
     Tensor *y = tensor_new(c, 1 + gh * gw, table->cols);
     if (!y)
         return NULL;
-    c->on->k->resize_grid(c->on, y, table, grid, gh, gw);
+    c->on->k->resize_grid(c->on, y, table, grid, gh, gw, corners);
     if (!c->record || !wants(table))
         return y;
-    return record(
-        c, (Node){.back = resize_grid_back, .out = y, .in = {table}, .u.grid = {grid, gh, gw}});
+    return record(c, (Node){.back = resize_grid_back,
+                            .out = y,
+                            .in = {table},
+                            .u.grid = {grid, gh, gw, corners}});
 }
 
 Tensor *unfold(Ctx *c, const Tensor *px, int h, int w, int patch)

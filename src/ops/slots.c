@@ -30,3 +30,11 @@ void slots_free(Stream *on, SlotBlock *b)
     on->dev->free(on->dev, b->data);
     b->data = NULL;
 }
+
+bool slots_store(Ctx *c, SlotBlock to, const Tensor *x, const int *slot)
+{
+    const int *there = x ? ints_upload(c, slot, x->rows) : NULL;
+    if (there)
+        c->on->k->store_slots(c->on, to, x, there);
+    return there != NULL;
+}

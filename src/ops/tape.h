@@ -26,7 +26,11 @@ struct Node {
         Act act;
         struct {
             int n, h, w;
+            bool corners;
         } grid;
+        const Rms *rms;
+        float factor; /* scale */
+        int group;    /* mean_rows */
         struct {
             BlockFn *fn;
             const Block *layer;

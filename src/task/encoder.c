@@ -23,7 +23,8 @@ static Device *device_of(const Encoder *en)
 
 static void encoded_free(Encoder *en, Encoded *e)
 {
-    device_of(en)->free(device_of(en), e->data);
+    for (int i = 0; i < ENCODED_PARTS; i++)
+        device_of(en)->free(device_of(en), e->part[i].data);
     mem_free(e);
 }
 
@@ -82,28 +83,11 @@ void encoder_release(Encoder *en, Encoded *e)
     forget(en);
 }
 
-Tensor encoder_embeds(const Encoder *en, const Encoded *e)
-{
-    const ModelConfig *k = &en->net->config;
-    int width = config_language(k).width;
-    return (Tensor){
-        .dtype = F32, .rows = k->qformer.queries, .cols = width, .ld = width, .data = e->data};
-}
-
-static size_t embeds_bytes(const Encoder *en)
-{
-    const ModelConfig *k = &en->net->config;
-    return sizeof(float) * (size_t)k->qformer.queries * (size_t)config_language(k).width;
-}
-
 static Encoded *remember(Encoder *en, uint64_t serial, Error *e)
 {
     Encoded *p = MEM_GROW(en->known, &en->cap, en->n + 1) ? mem_calloc(1, sizeof *p) : NULL;
-    if (p)
-        p->data = device_of(en)->alloc(device_of(en), embeds_bytes(en));
-    if (!p || !p->data) {
-        mem_free(p);
-        error_memory(e, "picture", embeds_bytes(en));
+    if (!p) {
+        error_memory(e, "picture", sizeof *p);
         return NULL;
     }
     p->serial = serial;
@@ -153,32 +137,66 @@ static Tensor *prepare(Encoder *en, const Group *g, Error *e)
     return t;
 }
 
-/* The embeddings of all pictures of the group, one after another. */
-static Tensor *run_networks(Encoder *en, const Group *g, Tensor *px)
+static unsigned wanted(const EncodeJob *job)
+{
+    return job->parts ? job->parts : 1u << ENCODED_EMBEDS;
+}
+
+/* What a pass has made: of all pictures of the group, one after another. Parts that nobody wants are NULL. */
+typedef struct Made {
+    Tensor *part[ENCODED_PARTS];
+} Made;
+
+/* false: c->err. */
+static bool run_networks(Encoder *en, const Group *g, Tensor *px, Made *made)
 {
     Ctx *c = &en->c;
+    unsigned parts = 0;
     double start = now_ms();
+    for (int i = 0; i < g->n; i++)
+        parts |= wanted(g->job[i]);
+    *made = (Made){0};
     Tensor *image = px ? vit_forward(c, &en->net->vit, px, g->height, g->width) : NULL;
+    made->part[ENCODED_VISION] = image;
     ctx_sync(c); /* an error stays in the context */
     double middle = now_ms();
-    Tensor *t = model_project(c, en->net, qformer_forward(c, &en->net->qformer, image, g->n));
-    ctx_sync(c);
+    if (parts & (1u << ENCODED_QUERIES | 1u << ENCODED_EMBEDS))
+        made->part[ENCODED_QUERIES] = qformer_forward(c, &en->net->qformer, image, g->n);
+    if (parts & 1u << ENCODED_EMBEDS)
+        made->part[ENCODED_EMBEDS] = model_project(c, en->net, made->part[ENCODED_QUERIES]);
+    bool ok = ctx_sync(c);
     for (int i = 0; i < g->n; i++) {
         g->job[i]->times.encode += (middle - start) / g->n;
         g->job[i]->times.qformer += (now_ms() - middle) / g->n;
     }
-    return t;
+    return ok && image;
 }
 
-static bool keep_one(Encoder *en, EncodeJob *job, Tensor *embeds, Error *e)
+/* The rows of picture i of n, in memory of their own. */
+static bool keep_part(Encoder *en, Tensor *to, Tensor *all, int i, int n, Error *e)
 {
     Ctx *c = &en->c;
+    int each = all->rows / n;
+    size_t bytes = sizeof(float) * (size_t)each * (size_t)all->cols;
+    void *memory = device_of(en)->alloc(device_of(en), bytes);
+    if (!memory)
+        return error_memory(e, "picture", bytes);
+    *to = (Tensor){.dtype = F32, .rows = each, .cols = all->cols, .ld = all->cols, .data = memory};
+    return tensor_copy(c, to, rows(c, all, i * each, each)) ||
+           error_set(e, c->err.code, "%s", c->err.message);
+}
+
+static bool keep_one(Encoder *en, const Group *g, int i, const Made *made, Error *e)
+{
+    EncodeJob *job = g->job[i];
     Encoded *p = remember(en, job->serial, e);
     if (!p)
         return false;
     use(en, job, p);
-    Tensor to = encoder_embeds(en, p);
-    return tensor_copy(c, &to, embeds) || error_set(e, c->err.code, "%s", c->err.message);
+    for (int k = 0; k < ENCODED_PARTS; k++)
+        if (wanted(job) & 1u << k && !keep_part(en, &p->part[k], made->part[k], i, g->n, e))
+            return false;
+    return true;
 }
 
 /* What of a group was kept is nobody's any more, and nobody finds it. */
@@ -195,14 +213,13 @@ static void drop_kept(Encoder *en, const Group *g)
 static bool encode_together(Encoder *en, const Group *g, Error *e)
 {
     Ctx *c = &en->c;
-    int queries = en->net->config.qformer.queries;
+    Made made;
     ctx_begin(c, ROLE_ENCODE);
-    Tensor *t = run_networks(en, g, prepare(en, g, e));
-    if (!t)
+    if (!run_networks(en, g, prepare(en, g, e), &made))
         return error_set(e, c->err.code, "%s", c->err.message);
     bool ok = true;
     for (int i = 0; ok && i < g->n; i++)
-        ok = keep_one(en, g->job[i], rows(c, t, i * queries, queries), e);
+        ok = keep_one(en, g, i, &made, e);
     if (ok && !ctx_sync(c)) /* what is remembered must be there, not on its way */
         ok = error_set(e, c->err.code, "%s", c->err.message);
     if (!ok)
@@ -232,10 +249,22 @@ static bool in_group(const Group *g, uint64_t serial)
     return false;
 }
 
-/* Takes what is known already; false: it has to be encoded. */
+static bool has_parts(const Encoded *e, unsigned parts)
+{
+    for (int i = 0; i < ENCODED_PARTS; i++)
+        if (parts & 1u << i && !e->part[i].rows)
+            return false;
+    return true;
+}
+
+/* Takes what is known already; false: it has to be encoded. What lacks a part will not be found again. */
 static bool recall(Encoder *en, EncodeJob *job)
 {
     Encoded *e = find(en, job->serial);
+    if (e && !has_parts(e, wanted(job))) {
+        e->serial = 0;
+        e = NULL;
+    }
     if (e)
         use(en, job, e);
     return e != NULL;

@@ -1,5 +1,5 @@
-/* task/encoder.h: pictures in, image embeddings out: preparation, vision tower, Q-Former, projection. The
- * engine's first half. Pictures seen before are remembered, so that the next question about one begins
+/* task/encoder.h: pictures in, image embeddings out: preparation, vision tower, Q-Former, projection, and what of
+ * these is asked for. The first half of whatever is done with a picture. Pictures seen before are remembered, so that the next question about one begins
  * behind it. Used by one thread at a time. */
 #ifndef TASK_ENCODER_H
 #define TASK_ENCODER_H
@@ -7,10 +7,18 @@
 #include "image/image.h"
 #include "models/blip2.h"
 
-/* A picture whose embeddings are kept, in device memory. */
+/* What of a picture can be kept. */
+typedef enum EncodedPart {
+    ENCODED_VISION,  /* the vision tower's output, [tokens, E] */
+    ENCODED_QUERIES, /* the Q-Former's, [queries, D] */
+    ENCODED_EMBEDS,  /* what the language model reads, [queries, D_llm] */
+    ENCODED_PARTS
+} EncodedPart;
+
+/* A picture of which something is kept, in device memory. */
 typedef struct Encoded {
     uint64_t serial;
-    void *data; /* [queries, D] */
+    Tensor part[ENCODED_PARTS]; /* those that were asked for; the others have no rows */
     uint64_t last_use;
     int users; /* encoder_encode without encoder_release */
 } Encoded;
@@ -35,6 +43,7 @@ typedef struct EncodeJob {
     uint64_t serial; /* equal numbers are equal pictures, prepared alike; 0: not to be remembered */
     const float *pixels;
     int height, width;
+    unsigned parts; /* wanted: a set of 1 << EncodedPart; 0: the embeddings */
 
     Encoded *encoded; /* the result; NULL: error says why */
     EncodeTimes times;
@@ -48,10 +57,8 @@ void encoder_free(Encoder *en);
 /* Fills encoded, times and error of each job; several pictures go through the networks together. What
  * cannot be done is that picture's error alone: ERR_FAILED (pixels smaller than a patch or
  * beyond VIT_GRID_TIMES the trained size), ERR_MEMORY.
- * The embeddings stay until encoder_release. */
+ * The parts stay until encoder_release. */
 void encoder_encode(Encoder *en, EncodeJob *job, int n);
-/* The embeddings as a tensor [queries, D], for as long as they stay. */
-Tensor encoder_embeds(const Encoder *en, const Encoded *e);
 /* NULL is fine. */
 void encoder_release(Encoder *en, Encoded *e);
 

@@ -67,7 +67,7 @@ static bool words_to_ids(const Engine *en, EngineItem *it, const PromptSpec *wor
     p.library = it->o.library;
     p.model_prompt = en->net->config.prompt;
     p.room = room_for_prompt(en, it, p.task);
-    p.cut = it->o.library == LIB_LAVIS ? LAVIS_PROMPT_IDS : 0;
+    p.cut = it->o.library == LIB_LAVIS && en->net->config.kind == MODEL_OPT ? LAVIS_PROMPT_IDS : 0;
     return prompt_ids(&p, en->tokenizer, &it->prompt, it->notice, e);
 }
 
@@ -121,20 +121,51 @@ static void note_lengths(EngineItem *it)
     engine_add_notice(it, text);
 }
 
+/* The Q-Former captions, without a prompt, when its head for words is there. */
+static bool can_generate(const ModelConfig *k, const EngineRequest *r, Error *e)
+{
+    if (k->parts & PART_LANGUAGE)
+        return true;
+    if (!(k->parts & PART_WORD_HEAD))
+        return error_set(
+            e, ERR_USAGE,
+            "model: expected one that generates text, got a matching model without the "
+            "head for words (cls.predictions, which the files of LAVIS have)");
+    if (r->prompt.task != TASK_CAPTION)
+        return error_set(e, ERR_USAGE,
+                         "model: expected one with a language model, got a matching model, which "
+                         "answers no questions");
+    if (r->n_ids || (r->prompt.prompt && *r->prompt.prompt))
+        return error_set(e, ERR_USAGE,
+                         "prompt: expected none, since a matching model captions without one");
+    return true;
+}
+
+static bool make_prompt(const Engine *en, EngineItem *it, const EngineRequest *r, Error *e)
+{
+    if (en->net->config.kind == MODEL_MATCHING)
+        return true;
+    if (!r->ids)
+        return words_to_ids(en, it, &r->prompt, e);
+    return ids_append(&it->prompt, r->ids, (size_t)r->n_ids) ||
+           error_memory(e, "prompt", (size_t)r->n_ids * sizeof(int));
+}
+
 /* Everything about an item that does not need its picture. */
 static bool prepare(const Engine *en, EngineItem *it, const EngineRequest *r, Error *e)
 {
+    if (!can_generate(&en->net->config, r, e))
+        return false;
     it->o = r->options;
     it->on_token = r->on_token;
     it->user = r->user;
     it->reply = (Reply){.tokenizer = en->tokenizer, .clean = it->o.library == LIB_LAVIS};
     take_end_ids(en, &it->o);
+    if (en->net->config.kind == MODEL_T5 && it->o.library == LIB_LAVIS && it->o.max_new_tokens == 0)
+        it->o.max_new_tokens = it->o.max_length; /* as Blip2T5.generate hands it on */
     if (!generate_check(&it->o, en->lm->vocab, e))
         return false;
-    bool ok = r->ids ? ids_append(&it->prompt, r->ids, (size_t)r->n_ids) ||
-                           error_memory(e, "prompt", (size_t)r->n_ids * sizeof(int))
-                     : words_to_ids(en, it, &r->prompt, e);
-    ok = ok && ids_known(en, &it->prompt, e);
+    bool ok = make_prompt(en, it, r, e) && ids_known(en, &it->prompt, e);
     if (ok && !fill_history(en, it))
         ok = error_memory(e, "prompt", it->prompt.n * sizeof(int));
     if (!ok || !generate_fits(en->lm, &it->o, (int)it->prompt.n, (int)it->history.n, &it->room, e))
@@ -236,11 +267,18 @@ static bool joining_alloc(Joining *j, int n)
     return j->item && j->image && j->embeds && j->gen && j->made;
 }
 
+/* What of a picture generation begins with. */
+static EncodedPart part_read(const Engine *en)
+{
+    return en->net->config.kind == MODEL_MATCHING ? ENCODED_VISION : ENCODED_EMBEDS;
+}
+
 static void prepare_all(Engine *en, Joining *j, const EngineRequest *r, int n, EngineItem **item)
 {
     for (int i = 0; i < n; i++)
         if (prepare(en, item[i], &r[i], &item[i]->error)) {
             j->image[j->n] = r[i].image;
+            j->image[j->n].parts = 1u << part_read(en);
             j->item[j->n++] = item[i];
         }
 }
@@ -274,7 +312,7 @@ static void encode_all(Engine *en, Joining *j)
             engine_add_notice(it, j->image[i].picture->notice);
         j->item[good] = it;
         j->image[good] = j->image[i];
-        j->embeds[good] = encoder_embeds(&en->encoder, j->image[i].encoded);
+        j->embeds[good] = j->image[i].encoded->part[part_read(en)];
         j->gen[good] = gen_request(it, &j->embeds[good]);
         good++;
     }

@@ -11,9 +11,12 @@
 
 /* A picture and the text behind it. */
 typedef struct LmPrompt {
-    const Tensor *image_embeds; /* [queries, D] */
+    const Tensor *image_embeds; /* [queries, D]; of the Q-Former alone the tower's tokens */
     const int *ids;
     int n;
+    const int
+        *decoder; /* for `forward` where there is a `start`: what the decoder is fed; none: start */
+    int n_decoder;
     int rows, steps; /* live rows at most, and ids fed to each at most: so much room is kept */
 } LmPrompt;
 
@@ -38,11 +41,20 @@ struct Lm {
     void (*drop)(Lm *, const int *row, int n);
     /* The room that `rows` and `steps` of a prompt reserved is given back; its rows have been dropped. */
     void (*release)(Lm *, const LmPrompt *prompt);
-    /* One prompt, teacher-forced: logits of every row, image rows included; activations go to c->tap.
-     * No row remains. NULL: as prefill. */
+    /* One prompt, teacher-forced: logits of every row, image rows included, or where there is a `start`
+     * of the decoder's; activations go to c->tap. No row remains. NULL: as prefill. */
     Tensor *(*forward)(Lm *, const LmPrompt *prompt, Error *e);
     void (*free)(Lm *);
 };
+
+/* The embeddings of n prompts, [picture, words] of each, one after another; pictures are `queries` rows. */
+Tensor *lm_embed(Ctx *c, const Param *tokens, const LmPrompt *prompt, int n, int queries);
+
+/* Whether n prompts have at most prompt_max ids each. ERR_FAILED. */
+bool lm_check(const Lm *lm, const LmPrompt *prompt, int n, Error *e);
+
+/* Copies a context's error out. Always false. */
+bool lm_error(const Ctx *c, Error *e);
 
 /* A prompt of n ids where at most `most` fit: ERR_FAILED. Always false. */
 static inline bool lm_too_long(int most, size_t n, Error *e)
@@ -56,5 +68,7 @@ Lm *lm_new(Ctx *c, const Blip2 *m, Error *e);
 
 /* The kinds. */
 Lm *opt_lm_new(Ctx *c, const Blip2 *m, Error *e);
+Lm *t5_lm_new(Ctx *c, const Blip2 *m, Error *e);
+Lm *qformer_lm_new(Ctx *c, const Blip2 *m, Error *e);
 
 #endif

@@ -10,13 +10,6 @@ typedef struct OptLm {
     LiveRows rows;
 } OptLm;
 
-/* Copies the context's error out. Always returns NULL. */
-static Tensor *pass_error(const Ctx *c, Error *e)
-{
-    error_set(e, c->err.code, "%s", c->err.message);
-    return NULL;
-}
-
 /* --- one pass through the network ---------------------------------------------------------------- */
 
 /* The states of the last fresh[i] slots (NULL: 1 each) of n rows. */
@@ -24,7 +17,7 @@ static Tensor *run_rows(OptLm *l, Tensor *x, const int *row, int n, const int *f
 {
     Ctx *c = l->base.c;
     int *at;
-    const CacheRows *cache = x ? rows_pass(&l->rows, c, row, n, fresh, &at) : NULL;
+    const CacheRows *cache = x ? rows_pass(&l->rows, c, row, n, fresh, KV_CAUSAL, &at) : NULL;
     return cache ? opt_forward(c, &l->m->opt, x, at, cache, 1) : NULL;
 }
 
@@ -43,14 +36,6 @@ static int queries_of(const OptLm *l)
 static int room(const Lm *lm, int n)
 {
     return lm->prompt_max - n;
-}
-
-static bool check_room(const Lm *lm, const LmPrompt *prompt, int n, Error *e)
-{
-    for (int i = 0; i < n; i++)
-        if (prompt[i].n > lm->prompt_max)
-            return lm_too_long(lm->prompt_max, (size_t)prompt[i].n, e);
-    return true;
 }
 
 static long long slots_of(const OptLm *l, const LmPrompt *p)
@@ -77,29 +62,6 @@ static void drop(Lm *lm, const int *row, int n)
     rows_drop(&((OptLm *)lm)->rows, row, n);
 }
 
-/* [picture, words] of each prompt, one after another. */
-static Tensor *embed_prompts(OptLm *l, const LmPrompt *prompt, int n, int words)
-{
-    Ctx *c = l->base.c;
-    int q = queries_of(l), total = n * q + words, w = 0, r = 0;
-    int *ids = arena_alloc(&c->mem, sizeof *ids * (size_t)(words + 1));
-    int *from = arena_alloc(&c->mem, sizeof *from * (size_t)total);
-    Tensor **pictures = arena_alloc(&c->mem, sizeof *pictures * (size_t)n);
-    if (!ids || !from || !pictures)
-        return ctx_fail(c, ERR_MEMORY, "prompt: out of memory");
-    for (int i = 0; i < n; i++) {
-        pictures[i] = (Tensor *)(uintptr_t)prompt[i].image_embeds; /* read only */
-        for (int j = 0; j < q; j++)
-            from[r++] = i * q + j;
-        for (int j = 0; j < prompt[i].n; j++) {
-            from[r++] = n * q + w;
-            ids[w++] = prompt[i].ids[j];
-        }
-    }
-    Tensor *text = embed(c, &l->m->opt.tokens, ids, words);
-    return gather_rows(c, concat(c, pictures, n), text, from, total);
-}
-
 /* The state of each prompt's last row: what comes next follows from it. */
 static Tensor *last_states(OptLm *l, Tensor *x, const int *fresh, int n)
 {
@@ -118,23 +80,23 @@ static Tensor *read_rows(OptLm *l, const LmPrompt *prompt, int n, const int *row
                          Error *e)
 {
     Ctx *c = l->base.c;
-    int words = 0;
     ctx_begin(c, ROLE_ENCODE);
     *fresh = arena_alloc(&c->mem, sizeof **fresh * (size_t)n);
     bool ok = *fresh || error_memory(e, "prompt", sizeof **fresh * (size_t)n);
     for (int i = 0; ok && i < n; i++) {
-        words += prompt[i].n;
         (*fresh)[i] = queries_of(l) + prompt[i].n;
         ok = rows_append(&l->rows, row[i], (*fresh)[i], e);
     }
-    return ok ? run_rows(l, embed_prompts(l, prompt, n, words), row, n, *fresh) : NULL;
+    return ok ? run_rows(l, lm_embed(c, &l->m->opt.tokens, prompt, n, queries_of(l)), row, n,
+                         *fresh)
+              : NULL;
 }
 
 static Tensor *prefill(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e)
 {
     OptLm *l = (OptLm *)lm;
     int *fresh;
-    if (!check_room(lm, prompt, n, e) || !reserve(l, prompt, n, e))
+    if (!lm_check(lm, prompt, n, e) || !reserve(l, prompt, n, e))
         return NULL;
     bool rows_taken = rows_take(&l->rows, n, row, e);
     Tensor *x = rows_taken ? read_rows(l, prompt, n, row, &fresh, e) : NULL;
@@ -143,7 +105,7 @@ static Tensor *prefill(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e
         return logits;
     if (rows_taken) {
         drop(lm, row, n);
-        pass_error(lm->c, e);
+        lm_error(lm->c, e);
     }
     for (int i = 0; i < n; i++)
         release(lm, &prompt[i]);
@@ -156,7 +118,7 @@ static Tensor *forward(Lm *lm, const LmPrompt *prompt, Error *e)
     LmPrompt one = *prompt;
     int row, *fresh;
     one.rows = one.steps = 0;
-    if (!check_room(lm, &one, 1, e) || !reserve(l, &one, 1, e))
+    if (!lm_check(lm, &one, 1, e) || !reserve(l, &one, 1, e))
         return NULL;
     bool rows_taken = rows_take(&l->rows, 1, &row, e);
     Tensor *x = rows_taken ? read_rows(l, &one, 1, &row, &fresh, e) : NULL;
@@ -164,7 +126,7 @@ static Tensor *forward(Lm *lm, const LmPrompt *prompt, Error *e)
     if (rows_taken)
         drop(lm, &row, 1);
     if (rows_taken && !logits)
-        pass_error(lm->c, e);
+        lm_error(lm->c, e);
     release(lm, &one);
     return logits;
 }
@@ -185,7 +147,8 @@ static Tensor *advance(Lm *lm, int n, const int *parent, const int *ids, int *ro
     if (logits)
         return logits;
     drop(lm, row, n);
-    return pass_error(c, e);
+    lm_error(c, e);
+    return NULL;
 }
 
 /* --- begin and end ------------------------------------------------------------------------------- */

@@ -18,7 +18,6 @@ void rows_free(LiveRows *l)
     kv_free(&l->cache);
     mem_free(l->seq);
     mem_free(l->free_rows);
-    mem_free(l->pass);
 }
 
 bool rows_reserve(LiveRows *l, long long slots, Error *e)
@@ -37,8 +36,7 @@ void rows_release(LiveRows *l, long long slots)
 static bool grow(LiveRows *l, int room, Error *e)
 {
     size_t n = (size_t)room;
-    if (!MEM_GROW(l->seq, &l->cap_seq, n) || !MEM_GROW(l->free_rows, &l->cap_free, n) ||
-        !MEM_GROW(l->pass, &l->cap_pass, n))
+    if (!MEM_GROW(l->seq, &l->cap_seq, n) || !MEM_GROW(l->free_rows, &l->cap_free, n))
         return error_memory(e, "sequences", n * sizeof *l->seq);
     for (int i = room; i-- > l->room;) { /* the lowest is taken first */
         l->seq[i] = (KvSeq){0};
@@ -79,7 +77,7 @@ bool rows_fork(LiveRows *l, int n, const int *parent, const int *row, Error *e)
     return true;
 }
 
-static int *positions(const LiveRows *l, Ctx *c, int n, const int *fresh)
+static int *positions(Ctx *c, const KvSeq *const *seq, int n, const int *fresh)
 {
     size_t total = 0;
     for (int i = 0; i < n; i++)
@@ -90,16 +88,22 @@ static int *positions(const LiveRows *l, Ctx *c, int n, const int *fresh)
         return NULL;
     }
     for (int i = 0, r = 0; i < n; i++)
-        for (int j = l->pass[i]->n - (fresh ? fresh[i] : 1); j < l->pass[i]->n; j++)
+        for (int j = seq[i]->n - (fresh ? fresh[i] : 1); j < seq[i]->n; j++)
             at[r++] = j;
     return at;
 }
 
-const CacheRows *rows_pass(LiveRows *l, Ctx *c, const int *row, int n, const int *fresh, int **at)
+const CacheRows *rows_pass(LiveRows *l, Ctx *c, const int *row, int n, const int *fresh, KvSee see,
+                           int **at)
 {
     int total;
+    const KvSeq **seq = arena_alloc(&c->mem, sizeof *seq * (size_t)n);
+    if (!seq) {
+        error_memory(&c->err, "sequences", sizeof *seq * (size_t)n);
+        return NULL;
+    }
     for (int i = 0; i < n; i++)
-        l->pass[i] = &l->seq[row[i]];
-    *at = positions(l, c, n, fresh);
-    return *at ? kv_rows(c, &l->cache, l->pass, n, fresh, &total) : NULL;
+        seq[i] = &l->seq[row[i]];
+    *at = positions(c, seq, n, fresh);
+    return *at ? kv_rows(c, &l->cache, seq, n, fresh, see, &total) : NULL;
 }

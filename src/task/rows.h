@@ -11,9 +11,8 @@ typedef struct LiveRows {
     long long reserved; /* slots that live items may use */
     KvSeq *seq;         /* [room] by handle */
     int *free_rows;     /* handles that are free; the last one is taken next */
-    const KvSeq **pass; /* [room] scratch: the sequences of a pass */
     int room, n_free;
-    size_t cap_seq, cap_free, cap_pass;
+    size_t cap_seq, cap_free;
 } LiveRows;
 
 /* Keys and values of `layers` layers, `width` numbers each. */
@@ -34,8 +33,9 @@ bool rows_append(LiveRows *l, int row, int n, Error *e);
  * ERR_MEMORY. */
 bool rows_fork(LiveRows *l, int n, const int *parent, const int *row, Error *e);
 
-/* What a pass over the last fresh[i] slots (NULL: 1 each) of n rows reads and writes; at[r] receives the
- * place of the pass' row r in its sequence. In the pass' memory. NULL: the context has the error. */
-const CacheRows *rows_pass(LiveRows *l, Ctx *c, const int *row, int n, const int *fresh, int **at);
+/* What a pass over the last fresh[i] slots (NULL: 1 each) of n rows reads and writes (kv_rows); at[r] receives
+ * the place of the pass' row r in its sequence. In the pass' memory. NULL: the context has the error. */
+const CacheRows *rows_pass(LiveRows *l, Ctx *c, const int *row, int n, const int *fresh, KvSee see,
+                           int **at);
 
 #endif

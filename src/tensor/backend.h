@@ -49,12 +49,23 @@ typedef struct LinearArgs {
     Role role;
 } LinearArgs;
 
+/* A group of any length: nq queries from row q on see the nk keys from row k on. Groups may share keys. */
+typedef struct AttnSpan {
+    int q, nq, k, nk;
+} AttnSpan;
+
 typedef struct AttentionArgs {
     const Tensor *q, *k, *v; /* q [groups*nq, D], k and v [groups*nk, D], D = heads*head_dim */
     Tensor *out;             /* [groups*nq, D] */
     int heads, groups;       /* groups: independent sequences, one after another */
-    float scale;             /* multiplies q.k */
-    bool causal;             /* query i of a group sees the keys j <= i + nk - nq */
+    const AttnSpan *span;    /* [groups] in device memory, of at most most_q queries and most_k
+                                keys; NULL: all groups are equal. Rows in no span are not written */
+    int most_q, most_k;
+    float scale; /* multiplies q.k */
+    const Tensor
+        *bias;   /* [2*far + 1, heads] added to the scores, row far + j - i of key j and query i,
+                                where the last query stands at the last key; NULL: none */
+    bool causal; /* query i of a group sees the keys j <= i + nk - nq */
 } AttentionArgs;
 
 /* One layer of a cache of token slots (nn/kvcache.h), in device memory. */
@@ -72,6 +83,9 @@ typedef struct SlotAttentionArgs {
     const int *slots, *first, *n;
     int heads;
     float scale;
+    const Tensor
+        *bias; /* [far + 1, heads]: row far - d is added at d slots before the row's last one; NULL:
+                           none */
 } SlotAttentionArgs;
 
 /* What top_k does to a row. First its ids are changed in place: the penalised ones (each value v becomes
@@ -117,6 +131,10 @@ typedef struct Backend {
     /* LayerNorm over cols, biased variance, two-pass; gamma, beta F32 [cols]. y may be x. */
     void (*layernorm)(Stream *, Tensor *y, const Tensor *x, const Param *gamma, const Param *beta,
                       float eps);
+    /* x / sqrt(mean(x^2) + eps) * gamma over cols; gamma F32 [cols]. y may be x. */
+    void (*rmsnorm)(Stream *, Tensor *y, const Tensor *x, const Param *gamma, float eps);
+    /* x / max(sqrt(sum(x^2)), least) over cols. y may be x. */
+    void (*l2norm)(Stream *, Tensor *y, const Tensor *x, float least);
     bool (*attention)(Stream *, const AttentionArgs *);
     bool (*attention_slots)(Stream *, const SlotAttentionArgs *);
     /* y[i] = table[ids[i]] widened to f32; ids, in device memory, are in range (the op checks). Any
@@ -124,7 +142,11 @@ typedef struct Backend {
     void (*embed)(Stream *, Tensor *y, const Param *table, const int *ids);
     void (*activate)(Stream *, Tensor *y, const Tensor *x, Act act);    /* y may be x */
     void (*add)(Stream *, Tensor *y, const Tensor *a, const Tensor *b); /* y may be a or b */
-    void (*copy)(Stream *, Tensor *y, const Tensor *x);                 /* same shape, any ld */
+    void (*multiply)(Stream *, Tensor *y, const Tensor *a,
+                     const Tensor *b); /* by element; likewise */
+    /* y[i] = the mean of x's rows i*group .. i*group + group - 1 */
+    void (*mean_rows)(Stream *, Tensor *y, const Tensor *x, int group);
+    void (*copy)(Stream *, Tensor *y, const Tensor *x); /* same shape, any ld */
     /* y[i] = the from[i]-th row of a and b put one after another (b may be NULL); from: device memory */
     void (*gather_rows)(Stream *, Tensor *y, const Tensor *a, const Tensor *b, const int *from);
     /* Unfold pictures: px [B, 3*H*W] -> y [B*gh*gw, 3*p*p], columns in (channel,row,column) order,
@@ -132,8 +154,9 @@ typedef struct Backend {
     void (*unfold)(Stream *, Tensor *y, const Tensor *px, int height, int width, int patch);
     /* Resizes a table of positions: row 0 is kept, the rows behind it are a square grid of
      * grid x grid that becomes gh x gw. Bicubic (Keys, a = -0.75), indices clamped to the border:
-     * torch's upsample_bicubic2d with align_corners=False, no antialiasing. */
-    void (*resize_grid)(Stream *, Tensor *y, const Tensor *x, int grid, int gh, int gw);
+     * torch's upsample_bicubic2d with align_corners as `corners` says, no antialiasing. */
+    void (*resize_grid)(Stream *, Tensor *y, const Tensor *x, int grid, int gh, int gw,
+                        bool corners);
     /* dst[slots[r]] = x[r] for r < x->rows; slots: device memory */
     void (*store_slots)(Stream *, SlotBlock dst, const Tensor *x, const int *slots);
     /* y = x - max - log(sum(exp(x - max))) per row: all NaN where a row holds NaN, +inf or only -inf.
@@ -151,12 +174,17 @@ typedef struct Backend {
     bool (*linear_back)(Stream *, const LinearArgs *);
     void (*layernorm_back)(Stream *, const Tensor *y, const Tensor *x, const Param *gamma,
                            const Param *beta, float eps);
-    bool (*attention_back)(Stream *, const AttentionArgs *);
+    void (*rmsnorm_back)(Stream *, const Tensor *y, const Tensor *x, const Param *gamma, float eps);
+    void (*l2norm_back)(Stream *, const Tensor *y, const Tensor *x, float least);
+    void (*multiply_back)(Stream *, const Tensor *y, const Tensor *a, const Tensor *b);
+    void (*mean_rows_back)(Stream *, const Tensor *y, const Tensor *x, int group);
+    bool (*attention_back)(Stream *, const AttentionArgs *); /* without span and bias */
     void (*embed_back)(Stream *, const Tensor *y, const Param *table, const int *ids);
     void (*activate_back)(Stream *, const Tensor *y, const Tensor *x, Act act);
     void (*gather_rows_back)(Stream *, const Tensor *y, const Tensor *a, const Tensor *b,
                              const int *from);
-    void (*resize_grid_back)(Stream *, const Tensor *y, const Tensor *x, int grid, int gh, int gw);
+    void (*resize_grid_back)(Stream *, const Tensor *y, const Tensor *x, int grid, int gh, int gw,
+                             bool corners);
     /* to[i] += from[i] * factor over a [rows, cols] block with leading dimensions. */
     void (*accumulate)(Stream *, float *to, int ldto, const float *from, int ldfrom, int rows,
                        int cols, float factor);

@@ -1,4 +1,4 @@
-/* text/load.h: the two kinds of tokenizer files, for tokenizer.c. What changes ids and is not
+/* text/load.h: the kinds of tokenizer files, for tokenizer.c. What changes ids and is not
  * implemented is refused with a message, never ignored. */
 #ifndef TEXT_LOAD_H
 #define TEXT_LOAD_H
@@ -15,5 +15,11 @@ bool load_tokenizer_json(Tokenizer *t, const char *text, size_t n, const char *n
 
 /* DIR/vocab.json, DIR/merges.txt and what lies beside them. */
 bool load_vocab_and_merges(Tokenizer *t, const Folder *dir, Error *e);
+
+/* The bytes of a spiece.model, and of a vocab.txt; path is for messages, dir as above. */
+bool spiece_parse(Tokenizer *t, const char *bytes, size_t n, const char *path, const Folder *dir,
+                  Error *e);
+bool vocab_txt_parse(Tokenizer *t, const char *text, size_t n, const char *path,
+                     const Folder *dir, Error *e);
 
 #endif

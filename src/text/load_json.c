@@ -3,6 +3,8 @@
 
 #include "text/beside.h"
 #include "text/kind_bpe.h"
+#include "text/kind_unigram.h"
+#include "text/kind_wordpiece.h"
 #include "text/load.h"
 #include "text/parts.h"
 
@@ -101,7 +103,7 @@ static bool load_post_processor(Tokenizer *t, const json_t *p, const char *file,
 
 static const TokenizerKind *find_kind(const char *name)
 {
-    static const TokenizerKind *const KINDS[] = {&KIND_BPE, NULL};
+    static const TokenizerKind *const KINDS[] = {&KIND_BPE, &KIND_UNIGRAM, &KIND_WORDPIECE, NULL};
     const TokenizerKind *const *kind = KINDS;
     while (*kind && strcmp((*kind)->name, name) != 0)
         kind++;
@@ -123,7 +125,8 @@ static bool load_document(Tokenizer *t, json_t *doc, const char *file, const Fol
         return false;
     const TokenizerKind *kind = find_kind(type);
     if (!kind)
-        return error_set(e, ERR_BAD_MODEL, "%s: model.type: expected \"BPE\", got \"%.40s\"", file,
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s: model.type: expected BPE, Unigram or WordPiece, got \"%.40s\"", file,
                          type);
     return tokenizer_set_kind(t, kind, file, e) && kind->load(t, doc, file, e) &&
            load_added(t, doc, file, e) && (!dir || beside_add_tokens(t, b, dir->path, e)) &&

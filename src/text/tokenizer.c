@@ -15,35 +15,49 @@ enum { TEXT_LIMIT = INT_MAX / 4 };
 
 /* --- loading ------------------------------------------------------------------------------------ */
 
-static bool load_file(Tokenizer *t, const Folder *dir, const char *name, Error *e)
+typedef bool ParseFn(Tokenizer *t, const char *bytes, size_t n, const char *path,
+                     const Folder *dir, Error *e);
+
+static bool load_file(Tokenizer *t, ParseFn *parse, const Folder *dir, const char *name, Error *e)
 {
     size_t n;
     char *path = folder_path(dir, name);
-    char *text =
-        path ? folder_read(dir, name, TOKENIZER_FILE_MAX, &n, ERR_BAD_MODEL, e) : NULL;
+    char *text = path ? folder_read(dir, name, TOKENIZER_FILE_MAX, &n, ERR_BAD_MODEL, e) : NULL;
     if (!path)
         error_memory(e, dir->path, strlen(dir->path));
-    bool ok = text && load_tokenizer_json(t, text, n, path, dir, e);
+    bool ok = text && parse(t, text, n, path, dir, e);
     mem_free(text);
     mem_free(path);
     return ok;
 }
 
+/* In the order in which they are looked for. Without a parse function: with another file. */
+static const struct {
+    const char *name;
+    ParseFn *parse;
+} FILES[] = {{"tokenizer.json", load_tokenizer_json},
+             {"vocab.json", NULL},
+             {"spiece.model", spiece_parse},
+             {"vocab.txt", vocab_txt_parse}};
+
 static bool load_dir(Tokenizer *t, const Folder *dir, Error *e)
 {
-    int json = folder_has(dir, "tokenizer.json"), vocab = folder_has(dir, "vocab.json");
-    if (json < 0 || vocab < 0)
-        return error_memory(e, dir->path, strlen(dir->path));
-    if (json)
-        return load_file(t, dir, "tokenizer.json", e);
-    if (vocab)
-        return load_vocab_and_merges(t, dir, e);
-    return error_set(e, ERR_NO_MODEL,
-                     "%s: tokenizer: no tokenizer.json and no vocab.json with merges.txt",
-                     dir->path);
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        int there = folder_has(dir, FILES[i].name);
+        if (there < 0)
+            return error_memory(e, dir->path, strlen(dir->path));
+        if (there)
+            return FILES[i].parse ? load_file(t, FILES[i].parse, dir, FILES[i].name, e)
+                                  : load_vocab_and_merges(t, dir, e);
+    }
+    return error_set(
+        e, ERR_NO_MODEL,
+        "%s: tokenizer: no tokenizer.json, vocab.json with merges.txt, spiece.model or "
+        "vocab.txt",
+        dir->path);
 }
 
-/* Ends both ways of loading. */
+/* Ends all ways of loading. */
 static Tokenizer *finish(Tokenizer *t, bool ok)
 {
     if (!ok) {
@@ -71,14 +85,18 @@ Tokenizer *tokenizer_load(const char *dir, Error *e)
     return tokenizer_open(&folder, e);
 }
 
-Tokenizer *tokenizer_parse(const char *json, size_t n, const char *name, Error *e)
+Tokenizer *tokenizer_parse(const char *bytes, size_t n, const char *name, Error *e)
 {
+    ParseFn *parse = load_tokenizer_json;
     Tokenizer *t = mem_calloc(1, sizeof *t);
     if (!t) {
         error_memory(e, name, sizeof *t);
         return NULL;
     }
-    return finish(t, load_tokenizer_json(t, json, n, name, NULL, e));
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
+        if (FILES[i].parse && str_ends(name, FILES[i].name))
+            parse = FILES[i].parse;
+    return finish(t, parse(t, bytes, n, name, NULL, e));
 }
 
 void tokenizer_free(Tokenizer *t)

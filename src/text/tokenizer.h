@@ -1,5 +1,5 @@
 /* text/tokenizer.h: text to ids and back; all that is needed outside of text/. One interface; a
- * kind per file (kind_bpe.c now; WordPiece and Unigram dock beside it). A Tokenizer is immutable
+ * kind per file (kind_bpe.c, kind_unigram.c, kind_wordpiece.c). A Tokenizer is immutable
  * after loading and may be used by many threads. */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
@@ -14,8 +14,8 @@
 
 typedef struct Tokenizer Tokenizer;
 
-/* Opens the tokenizer of a model directory: tokenizer.json, else vocab.json + merges.txt; and the files
- * beside them (added_tokens.json, special_tokens_map.json, tokenizer_config.json; of config.json what
+/* Opens the tokenizer of a model directory: tokenizer.json, else vocab.json + merges.txt, spiece.model (T5),
+ * vocab.txt (BERT); and the files beside them (added_tokens.json, special_tokens_map.json, tokenizer_config.json; of config.json what
  * model it is), which win where transformers lets them (text/beside.h). Errors: ERR_BAD_MODEL naming
  * the file; ERR_NO_MODEL "DIR: tokenizer: no tokenizer.json ..." when there is none; ERR_MEMORY.
  * Free with tokenizer_free. */
@@ -24,9 +24,9 @@ Tokenizer *tokenizer_load(const char *dir, Error *e);
 Tokenizer *tokenizer_open(const Folder *dir, Error *e);
 void tokenizer_free(Tokenizer *t);
 
-/* The same from the text of a tokenizer.json (need not be zero-terminated); name is used in
- * messages. */
-Tokenizer *tokenizer_parse(const char *json, size_t n, const char *name, Error *e);
+/* The same from the bytes of a tokenizer.json, spiece.model or vocab.txt alone (need not be zero-terminated).
+ * name is used in messages, and its end says which: any other is a tokenizer.json. */
+Tokenizer *tokenizer_parse(const char *bytes, size_t n, const char *name, Error *e);
 
 /* Appends the ids of text[0..n) to out, the single-sequence template included (OPT: 2 first) when
  * `template` is set. text is UTF-8 and may contain U+0000; invalid UTF-8 is ERR_USAGE naming the
@@ -43,7 +43,7 @@ bool tokenizer_decode(const Tokenizer *t, const int *ids, size_t n, bool skip_sp
 void tokenizer_truncate(const Tokenizer *t, Ids *ids, size_t max, bool keep_tail);
 
 int tokenizer_size(const Tokenizer *t);                  /* highest id + 1, added tokens included */
-const char *tokenizer_kind(const Tokenizer *t);          /* "BPE" */
+const char *tokenizer_kind(const Tokenizer *t);          /* "BPE", "Unigram", "WordPiece" */
 int tokenizer_id(const Tokenizer *t, const char *token); /* of a whole token's text; -1: none */
 bool tokenizer_is_special(const Tokenizer *t, int id);
 bool tokenizer_has(const Tokenizer *t, int id); /* ids need not be without gaps */

@@ -230,12 +230,25 @@ left() {
     } | cmp - "$T/out"
 }
 
+@test "a model's JSON without memory: that, and not a damaged file" {
+    mkdir "$T/model"
+    ln -s "$ROOT"/models/scenes/* "$T/model"
+    rm "$T/model/tokenizer.json"
+    { printf '{"more": ['; printf '%01999999d' 0 | sed 's/0/1,/g'; printf '1],'; tail -c +2 "$ROOT/models/scenes/tokenizer.json"; } >"$T/model/tokenizer.json"
+    for kilobytes in $(seq 45000 15000 165000); do
+        status=0
+        (ulimit -v "$kilobytes"; "$BLIP2" caption -t 1 -b 1 -m "$T/model" scene001.png) >"$T/out" 2>"$T/err" || status=$?
+        [ "$status" -eq 6 ] || [ "$status" -eq 0 ] || { cat "$T/err"; return 1; }
+    done
+}
+
 @test "libheif without memory: an error, and the next picture is done" {
     "$BLIP2" doctor --json | jq -e '.picture_formats | index("avif")' >/dev/null || skip "no libheif"
     (ulimit -v 60000; "$BLIP2" caption -t 1 -b 1 scene001.png >/dev/null 2>&1) || skip "this build needs more memory"
-    for kilobytes in $(seq 60000 12000 300000); do
+    for limit in $(seq -f "v %.0f" 60000 12000 300000) $(seq -f "d %.0f" 25000 12000 150000); do
+        case $limit in v | d) what=$limit; continue ;; esac
         status=0
-        (ulimit -v "$kilobytes"; "$BLIP2" caption -t 1 -b 1 "$ROOT/tests/data/images/heif/rgb.avif" scene001.png) >"$T/out" 2>"$T/err" || status=$?
+        (ulimit "-$what" "$limit"; "$BLIP2" caption -t 1 -b 1 "$ROOT/tests/data/images/heif/rgb.avif" scene001.png) >"$T/out" 2>"$T/err" || status=$?
         grep -q "^scene001.png: two strawberries" "$T/out"
         case $status in
         0) [ ! -s "$T/err" ] ;;

@@ -155,6 +155,19 @@ silent() {
     done
     blip2 debug preprocess scene000.png --u8 "$T/x" -o "$T/x"
     failed 2 "*expected two files, got one*"
+    mkdir "$T/f"
+    blip2 debug preprocess scene000.png --u8 "$T/f/x" -o "$T/f/../f/x"
+    failed 2 "*expected two files, got one*"
+    touch "$T/f/x"
+    ln -s x "$T/f/y"
+    blip2 debug preprocess scene000.png --u8 "$T/f/x" -o "$T/f/y"
+    failed 2 "*expected two files, got one*"
+    cp scene000.png "$T/f/p.png"
+    for option in --u8 -o; do
+        blip2 debug preprocess "$T/f/p.png" $option "$T/f/../f/p.png"
+        failed 2 "*expected another file than the picture*"
+    done
+    cmp scene000.png "$T/f/p.png"
     noted "blip2: debug preprocess: nothing is written *" debug preprocess scene000.png
 }
 

@@ -50,7 +50,7 @@ ignored() { # by whoever started the tests (nohup, a script in the background), 
 }
 
 @test "signals that end the program" {
-    for name in TERM HUP INT QUIT USR1 ALRM ABRT SEGV BUS; do
+    for name in TERM HUP INT QUIT USR1 ALRM ABRT SEGV BUS IO PWR STKFLT RTMIN RTMAX; do
         ! ignored "$name" || continue
         rm -f "$T"/keys "$T"/before "$T"/after "$T"/screen "$T"/pid
         on_terminal "$CHAT; echo \"ended: \$?\""
@@ -70,6 +70,8 @@ ignored() { # by whoever started the tests (nohup, a script in the background), 
         until_true shown 1 "> "
         until_true raw
         kill -s "$name" "$(cat "$T/pid")"
+        sleep 0.2
+        raw
         printf 'what is in the picture?\r' >&5
         until_true shown 1 "two strawberries"
         until_true shown 2 "> "

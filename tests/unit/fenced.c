@@ -178,15 +178,41 @@ static void layernorm(Stream *on, Tensor *y, const Tensor *x, const Param *gamma
     RUN(layernorm(on, y, x, gamma, beta, eps));
 }
 
+static void rmsnorm(Stream *on, Tensor *y, const Tensor *x, const Param *gamma, float eps)
+{
+    TENSORS(y, x);
+    PARAMS(gamma);
+    RUN(rmsnorm(on, y, x, gamma, eps));
+}
+
+static void l2norm(Stream *on, Tensor *y, const Tensor *x, float least)
+{
+    TENSORS(y, x);
+    RUN(l2norm(on, y, x, least));
+}
+
+static void multiply(Stream *on, Tensor *y, const Tensor *a, const Tensor *b)
+{
+    TENSORS(y, a, b);
+    RUN(multiply(on, y, a, b));
+}
+
+static void mean_rows(Stream *on, Tensor *y, const Tensor *x, int group)
+{
+    TENSORS(y, x);
+    RUN(mean_rows(on, y, x, group));
+}
+
 static bool attention(Stream *on, const AttentionArgs *a)
 {
-    TENSORS(a->q, a->k, a->v, a->out);
+    TENSORS(a->q, a->k, a->v, a->out, a->bias);
+    MEMORY(a->span);
     TRY(attention(on, a));
 }
 
 static bool attention_slots(Stream *on, const SlotAttentionArgs *a)
 {
-    TENSORS(a->q, a->out);
+    TENSORS(a->q, a->out, a->bias);
     MEMORY(a->k.data, a->v.data, a->slots, a->first, a->n);
     TRY(attention_slots(on, a));
 }
@@ -239,10 +265,11 @@ static void unfold(Stream *on, Tensor *y, const Tensor *px, int height, int widt
     RUN(unfold(on, y, px, height, width, patch));
 }
 
-static void resize_grid(Stream *on, Tensor *y, const Tensor *x, int grid, int gh, int gw)
+static void resize_grid(Stream *on, Tensor *y, const Tensor *x, int grid, int gh, int gw,
+                        bool corners)
 {
     TENSORS(y, x);
-    RUN(resize_grid(on, y, x, grid, gh, gw));
+    RUN(resize_grid(on, y, x, grid, gh, gw, corners));
 }
 
 static void store_slots(Stream *on, SlotBlock dst, const Tensor *x, const int *slots)
@@ -316,10 +343,37 @@ static void gather_rows_back(Stream *on, const Tensor *y, const Tensor *a, const
     RUN(gather_rows_back(on, y, a, b, from));
 }
 
-static void resize_grid_back(Stream *on, const Tensor *y, const Tensor *x, int grid, int gh, int gw)
+static void rmsnorm_back(Stream *on, const Tensor *y, const Tensor *x, const Param *gamma,
+                         float eps)
 {
     TENSORS(y, x);
-    RUN(resize_grid_back(on, y, x, grid, gh, gw));
+    PARAMS(gamma);
+    RUN(rmsnorm_back(on, y, x, gamma, eps));
+}
+
+static void l2norm_back(Stream *on, const Tensor *y, const Tensor *x, float least)
+{
+    TENSORS(y, x);
+    RUN(l2norm_back(on, y, x, least));
+}
+
+static void multiply_back(Stream *on, const Tensor *y, const Tensor *a, const Tensor *b)
+{
+    TENSORS(y, a, b);
+    RUN(multiply_back(on, y, a, b));
+}
+
+static void mean_rows_back(Stream *on, const Tensor *y, const Tensor *x, int group)
+{
+    TENSORS(y, x);
+    RUN(mean_rows_back(on, y, x, group));
+}
+
+static void resize_grid_back(Stream *on, const Tensor *y, const Tensor *x, int grid, int gh, int gw,
+                             bool corners)
+{
+    TENSORS(y, x);
+    RUN(resize_grid_back(on, y, x, grid, gh, gw, corners));
 }
 
 static void accumulate(Stream *on, float *to, int ldto, const float *from, int ldfrom, int rows,
@@ -344,6 +398,10 @@ static const Backend TABLE = {
     .zero = zero,
     .linear = linear,
     .layernorm = layernorm,
+    .rmsnorm = rmsnorm,
+    .l2norm = l2norm,
+    .multiply = multiply,
+    .mean_rows = mean_rows,
     .attention = attention,
     .attention_slots = attention_slots,
     .embed = embed,
@@ -359,6 +417,10 @@ static const Backend TABLE = {
     .softmax_loss = softmax_loss,
     .linear_back = linear_back,
     .layernorm_back = layernorm_back,
+    .rmsnorm_back = rmsnorm_back,
+    .l2norm_back = l2norm_back,
+    .multiply_back = multiply_back,
+    .mean_rows_back = mean_rows_back,
     .attention_back = attention_back,
     .embed_back = embed_back,
     .activate_back = activate_back,

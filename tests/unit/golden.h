@@ -13,7 +13,9 @@
 #include "cpu/cpu.h"
 #include "models/blip2.h"
 
+#ifndef GOLDEN
 #define GOLDEN SOURCE_DIR "/tests/golden/opt"
+#endif
 enum { NQ = 6, BATCH = 2, PIXELS = 56, GOLDEN_VOCAB = 256 };
 
 static Checkpoint *gold; /* opened by golden_setup */

@@ -30,8 +30,14 @@ static void setup(Setup *s, const Case *c)
     s->k = matrix(c->groups * c->nk, width, c->pad, false);
     s->v = matrix(c->groups * c->nk, width, c->pad, false);
     s->out = matrix(c->groups * c->nq, width, c->pad, false);
-    s->args = (AttentionArgs){
-        &s->q, &s->k, &s->v, &s->out, c->heads, c->groups, 1 / sqrtf((float)c->hd), c->causal};
+    s->args = (AttentionArgs){.q = &s->q,
+                              .k = &s->k,
+                              .v = &s->v,
+                              .out = &s->out,
+                              .heads = c->heads,
+                              .groups = c->groups,
+                              .scale = 1 / sqrtf((float)c->hd),
+                              .causal = c->causal};
 }
 
 static void setup_free(Setup *s)
@@ -50,13 +56,24 @@ static double dot64(const float *a, const float *b, int n)
     return sum;
 }
 
+/* What is added to the score of key j: rows of a bias from `at` on, a column of them; NULL: nothing. */
+typedef struct Added {
+    const Tensor *bias;
+    int at, column;
+} Added;
+
+static double added(const Added *a, int j)
+{
+    return a->bias ? (double)row_f32(a->bias, a->at + j)[a->column] : 0;
+}
+
 /* One row of one head: the keys k[j], values v[j], j < n, given by their rows. */
 static void attend64(double *out, const float *q, const float **k, const float **v, int n, int hd,
-                     double scale)
+                     double scale, const Added *bias)
 {
     double *p = malloc((size_t)n * sizeof(double)), max = -INFINITY, sum = 0;
     for (int j = 0; j < n; j++) {
-        p[j] = scale * dot64(q, k[j], hd);
+        p[j] = scale * dot64(q, k[j], hd) + added(bias, j);
         max = fmax(max, p[j]);
     }
     for (int j = 0; j < n; j++)
@@ -69,23 +86,38 @@ static void attend64(double *out, const float *q, const float **k, const float *
     free(p);
 }
 
-static double *reference(const AttentionArgs *a)
+static AttnSpan span64(const AttentionArgs *a, int group)
 {
-    int hd = a->q->cols / a->heads, nq = a->q->rows / a->groups, nk = a->k->rows / a->groups;
-    double *out = malloc((size_t)a->q->rows * (size_t)a->q->cols * sizeof(double));
-    const float **k = malloc((size_t)nk * sizeof(*k)), **v = malloc((size_t)nk * sizeof(*v));
-    for (int r = 0; r < a->q->rows; r++)
-        for (int h = 0; h < a->heads; h++) {
-            int g = r / nq, n = a->causal ? r % nq + 1 + nk - nq : nk;
-            for (int j = 0; j < n; j++) {
-                k[j] = row_f32(a->k, g * nk + j) + h * hd;
-                v[j] = row_f32(a->v, g * nk + j) + h * hd;
-            }
-            attend64(out + (size_t)r * (size_t)a->q->cols + h * hd, row_f32(a->q, r) + h * hd, k, v,
-                     n, hd, (double)a->scale);
-        }
+    int nq = a->q->rows / a->groups, nk = a->k->rows / a->groups;
+    return a->span ? a->span[group] : (AttnSpan){group * nq, nq, group * nk, nk};
+}
+
+static void group64(double *out, const AttentionArgs *a, const AttnSpan *s, int h)
+{
+    int hd = a->q->cols / a->heads;
+    const float **k = malloc((size_t)s->nk * sizeof(*k)), **v = malloc((size_t)s->nk * sizeof(*v));
+    for (int j = 0; j < s->nk; j++) {
+        k[j] = row_f32(a->k, s->k + j) + h * hd;
+        v[j] = row_f32(a->v, s->k + j) + h * hd;
+    }
+    for (int i = 0; i < s->nq; i++) {
+        int at = i + s->nk - s->nq, n = a->causal ? at + 1 : s->nk;
+        Added bias = {a->bias, a->bias ? a->bias->rows / 2 - at : 0, h};
+        attend64(out + (size_t)(s->q + i) * (size_t)a->q->cols + h * hd,
+                 row_f32(a->q, s->q + i) + h * hd, k, v, n, hd, (double)a->scale, &bias);
+    }
     free(k);
     free(v);
+}
+
+static double *reference(const AttentionArgs *a)
+{
+    double *out = malloc((size_t)a->q->rows * (size_t)a->q->cols * sizeof(double));
+    for (int g = 0; g < a->groups; g++)
+        for (int h = 0; h < a->heads; h++) {
+            AttnSpan s = span64(a, g);
+            group64(out, a, &s, h);
+        }
     return out;
 }
 
@@ -120,7 +152,14 @@ static void bits_alone(Stream *d, const Setup *s, const Case *c, const float *al
         Tensor k = part(&s->k, g * c->nk, c->nk, h * c->hd, c->hd);
         Tensor v = part(&s->v, g * c->nk, c->nk, h * c->hd, c->hd);
         Tensor out = part(&s->out, g * c->nq + r, n, h * c->hd, c->hd);
-        AttentionArgs a = {&q, &k, &v, &out, 1, 1, s->args.scale, c->causal};
+        AttentionArgs a = {.q = &q,
+                           .k = &k,
+                           .v = &v,
+                           .out = &out,
+                           .heads = 1,
+                           .groups = 1,
+                           .scale = s->args.scale,
+                           .causal = c->causal};
         for (int i = 0; i < n; i++)
             memset(row_f32(&out, i), 0, (size_t)c->hd * 4);
         assert_true(d->k->attention(d, &a));
@@ -174,6 +213,55 @@ static void nan_is_seen(Stream *d)
         free(clean);
         setup_free(&s);
     }
+}
+
+/* Groups of different lengths, some of which share their keys, with and without a bias; each group's bits are
+ * those that it has alone. */
+static void spans(Stream *d)
+{
+    static const AttnSpan SPANS[] = {
+        {0, 33, 0, 41}, {33, 1, 41, 1}, {34, 64, 42, 64}, {98, 7, 0, 41}, {105, 20, 106, 90}};
+    enum { GROUPS = 5, HEADS = 3, HD = 20, Q = 125, K = 196, FAR = 95 };
+    Case c = {HEADS, HD, 1, Q, K, false, 4};
+    Tensor bias = matrix(2 * FAR + 1, HEADS, 2, false);
+    for (int how = 0; how < 4; how++) {
+        Setup s;
+        setup(&s, &c);
+        s.args.span = SPANS;
+        s.args.groups = GROUPS;
+        s.args.most_q = 64;
+        s.args.most_k = 90;
+        s.args.bias = how & 1 ? &bias : NULL;
+        s.args.causal = how & 2;
+        double *ref = reference(&s.args);
+        float *first = NULL;
+        for (d->threads = 1; d->threads <= 3; d->threads++) {
+            assert_true(d->k->attention(d, &s.args));
+            first = first ? first : copy_of(f32(&s.out), &s.out);
+            assert_true(same_bits(f32(&s.out), s.out.ld, first, s.out.ld, Q, HEADS * HD));
+        }
+        d->threads = 2;
+        char what[80];
+        snprintf(what, sizeof(what), "spans%s%s", how & 1 ? " with bias" : "",
+                 how & 2 ? " causal" : "");
+        check_error(d, what, worst_error(f32(&s.out), s.out.ld, ref, Q, HEADS * HD, 1), 2e-6);
+        check_guards(&s.out);
+        for (int g = 0; g < GROUPS; g++) {
+            AttentionArgs one = s.args;
+            one.span += g;
+            one.groups = 1;
+            one.most_q = SPANS[g].nq;
+            one.most_k = SPANS[g].nk;
+            for (int i = 0; i < SPANS[g].nq; i++)
+                memset(row_f32(&s.out, SPANS[g].q + i), 0, HEADS * HD * 4);
+            assert_true(d->k->attention(d, &one));
+        }
+        assert_true(same_bits(f32(&s.out), s.out.ld, first, s.out.ld, Q, HEADS * HD));
+        free(first);
+        free(ref);
+        setup_free(&s);
+    }
+    matrix_free(&bias);
 }
 
 /* Scores of many hundreds: no overflow, the largest wins. */
@@ -243,22 +331,25 @@ static double *slots_reference(const Slots *s)
                 k[j] = row_f32(&s->k, s->slots[s->first[r] + j]) + h * hd;
                 v[j] = row_f32(&s->v, s->slots[s->first[r] + j]) + h * hd;
             }
+            const Tensor *bias = s->args.bias;
             attend64(out + r * width + h * hd, row_f32(&s->q, r) + h * hd, k, v, s->n[r], hd,
-                     (double)s->args.scale);
+                     (double)s->args.scale, &(Added){bias, bias ? bias->rows - s->n[r] : 0, h});
         }
     return out;
 }
 
-static void slots_one(Stream *d, int rows, int heads, int hd, int longest, int pad)
+static void slots_one(Stream *d, int rows, int heads, int hd, int longest, int pad, bool biased)
 {
     Slots s;
+    Tensor bias = matrix(CAPACITY, heads, 1, false);
     slots_setup(&s, rows, heads, hd, longest, pad);
+    s.args.bias = biased ? &bias : NULL;
     double *ref = slots_reference(&s);
     d->threads = 2;
     assert_true(d->k->attention_slots(d, &s.args));
     char what[80];
-    snprintf(what, sizeof(what), "slots: %d rows, %dx%d, up to %d", rows, heads, hd,
-             longest ? longest : rows);
+    snprintf(what, sizeof(what), "slots: %d rows, %dx%d, up to %d%s", rows, heads, hd,
+             longest ? longest : rows, biased ? ", bias" : "");
     check_error(d, what, worst_error(f32(&s.out), s.out.ld, ref, rows, s.out.cols, 1), 2e-6);
     check_guards(&s.out);
     float *all = copy_of(f32(&s.out), &s.out);
@@ -277,18 +368,21 @@ static void slots_one(Stream *d, int rows, int heads, int hd, int longest, int p
     free(all);
     free(ref);
     slots_free(&s);
+    matrix_free(&bias);
 }
 
 static void slots(Stream *d)
 {
-    slots_one(d, 1, 32, 80, 600, 0);
-    slots_one(d, 5, 32, 80, 100, 160);
-    slots_one(d, 41, 12, 64, 0, 0);
-    slots_one(d, 3, 2, 8, 30, 1);
-    slots_one(d, 4, 3, 10, 33, 0);
-    slots_one(d, 2, 2, 300, 20, 3);
-    slots_one(d, 7, 5, 1, 9, 0);
-    slots_one(d, 40, 4, 12, 64, 0);
+    slots_one(d, 1, 32, 80, 600, 0, false);
+    slots_one(d, 5, 32, 80, 100, 160, false);
+    slots_one(d, 41, 12, 64, 0, 0, false);
+    slots_one(d, 3, 2, 8, 30, 1, false);
+    slots_one(d, 4, 3, 10, 33, 0, false);
+    slots_one(d, 2, 2, 300, 20, 3, false);
+    slots_one(d, 7, 5, 1, 9, 0, false);
+    slots_one(d, 40, 4, 12, 64, 0, false);
+    slots_one(d, 5, 32, 64, 100, 0, true);
+    slots_one(d, 21, 3, 10, 0, 1, true);
 }
 
 /* Scratch that cannot be had is an answer, not a crash; the next call works again. */
@@ -338,6 +432,11 @@ static void test_large(void **state)
     each_isa(large_scores);
 }
 
+static void test_spans(void **state)
+{
+    each_isa(spans);
+}
+
 static void test_slots(void **state)
 {
     each_isa(slots);
@@ -348,6 +447,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values), cmocka_unit_test(test_bits),   cmocka_unit_test(test_nan),
         cmocka_unit_test(test_large),  cmocka_unit_test(test_memory), cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_spans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,7 +174,14 @@ static void attention_one(Stream *d, int heads, int hd, int groups, int nq, int 
     Tensor k = matrix(groups * nk, heads * hd, pad, true);
     Tensor v = matrix(groups * nk, heads * hd, pad, true);
     Tensor out = matrix(groups * nq, heads * hd, pad, true), *all[] = {&q, &k, &v};
-    AttentionProblem p = {{&q, &k, &v, &out, heads, groups, 1 / sqrtf((float)hd), causal},
+    AttentionProblem p = {{.q = &q,
+                           .k = &k,
+                           .v = &v,
+                           .out = &out,
+                           .heads = heads,
+                           .groups = groups,
+                           .scale = 1 / sqrtf((float)hd),
+                           .causal = causal},
                           {input(&q), input(&k), input(&v)}};
     same_for_threads(d, p.in, 3, call_attention, &p);
     char what[80];
@@ -602,7 +609,7 @@ static void gathering(Stream *d)
 static void call_resize(Stream *d, void *problem)
 {
     RowsProblem *p = problem;
-    d->k->resize_grid_back(d, &p->y, &p->a, p->grid, p->gh, p->gw);
+    d->k->resize_grid_back(d, &p->y, &p->a, p->grid, p->gh, p->gw, false);
 }
 
 /* Linear, so the adjoint is all: sum(resize(x) dy) = sum(x dx) for every x. */
@@ -610,7 +617,7 @@ static double adjoint_error(Stream *d, RowsProblem *p, int cols)
 {
     Tensor x = matrix(p->a.rows, cols, 0, false), y = matrix(p->y.rows, cols, 0, false);
     double worst = 0;
-    d->k->resize_grid(d, &y, &x, p->grid, p->gh, p->gw);
+    d->k->resize_grid(d, &y, &x, p->grid, p->gh, p->gw, false);
     for (int c = 0; c < cols; c++) {
         double left = 0, right = 0, size = 1;
         for (int r = 0; r < y.rows; r++)

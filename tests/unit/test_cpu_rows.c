@@ -121,6 +121,82 @@ static void norm_unaligned(Stream *d)
     matrix_free(&bt);
 }
 
+/* --- rmsnorm, l2norm ----------------------------------------------------------------------------- */
+
+static void call_rms(Stream *d, Call *c)
+{
+    d->k->rmsnorm(d, &c->y, &c->x, &c->gamma, c->eps);
+}
+
+static void call_l2(Stream *d, Call *c)
+{
+    d->k->l2norm(d, &c->y, &c->x, c->eps);
+}
+
+static double squares64(const float *x, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)x[i] * x[i];
+    return sum;
+}
+
+static double *scaled64(const Call *c, bool rms)
+{
+    int n = c->x.cols;
+    double *y = malloc((size_t)c->x.rows * (size_t)n * sizeof(double));
+    for (int r = 0; r < c->x.rows; r++) {
+        const float *x = row_f32(&c->x, r);
+        double all = squares64(x, n);
+        double factor =
+            rms ? 1 / sqrt(all / n + (double)c->eps) : 1 / fmax(sqrt(all), (double)c->eps);
+        for (int i = 0; i < n; i++)
+            y[r * n + i] = x[i] * factor * (rms ? ((const float *)c->gamma.data)[i] : 1);
+    }
+    return y;
+}
+
+/* size: of the numbers in x. */
+static void scaled_one(Stream *d, int rows, int cols, float size, bool rms)
+{
+    Tensor g;
+    Call c = {.y = matrix(rows, cols, 3, false),
+              .x = matrix(rows, cols, 5, false),
+              .gamma = vector(&g, cols),
+              .eps = rms ? 1e-6f : 1e-12f};
+    for (int i = 0; i < rows * cols; i++)
+        row_f32(&c.x, i / cols)[i % cols] *= size;
+    double *ref = scaled64(&c, rms);
+    same_for_threads(d, &c, rms ? call_rms : call_l2);
+    char what[64];
+    snprintf(what, sizeof(what), "%s %dx%d of size %g", rms ? "rmsnorm" : "l2norm", rows, cols,
+             (double)size);
+    check_error(d, what, worst_error(f32(&c.y), c.y.ld, ref, rows, cols, 1), 1e-6);
+    check_guards(&c.y);
+    Call alone = c;
+    alone.x = alone.y = part(&c.x, rows / 2, 1, 0, cols); /* in place */
+    (rms ? call_rms : call_l2)(d, &alone);
+    assert_true(same_bits(f32(&alone.y), c.x.ld, row_f32(&c.y, rows / 2), c.y.ld, 1, cols));
+    row_f32(&c.x, 0)[cols - 1] = NAN;
+    (rms ? call_rms : call_l2)(d, &c);
+    assert_true(isnan(row_f32(&c.y, 0)[0]));
+    free(ref);
+    matrix_free(&c.x);
+    matrix_free(&c.y);
+    matrix_free(&g);
+}
+
+static void scaled_norms(Stream *d)
+{
+    for (int i = 0; i < SIZES; i++) {
+        scaled_one(d, sizes[i][0], sizes[i][1], 1, true);
+        scaled_one(d, sizes[i][0], sizes[i][1], 1, false);
+    }
+    scaled_one(d, 9, 2048, 1e4f, true);
+    scaled_one(d, 9, 2048, 1e-4f, true);
+    scaled_one(d, 9, 256, 1e-15f, false); /* shorter than the least */
+}
+
 /* --- activations ------------------------------------------------------------------------------- */
 
 static void call_act(Stream *d, Call *c)
@@ -192,6 +268,57 @@ static void adding(Stream *d)
         matrix_free(&c.x);
         matrix_free(&c.y);
         matrix_free(&c.b);
+    }
+}
+
+static void call_multiply(Stream *d, Call *c)
+{
+    d->k->multiply(d, &c->y, &c->x, &c->b);
+}
+
+static void call_mean(Stream *d, Call *c)
+{
+    d->k->mean_rows(d, &c->y, &c->x, c->ids[0]);
+}
+
+static void multiplying(Stream *d)
+{
+    for (int i = 0; i < SIZES; i++) {
+        int rows = sizes[i][0], cols = sizes[i][1];
+        Call c = {.y = matrix(rows, cols, 2, false),
+                  .x = matrix(rows, cols, 1, false),
+                  .b = matrix(rows, cols, 4, false)};
+        same_for_threads(d, &c, call_multiply);
+        for (int r = 0; r < rows; r++)
+            for (int k = 0; k < cols; k++)
+                assert_true(row_f32(&c.y, r)[k] == row_f32(&c.x, r)[k] * row_f32(&c.b, r)[k]);
+        check_guards(&c.y);
+        d->k->multiply(d, &c.b, &c.x, &c.b);
+        assert_true(same_bits(f32(&c.b), c.b.ld, f32(&c.y), c.y.ld, rows, cols));
+        matrix_free(&c.x);
+        matrix_free(&c.y);
+        matrix_free(&c.b);
+    }
+}
+
+static void means(Stream *d)
+{
+    static const int GROUPS[][3] = {{1, 1, 1}, {3, 32, 2}, {5, 7, 33}, {40, 32, 768}};
+    for (size_t i = 0; i < sizeof(GROUPS) / sizeof(GROUPS[0]); i++) {
+        int n = GROUPS[i][0], each = GROUPS[i][1], cols = GROUPS[i][2];
+        Call c = {.y = matrix(n, cols, 2, false),
+                  .x = matrix(n * each, cols, 1, false),
+                  .ids = &GROUPS[i][1]};
+        double *ref = calloc((size_t)n * (size_t)cols, sizeof(double));
+        for (int r = 0; r < n * each; r++)
+            for (int k = 0; k < cols; k++)
+                ref[r / each * cols + k] += (double)row_f32(&c.x, r)[k] / each;
+        same_for_threads(d, &c, call_mean);
+        check_error(d, "mean of rows", worst_error(f32(&c.y), c.y.ld, ref, n, cols, 1), 1e-6);
+        check_guards(&c.y);
+        free(ref);
+        matrix_free(&c.x);
+        matrix_free(&c.y);
     }
 }
 
@@ -274,9 +401,17 @@ static int clamp(int i, int n)
     return i < 0 ? 0 : i >= n ? n - 1 : i;
 }
 
-static double resized64(const Tensor *x, int grid, int gh, int gw, int i, int col)
+static double source64(int i, int n, int o, bool corners)
 {
-    double sy = (i / gw + 0.5) * grid / gh - 0.5, sx = (i % gw + 0.5) * grid / gw - 0.5, sum = 0;
+    return corners ? o > 1 ? (double)i * (n - 1) / (o - 1) : 0 : (i + 0.5) * n / o - 0.5;
+}
+
+static double resized64(const Call *c, int i, int col)
+{
+    const Tensor *x = &c->x;
+    int grid = c->ids[0], gh = c->ids[1], gw = c->ids[2];
+    double sy = source64(i / gw, grid, gh, c->ids[3]), sx = source64(i % gw, grid, gw, c->ids[3]);
+    double sum = 0;
     int y0 = (int)floor(sy), x0 = (int)floor(sx);
     for (int y = y0 - 1; y <= y0 + 2; y++)
         for (int at = x0 - 1; at <= x0 + 2; at++)
@@ -287,23 +422,25 @@ static double resized64(const Tensor *x, int grid, int gh, int gw, int i, int co
 
 static void call_resize(Stream *d, Call *c)
 {
-    d->k->resize_grid(d, &c->y, &c->x, c->ids[0], c->ids[1], c->ids[2]);
+    d->k->resize_grid(d, &c->y, &c->x, c->ids[0], c->ids[1], c->ids[2], c->ids[3]);
 }
 
-static void resize_one(Stream *d, int grid, int gh, int gw, int cols)
+static void resize_one(Stream *d, int grid, int gh, int gw, int cols, bool corners)
 {
     Call c = {.x = matrix(1 + grid * grid, cols, 3, false),
               .y = matrix(1 + gh * gw, cols, 1, false),
-              .ids = (int[]){grid, gh, gw}};
+              .ids = (int[]){grid, gh, gw, corners}};
     double *ref = malloc((size_t)(1 + gh * gw) * (size_t)cols * sizeof(double));
     for (int i = 0; i <= gh * gw; i++)
         for (int k = 0; k < cols; k++)
-            ref[i * cols + k] = i ? resized64(&c.x, grid, gh, gw, i - 1, k) : row_f32(&c.x, 0)[k];
+            ref[i * cols + k] = i ? resized64(&c, i - 1, k) : row_f32(&c.x, 0)[k];
     same_for_threads(d, &c, call_resize);
     char what[64];
-    snprintf(what, sizeof(what), "resize %dx%d to %dx%d", grid, grid, gh, gw);
-    /* the place of a source is found in f32 */
-    check_error(d, what, worst_error(f32(&c.y), c.y.ld, ref, 1 + gh * gw, cols, 1), 5e-6);
+    snprintf(what, sizeof(what), "resize %dx%d to %dx%d%s", grid, grid, gh, gw,
+             corners ? " by corners" : "");
+    /* the place of a source is found in f32; by corners, as torch does, by a step that is rounded itself */
+    check_error(d, what, worst_error(f32(&c.y), c.y.ld, ref, 1 + gh * gw, cols, 1),
+                corners ? 1e-5 : 5e-6);
     check_guards(&c.y);
     free(ref);
     matrix_free(&c.x);
@@ -312,11 +449,13 @@ static void resize_one(Stream *d, int grid, int gh, int gw, int cols)
 
 static void resizing(Stream *d)
 {
-    resize_one(d, 4, 6, 5, 7);
-    resize_one(d, 16, 24, 16, 130);
-    resize_one(d, 5, 5, 5, 33);
-    resize_one(d, 7, 2, 1, 16);
-    resize_one(d, 1, 3, 3, 1);
+    for (int corners = 0; corners < 2; corners++) {
+        resize_one(d, 4, 6, 5, 7, corners);
+        resize_one(d, 16, 24, 16, 130, corners);
+        resize_one(d, 5, 5, 5, 33, corners);
+        resize_one(d, 7, 2, 1, 16, corners);
+        resize_one(d, 1, 3, 3, 1, corners);
+    }
 }
 
 /* Tables of all float types, at an odd address. */
@@ -425,6 +564,7 @@ static void test_norms(void **state)
 {
     each_isa(norms);
     each_isa(norm_unaligned);
+    each_isa(scaled_norms);
 }
 
 static void test_activations(void **state)
@@ -435,6 +575,8 @@ static void test_activations(void **state)
 static void test_copies(void **state)
 {
     each_isa(adding);
+    each_isa(multiplying);
+    each_isa(means);
     each_isa(unfolding);
     each_isa(storing);
     each_isa(gathering);

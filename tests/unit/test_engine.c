@@ -554,8 +554,9 @@ static bool lose_copy(const Picture *picture, int pictures_n, long n, float *out
                 continue;
             }
             ctx_begin(&en->c, ROLE_ENCODE);
-            assert_true(
-                tensor_download(&en->c, got, tensor_at(&en->c, job[i].encoded->data, NQ, width)));
+            assert_true(tensor_download(
+                &en->c, got,
+                tensor_at(&en->c, job[i].encoded->part[ENCODED_EMBEDS].data, NQ, width)));
             if (n == 0)
                 memcpy(out + i * EMBEDS, got, sizeof(float) * (size_t)(NQ * width));
             assert_memory_equal(out + i * EMBEDS, got, sizeof(float) * (size_t)(NQ * width));
@@ -597,8 +598,9 @@ static void test_no_serial(void **state)
             assert_int_equal(job[i].error.code, ERR_NONE);
             assert_true(job[i].times.encode > 0 && job[i].times.encode < 1e9);
             ctx_begin(&en->c, ROLE_ENCODE);
-            assert_true(tensor_download(&en->c, got[i],
-                                        tensor_at(&en->c, job[i].encoded->data, NQ, width)));
+            assert_true(tensor_download(
+                &en->c, got[i],
+                tensor_at(&en->c, job[i].encoded->part[ENCODED_EMBEDS].data, NQ, width)));
         }
         if (!way) /* the two share the time of their pass */
             assert_true(job[0].times.encode == job[1].times.encode);
@@ -692,8 +694,8 @@ static void dump(Engine *en, Record *r)
     encoder_encode(&en->encoder, &job, 1);
     en->encoder.c.tap = NULL;
     assert_non_null(job.encoded);
-    LmPrompt p = {.image_embeds =
-                      tensor_at(&en->encoder.c, job.encoded->data, NQ, en->net->config.opt.width),
+    LmPrompt p = {.image_embeds = tensor_at(&en->encoder.c, job.encoded->part[ENCODED_EMBEDS].data,
+                                            NQ, en->net->config.opt.width),
                   .ids = ids,
                   .n = prompt_of(0, ids)};
     tap_to(&en->text, r);

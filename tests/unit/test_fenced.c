@@ -157,14 +157,14 @@ static void decode(Side *s)
     Tensor *x = embeds(s, pictures(s, 2, size, size), 2, size, size);
     assert_true(kv_reserve(&cache, 2 * Q, &e) && kv_append(&cache, &seq[0], Q, &e) &&
                 kv_append(&cache, &seq[1], Q, &e));
-    const CacheRows *rows = kv_rows(&s->c, &cache, all, 2, (int[]){Q, Q}, &n);
+    const CacheRows *rows = kv_rows(&s->c, &cache, all, 2, (int[]){Q, Q}, KV_CAUSAL, &n);
     x = opt_forward(&s->c, &m->opt, x, AT, rows, 1);
     note(s, opt_logits(&s->c, &m->opt, gather_rows(&s->c, x, NULL, (int[]){Q - 1, 2 * Q - 1}, 2)));
     assert_true(kv_fork(&cache, &seq[0], &seq[2], &e) && kv_reserve(&cache, 2 * Q + 3, &e));
     for (int i = 0; i < 3; i++)
         assert_true(kv_append(&cache, &seq[i], 1, &e));
     ctx_begin(&s->c, ROLE_DECODE);
-    rows = kv_rows(&s->c, &cache, all, 3, NULL, &n);
+    rows = kv_rows(&s->c, &cache, all, 3, NULL, KV_CAUSAL, &n);
     x = opt_forward(&s->c, &m->opt, embed(&s->c, &m->opt.tokens, IDS, 3), (int[]){Q, Q, Q}, rows,
                     1);
     note(s, opt_logits(&s->c, &m->opt, x));

@@ -60,27 +60,89 @@ static void hostile_headers(void **state)
     check_hostile("hello", 5, "not a picture");
 }
 
-/* A progressive file whose last scan is repeated for ever would take hours: refused early. The
- * scan is the last one of a sound file. */
-static void endless_scans(void **state)
+/* A sound progressive file whose last scan is repeated; mem_free it. */
+static unsigned char *repeated_scan(size_t repeat, size_t *size)
 {
-    (void)state;
-    enum { REPEAT = 3000 };
     size_t n, last = 0;
     unsigned char *bytes = case_bytes("valid", "j_prog_420.jpg", &n);
     for (size_t i = 0; i + 1 < n; i++)
         if (bytes[i] == 0xff && bytes[i + 1] == 0xda)
             last = i;
     assert_true(last > 0);
-    size_t scan = n - 2 - last, size = n + REPEAT * scan;
-    unsigned char *bomb = mem_alloc(size);
+    size_t scan = n - 2 - last;
+    *size = n + repeat * scan;
+    unsigned char *bomb = mem_alloc(*size);
     memcpy(bomb, bytes, n - 2);
-    for (size_t k = 0; k < REPEAT; k++)
+    for (size_t k = 0; k < repeat; k++)
         memcpy(bomb + n - 2 + k * scan, bytes + last, scan);
-    memcpy(bomb + size - 2, "\xff\xd9", 2);
-    check_hostile(bomb, size, "too many scans");
-    mem_free(bomb);
+    memcpy(bomb + *size - 2, "\xff\xd9", 2);
     mem_free(bytes);
+    return bomb;
+}
+
+static void put32(unsigned char *to, size_t v)
+{
+    for (int i = 0; i < 4; i++)
+        to[i] = (unsigned char)(v >> 8 * i);
+}
+
+static void put_tag(unsigned char *to, unsigned tag, size_t count, size_t value)
+{
+    put32(to, tag | 4u << 16); /* LONG */
+    put32(to + 4, count);
+    put32(to + 8, value);
+}
+
+/* A TIFF of grey strips that all are the same JPEG; mem_free it. */
+static unsigned char *tiff_of(const unsigned char *jpeg, size_t n, size_t width, size_t rows,
+                              size_t strips, size_t *size)
+{
+    size_t at = 8 + (n + 1) / 2 * 2, lists = at + 2 + 9 * 12 + 4;
+    *size = lists + 8 * strips;
+    unsigned char *t = mem_calloc(1, *size), *tag = t + at + 2;
+    memcpy(t, "II*\0", 4);
+    put32(t + 4, at);
+    memcpy(t + 8, jpeg, n);
+    t[at] = 9;
+    put_tag(tag, 256, 1, width);
+    put_tag(tag + 12, 257, 1, rows * strips);
+    put_tag(tag + 24, 258, 1, 8);
+    put_tag(tag + 36, 259, 1, 7); /* JPEG */
+    put_tag(tag + 48, 262, 1, 1); /* black is zero */
+    put_tag(tag + 60, 273, strips, strips > 1 ? lists : 8);
+    put_tag(tag + 72, 277, 1, 1);
+    put_tag(tag + 84, 278, 1, rows);
+    put_tag(tag + 96, 279, strips, strips > 1 ? lists + 4 * strips : n);
+    for (size_t i = 0; i < strips; i++) {
+        put32(t + lists + 4 * i, 8);
+        put32(t + lists + 4 * strips + 4 * i, n);
+    }
+    return t;
+}
+
+/* A progressive file whose last scan is repeated for ever would take hours: refused early, also as the strips
+ * of a TIFF, however they share its scans. */
+static void endless_scans(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t repeat, width, rows, strips;
+        const char *want;
+    } TIFFS[] = {{3000, 64, 64, 1, "too many scans"},
+                 {90, 8000, 8000, 1, "too many scans"},
+                 {90, 8000, 3000, 3, "too many scans"},
+                 {90, 64, 64, 100, "share their bytes"}};
+    size_t n, size;
+    unsigned char *bomb = repeated_scan(3000, &n);
+    check_hostile(bomb, n, "too many scans");
+    mem_free(bomb);
+    for (size_t i = 0; i < sizeof TIFFS / sizeof *TIFFS; i++) {
+        bomb = repeated_scan(TIFFS[i].repeat, &n);
+        unsigned char *t = tiff_of(bomb, n, TIFFS[i].width, TIFFS[i].rows, TIFFS[i].strips, &size);
+        check_hostile(t, size, TIFFS[i].want);
+        mem_free(t);
+        mem_free(bomb);
+    }
 }
 
 int main(void)

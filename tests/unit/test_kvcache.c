@@ -261,7 +261,7 @@ static void test_rows(void **state)
     int n = 0;
     ctx_init(&ctx, on);
     assert_true(kv_append(c, &s[0], 3, &e) && kv_append(c, &s[1], 6, &e));
-    const CacheRows *r = kv_rows(&ctx, c, both, 2, (int[]){3, 2}, &n);
+    const CacheRows *r = kv_rows(&ctx, c, both, 2, (int[]){3, 2}, KV_CAUSAL, &n);
     assert_non_null(r);
     assert_int_equal(n, 5);
     for (int i = 0; i < LAYERS; i++) {
@@ -270,7 +270,7 @@ static void test_rows(void **state)
         assert_int_equal(r[i].k.dtype, F32);
         check_rows(&r[i], both, n, (int[]){0, 0, 0, 1, 1}, (int[]){1, 2, 3, 5, 6});
     }
-    r = kv_rows(&ctx, c, both, 2, NULL, &n);
+    r = kv_rows(&ctx, c, both, 2, NULL, KV_CAUSAL, &n);
     assert_int_equal(n, 2);
     check_rows(r, both, n, (int[]){0, 1}, (int[]){3, 6});
     ctx_free(&ctx);

@@ -86,7 +86,7 @@ static Tensor *net_forward(Ctx *c, void *user)
     bool causal = *(bool *)user;
     Tensor *x = embed(c, &net.table, IDS, R);
     Tensor *h = linear_act(c, layernorm(c, x, &net.norm), &net.a, ACT_GELU);
-    Tensor *grid = resize_grid(c, rows(c, x, 0, 5), 2, 1, 2);
+    Tensor *grid = resize_grid(c, rows(c, x, 0, 5), 2, 1, 2, false);
     Tensor *parts[] = {columns(c, h, 0, D), grid, rows(c, x, 3, 3)};
     Tensor *both = concat(c, parts, 3); /* [2R, D] */
     both = gather_rows(c, rows(c, both, 0, R), rows(c, both, R, R), FROM, 2 * R);
@@ -159,6 +159,56 @@ static void test_gradients(void **state)
         printf("finite differences, causal %d: worst relative error %.2e\n", causal, worst);
         assert_true(worst < 1e-2);
         ctx_free(&c);
+    }
+}
+
+/* The same of norms without a mean, products by element, factors, means of rows, a grid by its corners. */
+typedef struct Net2 {
+    Param table, other;
+    Rms rms;
+    Linear head;
+} Net2;
+
+static Net2 net2;
+static Param *const ALL2[] = {&net2.table, &net2.other, &net2.rms.w, &net2.head.w, &net2.head.b};
+
+static Tensor *net2_forward(Ctx *c, void *user)
+{
+    (void)user;
+    static const int ALL_IDS[V] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    static const int WANT[5] = {3, 0, 7, -1, 2};
+    Tensor *x = embed(c, &net2.table, ALL_IDS, V);
+    Tensor *grid = resize_grid(c, rows(c, x, 0, 10), 3, 3, 3, true); /* as it is */
+    Tensor *small = resize_grid(c, rows(c, x, 0, 10), 3, 2, 2, true);
+    Tensor *y = multiply(c, rmsnorm(c, grid, &net2.rms), embed(c, &net2.other, ALL_IDS, 10));
+    y = add(c, scale(c, mean_rows(c, y, 2), 0.7f), multiply(c, small, small));
+    return softmax_loss(c, linear(c, l2norm(c, y), &net2.head), WANT);
+}
+
+static void test_more_gradients(void **state)
+{
+    (void)state;
+    for (const char *const *isa = cpu_isas(); *isa; isa++) {
+        Error e = {0};
+        Stream *best = on;
+        on = dev->stream(dev, &(StreamOptions){.threads = 2, .isa = *isa}, &e);
+        Ctx c;
+        ctx_init(&c, on);
+        c.record = true;
+        net2 = (Net2){.table = param(V, D, 1, 0),
+                      .other = param(V, D, 1, 0),
+                      .rms = {param(1, D, 0.3f, 1), 1e-6f},
+                      .head = mk_linear(D, V)};
+        Tensor *l = net2_forward(&c, NULL);
+        if (!l)
+            fail_msg("%s", c.err.message);
+        assert_true(backward(&c, l));
+        double worst = worst_difference(net2_forward, NULL, ALL2, sizeof ALL2 / sizeof *ALL2);
+        printf("%s: finite differences, further ops: worst relative error %.2e\n", *isa, worst);
+        assert_true(worst < 1e-2);
+        ctx_free(&c);
+        on->close(on);
+        on = best;
     }
 }
 
@@ -735,7 +785,7 @@ static void test_errors(void **state)
     assert_null(gather_rows(&c, x, NULL, (int[]){0, R}, 2));
     assert_string_equal(c.err.message, "gather_rows: row 6: expected one of 0..5");
     ctx_begin(&c, ROLE_ENCODE);
-    assert_null(resize_grid(&c, normal(&c, R, D, 1), 2, 3, 3));
+    assert_null(resize_grid(&c, normal(&c, R, D, 1), 2, 3, 3, false));
     assert_string_equal(c.err.message, "positions: expected 1 + 2x2 rows, got 6");
     ctx_begin(&c, ROLE_ENCODE);
     assert_null(unfold(&c, normal(&c, 1, 3 * 28 * 28, 1), 28, 42, 14));
@@ -753,10 +803,10 @@ static void test_errors(void **state)
     assert_null(unfold(&c, &(Tensor){.rows = INT_MAX, .cols = 12, .ld = 12}, 2, 2, 1));
     assert_string_equal(c.err.message, "pixels: expected fewer patches than 2147483647 x 2x2");
     ctx_begin(&c, ROLE_ENCODE);
-    assert_null(resize_grid(&c, normal(&c, 5, D, 1), 2, 1 << 16, 1 << 16));
+    assert_null(resize_grid(&c, normal(&c, 5, D, 1), 2, 1 << 16, 1 << 16, false));
     assert_string_equal(c.err.message, "positions: expected a grid that fits, got 65536x65536");
     ctx_begin(&c, ROLE_ENCODE);
-    assert_null(resize_grid(&c, normal(&c, 1, D, 1), 1 << 16, 2, 2));
+    assert_null(resize_grid(&c, normal(&c, 1, D, 1), 1 << 16, 2, 2, false));
     assert_string_equal(c.err.message, "positions: expected 1 + 65536x65536 rows, got 1");
     ctx_free(&c);
 }
@@ -810,6 +860,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_more_gradients),
         cmocka_unit_test(test_block_same_bits),
         cmocka_unit_test(test_resized_positions),
         cmocka_unit_test(test_other_shapes),

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <fenv.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,6 +23,9 @@
 
 enum { JOBS = 4096, THREADS = 8 };
 
+/* A program with much thread-local memory, all of which would lie on a worker's stack. */
+static _Thread_local volatile char much[250 << 10];
+
 /* What a round did. Jobs are checked afterwards: cmocka's checks belong to the main thread. */
 typedef struct Seen {
     atomic_uchar done[JOBS];
@@ -34,7 +38,9 @@ static void visit(const void *args, Part *part)
 {
     Seen *s = *(Seen *const *)args;
     atomic_fetch_add(&s->parts, 1);
-    if (part->thread < 0 || part->thread >= s->team ||
+    volatile char frame[64 << 10]; /* as deep as kernels go */
+    frame[0] = much[sizeof much - 1];
+    if (frame[0] || part->thread < 0 || part->thread >= s->team ||
         atomic_fetch_add(&s->holders[part->thread], 1) != 0)
         atomic_fetch_add(&s->wrong, 1);
     for (int job; (job = part_next(part)) >= 0;)
@@ -107,6 +113,29 @@ static void test_small_team(void **state)
     for (int i = 0; i < 5; i++)
         pool_run(p, 2, 20, 1, slow, &at);
     assert_int_equal(beyond, 0);
+    pool_free(p);
+}
+
+/* Whatever the program rounds to, kernels round to nearest, on every thread. */
+static void round_up(const void *args, int i)
+{
+    atomic_int *other = *(atomic_int *const *)args;
+    volatile float one = 1, tiny = 1e-10f;
+    (void)i;
+    usleep(500);
+    atomic_fetch_add(other, one + tiny != 1);
+}
+
+static void test_rounding(void **state)
+{
+    (void)state;
+    Pool *p = pool_new(4);
+    atomic_int other = 0, *at = &other;
+    fesetround(FE_UPWARD);
+    pool_each(p, 4, 40, round_up, &at);
+    assert_int_equal(fegetround(), FE_UPWARD);
+    fesetround(FE_TONEAREST);
+    assert_int_equal(other, 0);
     pool_free(p);
 }
 
@@ -311,10 +340,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_job_once), cmocka_unit_test(test_short_rounds),
-        cmocka_unit_test(test_small_team),     cmocka_unit_test(test_after_sleep),
-        cmocka_unit_test(test_together),       cmocka_unit_test(test_unused),
-        cmocka_unit_test(test_fork),           cmocka_unit_test(test_no_threads),
-        cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_small_team),     cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_after_sleep),    cmocka_unit_test(test_together),
+        cmocka_unit_test(test_unused),         cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_no_threads),     cmocka_unit_test(test_signals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,9 +54,12 @@ static void tell(const char *text, size_t most, bool clean, const char *want)
 static void characters_are_told_whole(void **state)
 {
     (void)state;
-    tell("\xf0\x9f\x99\x82", 99, false, "\xf0\x9f\x99\x82"); /* nothing but one that takes several ids */
-    tell("\xf0\x9f\x99\x82 a \xc3\xa9\xe4\xb8\xad", 99, false, "\xf0\x9f\x99\x82 a \xc3\xa9\xe4\xb8\xad");
-    tell("\xe4\xb8\xad", 1, false, "\xef\xbf\xbd"); /* no id follows: as it stands, as Python shows it */
+    tell("\xf0\x9f\x99\x82", 99, false,
+         "\xf0\x9f\x99\x82"); /* nothing but one that takes several ids */
+    tell("\xf0\x9f\x99\x82 a \xc3\xa9\xe4\xb8\xad", 99, false,
+         "\xf0\x9f\x99\x82 a \xc3\xa9\xe4\xb8\xad");
+    tell("\xe4\xb8\xad", 1, false,
+         "\xef\xbf\xbd"); /* no id follows: as it stands, as Python shows it */
 }
 
 static void space_waits_for_what_follows(void **state)

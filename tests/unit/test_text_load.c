@@ -42,9 +42,12 @@ static void bad_documents(void **state)
         {"7", "line 1: bad JSON"},
         {"{}", "model: expected an object"},
         {"{\"model\":7}", "model: expected an object"},
-        {"{\"model\":{\"type\":\"Unigram\"}}", "model.type: expected \"BPE\", got \"Unigram\""},
-        {"{\"model\":{\"type\":\"WordPiece\"}}", "model.type: expected \"BPE\", got \"WordPiece\""},
-        {"{\"model\":{\"type\":7}}", "model.type: expected \"BPE\", got \"?\""},
+        {"{\"model\":{\"type\":\"WordLevel\"}}",
+         "model.type: expected BPE, Unigram or WordPiece, got \"WordLevel\""},
+        {"{\"model\":{\"type\":\"Unigram\"}}",
+         "pre_tokenizer: expected WhitespaceSplit and Metaspace, got another"},
+        {"{\"model\":{\"type\":\"WordPiece\"}}", "normalizer: expected BertNormalizer, got none"},
+        {"{\"model\":{\"type\":7}}", "model.type: expected BPE, Unigram or WordPiece, got \"?\""},
         {"{\"model\":{\"type\":\"BPE\"}," PARTS "}", "vocab: expected an object"},
         {"{\"a\":1,\"a\":2}", "line 1: bad JSON: duplicate object key"},
         {"{" MODEL ",\"decoder\":{\"type\":\"ByteLevel\"}}",
@@ -254,7 +257,7 @@ static void expect_dir_error(ErrorCode code, const char *what)
 
 static void bad_directories(void **state)
 {
-    expect_dir_error(ERR_NO_MODEL, ": tokenizer: no tokenizer.json and no vocab.json");
+    expect_dir_error(ERR_NO_MODEL, ": tokenizer: no tokenizer.json, vocab.json");
     put("vocab.json", "{\"a\":0,\"b\":1,\"ab\":2,\"</s>\":3}");
     expect_dir_error(ERR_BAD_MODEL, "/merges.txt: ");
     put("merges.txt", "#version: 0.2\na b\nab\n");
@@ -290,9 +293,10 @@ static void bad_directories(void **state)
     assert_true(tokenizer_is_special(t, 4));
     ids_free(&ids);
     tokenizer_free(t);
-    put("tokenizer.json", "{\"model\":{\"type\":\"Unigram\"}}"); /* always wins */
-    expect_dir_error(ERR_BAD_MODEL,
-                     "/tokenizer.json: model.type: expected \"BPE\", got \"Unigram\"");
+    put("tokenizer.json", "{\"model\":{\"type\":\"WordLevel\"}}"); /* always wins */
+    expect_dir_error(
+        ERR_BAD_MODEL,
+        "/tokenizer.json: model.type: expected BPE, Unigram or WordPiece, got \"WordLevel\"");
 }
 
 static void failing_allocations(void **state)

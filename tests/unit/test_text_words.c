@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -34,6 +35,86 @@ static void classes_match_the_table(void **state)
     for (uint32_t c = 0; c < 0x110000; c++)
         if (unicode_class(c) != want[c])
             fail_msg("U+%04X: class %d, expected %d", c, unicode_class(c), want[c]);
+}
+
+/* The lines of data/unicode/FILE without remarks: first, last code point and the rest of the line. */
+static int each_line(const char *file, void (*fn)(unsigned first, unsigned last, const char *rest))
+{
+    char path[512], line[256];
+    int n = 0;
+    snprintf(path, sizeof path, "%s/data/unicode/%s", SOURCE_DIR, file);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) {
+        unsigned first, last;
+        char *rest = strchr(line, ';');
+        if (*line == '#' || !rest)
+            continue;
+        if (sscanf(line, "%x..%x;", &first, &last) != 2)
+            last = first;
+        fn(first, last, rest + 1);
+        n++;
+    }
+    fclose(f);
+    return n;
+}
+
+static uint8_t seen[0x110000];
+
+static void check_bert(unsigned first, unsigned last, const char *rest)
+{
+    uint32_t to[BERT_MAPPED_MAX];
+    for (unsigned c = first; c <= last; c++) {
+        int n = bert_normalised(c, to);
+        seen[c] = 1;
+        if (strncmp(rest, "DROP", 4) == 0)
+            assert_int_equal(n, 0);
+        else if (strncmp(rest, "SPACE", 5) == 0)
+            assert_true(n == 1 && to[0] == ' ');
+        else if (strncmp(rest, "CJK", 3) == 0)
+            assert_true(n == 3 && to[0] == ' ' && to[1] == c && to[2] == ' ');
+        const char *at = rest + 4;
+        for (int i = 0; strncmp(rest, "MAP;", 4) == 0 && i < n; i++) {
+            char *end;
+            assert_int_equal(to[i], strtoul(at, &end, 16));
+            at = end;
+        }
+    }
+}
+
+static void check_punctuation(unsigned first, unsigned last, const char *rest)
+{
+    for (unsigned c = first; c <= last; c++) {
+        assert_int_equal(bert_is_punctuation(c), *rest == 'P');
+        seen[c] = 1;
+    }
+}
+
+static void check_clusters(unsigned first, unsigned last, const char *rest)
+{
+    for (unsigned c = first; c <= last; c++)
+        assert_int_equal(cluster_class(c), *rest == 'E' ? CLUSTER_EXTEND : CLUSTER_PREPEND);
+}
+
+static void other_tables(void **state)
+{
+    uint32_t to[BERT_MAPPED_MAX];
+    assert_true(each_line("bert_normalize.txt", check_bert) > 3000);
+    for (uint32_t c = 0; c < 0x110000; c++) {
+        bool hangul = c >= 0xac00 && c <= 0xd7a3;
+        if (!seen[c] && !hangul)
+            assert_true(bert_normalised(c, to) == 1 && to[0] == c);
+        seen[c] = 0;
+    }
+    assert_true(bert_normalised(0xac01, to) == 3 && to[0] == 0x1100 && to[1] == 0x1161 &&
+                to[2] == 0x11a8);
+    assert_true(bert_normalised(0xd788, to) == 2 && to[0] == 0x1112 && to[1] == 0x1175);
+    assert_true(each_line("bert_punct.txt", check_punctuation) > 100);
+    for (uint32_t c = 0; c < 0x110000; c++)
+        assert_true(seen[c] || !bert_is_punctuation(c));
+    assert_true(each_line("t5_cluster.txt", check_clusters) > 300);
+    assert_int_equal(cluster_class(0xad), CLUSTER_CONTROL);
+    assert_int_equal(cluster_class('a'), CLUSTER_OTHER);
 }
 
 static void utf8_round_trip(void **state)
@@ -171,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classes_match_the_table),
+        cmocka_unit_test(other_tables),
         cmocka_unit_test(utf8_round_trip),
         cmocka_unit_test(invalid_utf8_is_found_and_replaced),
         cmocka_unit_test(words_follow_the_pattern),

@@ -1,0 +1,39 @@
+/* base/base64.c: see base/base64.h. */
+#include "base/base64.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+static int value_of(char c)
+{
+    static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *at = c ? strchr(DIGITS, c) : NULL;
+    return at ? (int)(at - DIGITS) : -1;
+}
+
+void *base64_decode(const char *s, size_t n, size_t *out_n)
+{
+    if (n > 0 && n % 4 == 0)
+        for (int i = 0; i < 2 && s[n - 1] == '='; i++)
+            n--;
+    if (n % 4 == 1)
+        return NULL;
+    unsigned char *out = mem_alloc(n / 4 * 3 + 3);
+    size_t k = 0;
+    uint32_t bits = 0;
+    for (size_t i = 0; out && i < n; i++) {
+        int v = value_of(s[i]);
+        if (v < 0) {
+            mem_free(out);
+            return NULL;
+        }
+        bits = bits << 6 | (uint32_t)v;
+        if (i % 4 == 0)
+            continue;
+        out[k++] = (unsigned char)(bits >> (6 - 2 * (i % 4)));
+    }
+    *out_n = k;
+    return out;
+}
