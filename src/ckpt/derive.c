@@ -108,11 +108,16 @@ static int picture_side(const Derive *d, int patch)
     return 0;
 }
 
+static int patch_side(const Derive *d)
+{
+    return extent(d, VIT "embeddings.patch_embedding.weight", 1);
+}
+
 static json_t *vision(const Derive *d)
 {
     bool clip = is_clip(d);
     int width = extent(d, VIT "embeddings.class_embedding", 1);
-    int patch = extent(d, VIT "embeddings.patch_embedding.weight", 1);
+    int patch = patch_side(d);
     const CkptTensor *norm = ckpt_find(d->c, VIT "post_layernorm.weight");
     bool lavis = norm && strstr(norm->given, "ln_vision") != NULL;
     double eps = clip ? 1e-5 : 1e-6;
@@ -292,4 +297,20 @@ const char *derive_config(Checkpoint *c, const Folder *language, Arena *mem, Err
     else if (!kept)
         error_memory(e, ckpt_path(c), CONFIG_MAX);
     return kept;
+}
+
+const char *derive_pictures(Checkpoint *c, Arena *mem)
+{
+    Error ignored = {0};
+    Derive d = {c, &ignored};
+    int side = picture_side(&d, patch_side(&d));
+    return arena_printf(
+        mem,
+        "{\n \"image_processor_type\": \"BlipImageProcessor\",\n \"do_resize\": true,\n "
+        "\"size\": {\"height\": %d, \"width\": %d},\n \"resample\": 3,\n "
+        "\"do_rescale\": true,\n \"rescale_factor\": 0.00392156862745098,\n "
+        "\"do_normalize\": true,\n \"do_convert_rgb\": true,\n "
+        "\"image_mean\": [0.48145466, 0.4578275, 0.40821073],\n "
+        "\"image_std\": [0.26862954, 0.26130258, 0.27577711]\n}\n",
+        side, side);
 }

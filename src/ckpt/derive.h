@@ -13,6 +13,10 @@
  * tensor that would say a size, or the size that nothing says; ERR_MEMORY. */
 const char *derive_config(Checkpoint *c, const Folder *language, Arena *mem, Error *e);
 
+/* The text of its preprocessor_config.json: what LAVIS does to pictures (blip_processors.py), at the size that
+ * the tower's positions are for. c: one from which derive_config made something. NULL: out of memory. */
+const char *derive_pictures(Checkpoint *c, Arena *mem);
+
 /* Of one tensor: extent `dim`, counted from the last one, 1; 0: there is no such tensor, or it has fewer. */
 int64_t derive_extent(Checkpoint *c, const char *name, int dim);
 

@@ -222,7 +222,7 @@ static bool add_dec(const Pieces *p, Folder *f)
 
 static bool derive(const Pieces *p, const Folder *language)
 {
-    FolderFile *file = arena_alloc(&p->s->mem, sizeof *file);
+    FolderFile *file = arena_alloc(&p->s->mem, 2 * sizeof *file);
     bool is_model = language && folder_has(language, "config.json") == 1 &&
                     has(p, "language_projection.weight");
     const char *text =
@@ -231,8 +231,12 @@ static bool derive(const Pieces *p, const Folder *language)
         return no_memory(p);
     if (!text)
         return false;
-    *file = (FolderFile){"config.json", text, strlen(text)};
-    p->s->config = (Folder){.path = p->s->path, .file = file, .files = 1};
+    const char *pictures = derive_pictures(p->s->ckpt, &p->s->mem);
+    if (!pictures)
+        return no_memory(p);
+    file[0] = (FolderFile){"config.json", text, strlen(text)};
+    file[1] = (FolderFile){"preprocessor_config.json", pictures, strlen(pictures)};
+    p->s->config = (Folder){.path = p->s->path, .file = file, .files = 2};
     return true;
 }
 

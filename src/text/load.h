@@ -19,7 +19,7 @@ bool load_vocab_and_merges(Tokenizer *t, const Folder *dir, Error *e);
 /* The bytes of a spiece.model, and of a vocab.txt; path is for messages, dir as above. */
 bool spiece_parse(Tokenizer *t, const char *bytes, size_t n, const char *path, const Folder *dir,
                   Error *e);
-bool vocab_txt_parse(Tokenizer *t, const char *text, size_t n, const char *path,
-                     const Folder *dir, Error *e);
+bool vocab_txt_parse(Tokenizer *t, const char *text, size_t n, const char *path, const Folder *dir,
+                     Error *e);
 
 #endif

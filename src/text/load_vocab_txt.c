@@ -64,8 +64,8 @@ static bool check_config(const json_t *config, Error *e)
     return true;
 }
 
-bool vocab_txt_parse(Tokenizer *t, const char *text, size_t n, const char *path,
-                     const Folder *dir, Error *e)
+bool vocab_txt_parse(Tokenizer *t, const char *text, size_t n, const char *path, const Folder *dir,
+                     Error *e)
 {
     Beside beside = {0};
     long bad = utf8_invalid(text, n);

@@ -15,8 +15,8 @@ enum { TEXT_LIMIT = INT_MAX / 4 };
 
 /* --- loading ------------------------------------------------------------------------------------ */
 
-typedef bool ParseFn(Tokenizer *t, const char *bytes, size_t n, const char *path,
-                     const Folder *dir, Error *e);
+typedef bool ParseFn(Tokenizer *t, const char *bytes, size_t n, const char *path, const Folder *dir,
+                     Error *e);
 
 static bool load_file(Tokenizer *t, ParseFn *parse, const Folder *dir, const char *name, Error *e)
 {

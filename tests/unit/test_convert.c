@@ -111,6 +111,30 @@ static void round_trips(void **state)
     same_bytes(at("lavis"), at("lavis2"));
 }
 
+/* Flan-T5, a matching model as transformers has it, and one with LAVIS' heads. */
+static void other_kinds(void **state)
+{
+    static const char *const DIRS[] = {"t5", "itm", "caption"};
+    for (size_t i = 0; i < 3; i++) {
+        Error e = {0};
+        char from[512];
+        snprintf(from, sizeof from, SOURCE_DIR "/tests/golden/%s", DIRS[i]);
+        clean(state);
+        convert(from, at("packed"), CONVERT_PACKED);
+        convert(at("packed"), at("lavis"), CONVERT_LAVIS);
+        convert(at("lavis"), at("hf"), CONVERT_HF);
+        Blip2 *want = load(from, &e),
+              *got[] = {load(at("packed"), &e), load(at("lavis"), &e), load(at("hf"), &e)};
+        for (int k = 0; k < 3; k++) {
+            if (!want || !got[k])
+                fail_msg("%s", e.message);
+            same_models(want, got[k]);
+            model_close(got[k]);
+        }
+        model_close(want);
+    }
+}
+
 /* LAVIS' names and no others; nothing of HF's three in one. */
 static void lavis_names(void **state)
 {
@@ -423,12 +447,12 @@ static void files_survive(void **state)
     Error e = {0};
     size_t n;
     put_variant(NULL, NULL, NULL);
-    put("spiece.model", BYTES, sizeof BYTES);
+    put("merges.txt", BYTES, sizeof BYTES); /* which nothing reads without a vocab.json */
     put("README.md", TEXT, sizeof TEXT - 1);
     convert(scratch, at("packed"), CONVERT_PACKED);
     ModelSource s = {0};
     assert_true(source_find(&s, at("packed"), NULL, &e));
-    char *b = folder_read(&s.tokenizer, "spiece.model", 100, &n, ERR_FAILED, &e);
+    char *b = folder_read(&s.tokenizer, "merges.txt", 100, &n, ERR_FAILED, &e);
     assert_int_equal(n, sizeof BYTES);
     assert_memory_equal(b, BYTES, n);
     mem_free(b);
@@ -438,7 +462,7 @@ static void files_survive(void **state)
     mem_free(b);
     source_free(&s);
     convert(at("packed"), at("hf"), CONVERT_HF);
-    same_bytes(at("hf/spiece.model"), at("spiece.model"));
+    same_bytes(at("hf/merges.txt"), at("merges.txt"));
     same_bytes(at("hf/README.md"), at("README.md"));
 }
 
@@ -484,6 +508,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(round_trips, clean),
+        cmocka_unit_test_setup(other_kinds, clean),
         cmocka_unit_test_setup(lavis_names, clean),
         cmocka_unit_test_setup(aligned, clean),
         cmocka_unit_test_setup(from_pieces, clean),

@@ -332,7 +332,9 @@ static ModelConfig derived(Checkpoint *c, const Folder *language, Error *e)
     assert_true(ckpt_unwrap(c, "query_tokens", NULL, NULL, e));
     const char *text = derive_config(c, language, &mem, e);
     if (text) {
-        ConfigText texts[CONFIG_FILES] = {{text, strlen(text)}};
+        const char *pictures = derive_pictures(c, &mem);
+        ConfigText texts[CONFIG_FILES] = {[CONFIG_MODEL] = {text, strlen(text)},
+                                          [CONFIG_PREPROCESSOR] = {pictures, strlen(pictures)}};
         config_parse(&k, texts, "derived", e);
     }
     arena_free(&mem);
@@ -360,6 +362,7 @@ static void derives_opt(void **state)
     assert_true(k.opt.width == 40 && k.opt.heads == 4 && k.opt.layers == 3 && k.opt.vocab == 256);
     assert_int_equal(k.gen.eos[0], 50); /* the file's: its vocabulary has no 50118 */
     assert_true(k.legacy_layout);
+    assert_true(k.mean[0] == 0.48145466f && k.std[2] == 0.27577711f && !*k.notes.text);
     ckpt_close(c);
 }
 
