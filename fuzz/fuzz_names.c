@@ -12,8 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void both_ways(const char *name)
 {
     char lavis[NAME_LONGEST], back[NAME_LONGEST];
-    for (unsigned family = 0; family < 16; family++)
-        if (name_lavis(name, family, lavis, sizeof lavis) &&
+    static const unsigned FAMILIES[] = {NAMES_EVA | NAMES_OPT, NAMES_CLIP | NAMES_T5};
+    for (int i = 0; i < 2; i++)
+        if (name_lavis(name, FAMILIES[i], lavis, sizeof lavis) &&
             name_canonical(lavis, back, sizeof back) && strcmp(back, name) != 0)
             BUG("another name");
     name_part(name);

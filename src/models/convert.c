@@ -305,19 +305,18 @@ static bool check_target(const char *to, ConvertTo what, Error *e)
     if (what != CONVERT_HF)
         return !file_is_dir(to) ||
                error_set(e, ERR_USAGE, "%s: expected the name of a file, got a directory", to);
-    bool taken = file_exists(to);
+    bool taken = file_exists(to), empty_dir = true;
     DIR *d = opendir(to);
-    for (const struct dirent *entry; d && (entry = readdir(d));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            closedir(d);
-            return error_set(e, ERR_USAGE,
-                             "%s: expected a new or an empty directory, got one with %s in it", to,
-                             entry->d_name);
-        }
+    for (const struct dirent *entry; empty_dir && d && (entry = readdir(d));)
+        empty_dir = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+                    error_set(e, ERR_USAGE,
+                              "%s: expected a new or an empty directory, got one with %s in it", to,
+                              entry->d_name);
     if (d)
         closedir(d);
-    return d || !taken ||
-           error_set(e, ERR_USAGE, "%s: expected a new or an empty directory, got a file", to);
+    return empty_dir &&
+           (d || !taken ||
+            error_set(e, ERR_USAGE, "%s: expected a new or an empty directory, got a file", to));
 }
 
 /* --- all together ---------------------------------------------------------------------------------------- */
