@@ -91,9 +91,10 @@ typedef struct blip2_load_options {
     blip2_dtype dtype;
     int reserved; /* 0 */
     /* Of a model in LAVIS' files, what the files and their names do not tell; NULL: found or derived. */
-    const char *type;     /* which published model it is: "blip2_opt/pretrain_opt2.7b" */
-    const char *vit;      /* file of the base vision tower (eva_vit_g.pth, clip_vit_L.pth) */
-    const char *language; /* directory, or repository in Hugging Face's cache, of the language model */
+    const char *type; /* which published model it is: "blip2_opt/pretrain_opt2.7b" */
+    const char *vit;  /* file of the base vision tower (eva_vit_g.pth, clip_vit_L.pth) */
+    const char
+        *language; /* directory, or repository in Hugging Face's cache, of the language model */
 } blip2_load_options;
 
 static inline blip2_load_options blip2_load_options_default(void)
@@ -390,7 +391,7 @@ typedef bool (*blip2_convert_fn)(void *user, uint64_t done, uint64_t total);
 typedef struct blip2_convert_options {
     size_t size; /* of this struct */
     blip2_layout to;
-    int reserved; /* 0 */
+    int reserved;                      /* 0 */
     const char *type, *vit, *language; /* as in blip2_load_options */
     blip2_convert_fn on_progress;
     void *user;

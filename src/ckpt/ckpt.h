@@ -24,8 +24,9 @@ enum { PIECE_VIT = -2, PIECE_LANGUAGE = -1, PIECE_MODEL = 0 };
 typedef struct CkptTensor {
     const char *name;  /* in the file, for messages */
     const char *given; /* that, with the part it belongs to in front where the file leaves it out */
-    const char *key;   /* by which it is looked up: the canonical name, once ckpt_unwrap has been called */
-    int piece;         /* PIECE_...: from which of the files that together are a model */
+    const char
+        *key;  /* by which it is looked up: the canonical name, once ckpt_unwrap has been called */
+    int piece; /* PIECE_...: from which of the files that together are a model */
     DType dtype;
     int rank;
     int64_t shape[CKPT_MAX_RANK];

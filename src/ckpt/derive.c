@@ -287,7 +287,8 @@ const char *derive_config(Checkpoint *c, const Folder *language, Arena *mem, Err
     Error first = {0};
     Derive d = {c, &first};
     json_t *o = all(&d, language);
-    char *text = o && !first.code ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL, *kept = NULL;
+    char *text = o && !first.code ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL,
+         *kept = NULL;
     if (text)
         kept = arena_strdup(mem, text);
     free(text);

@@ -17,7 +17,7 @@
 
 typedef struct VitConfig {
     int width, layers, heads, mlp, image, patch; /* image: pixels of the trained grid */
-    float eps, post_eps; /* of the blocks' norms; of the one behind them */
+    float eps, post_eps;                         /* of the blocks' norms; of the one behind them */
     bool qkv_bias;
 } VitConfig;
 

@@ -111,8 +111,8 @@ static const TokenizerKind *find_kind(const char *name)
 }
 
 /* dir NULL: there are no files beside it. */
-static bool load_document(Tokenizer *t, json_t *doc, const char *file, const Folder *dir,
-                          Beside *b, Error *e)
+static bool load_document(Tokenizer *t, json_t *doc, const char *file, const Folder *dir, Beside *b,
+                          Error *e)
 {
     const json_t *model = json_object_get(doc, "model");
     const char *type = load_part_type(model);

@@ -214,7 +214,8 @@ static bool load_parts(Spiece *s, Bytes b, const Folder *dir)
               add_extra_ids(s, beside.config);
     if (ok)
         unigram_ready(unigram_of(t), &t->vocab, s->unknown);
-    ok = ok && add_defaults(t, s->path, s->e) && (!dir || beside_add_tokens(t, &beside, dir->path, s->e));
+    ok = ok && add_defaults(t, s->path, s->e) &&
+         (!dir || beside_add_tokens(t, &beside, dir->path, s->e));
     beside_free(&beside);
     return ok;
 }
