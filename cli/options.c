@@ -26,10 +26,24 @@ const char *const option_groups[] = {debug_group,  model_group,  prompt_group,
 
 /* clang-format off: one option, one block */
 const Option options[OPT_COUNT] = {
-    [OPT_MODEL] = {"model", 'm', KIND_FOLDER, "DIR|NAME", 0, 0, ANSWERS | BIT(BENCH) | BIT(SHOW),
+    [OPT_MODEL] = {"model", 'm', KIND_FILE, "DIR|FILE|NAME", 0, 0, ANSWERS | BIT(BENCH) | BIT(SHOW),
                    model_group,
-                   "a Hugging Face directory, or the name of a model that came with the program "
+                   "a Hugging Face directory, a packed file or LAVIS' .pth, or the name of a model "
                    "(default: the embedded model, scenes)"},
+    [OPT_TYPE] = {"type", 0, KIND_TEXT, "NAME", 0, 0, ANSWERS | BIT(CONVERT), model_group,
+                  "of LAVIS' files: which published model it is, e.g. blip2_opt/pretrain_opt2.7b "
+                  "(default: the file's name and what is in it tell)"},
+    [OPT_VIT] =
+        {"vit", 0, KIND_FILE, "FILE", 0, 0, ANSWERS | BIT(CONVERT), model_group,
+         "of LAVIS' files: the base vision tower, eva_vit_g.pth or clip_vit_L.pth (default: "
+         "beside the model's file, or where LAVIS keeps its downloads)"},
+    [OPT_LLM] =
+        {"llm", 0, KIND_FOLDER, "DIR|REPO", 0, 0, ANSWERS | BIT(CONVERT), model_group,
+         "of LAVIS' files: the language model (default: beside the model's file, or in Hugging "
+         "Face's cache)"},
+    [OPT_TO] = {"to", 0, KIND_CHOICE, "packed|hf|lavis", 0, 0, BIT(CONVERT), output_group,
+                "what to write: one file with everything, a directory for transformers, or a file "
+                "with LAVIS' names (default packed)"},
     [OPT_DTYPE] =
         {"dtype", 0, KIND_CHOICE, "f32|bf16|f16|int8|int4", 0, 0, COMPUTES | BIT(SHOW), model_group,
          "f32: weights as stored, products and sums in f32 (bit for bit the same everywhere in "
@@ -134,7 +148,8 @@ const Option options[OPT_COUNT] = {
         {"batch", 0, KIND_WHOLE, "N", 1, 256, BIT(CAPTION) | BIT(ASK), output_group,
          "pictures computed together (default 8; 1 on a terminal). The texts do not depend on it"},
 
-    [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9, COMPUTES | BIT(SHOW), NULL,
+    [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9,
+                        COMPUTES | BIT(SHOW) | BIT(CONVERT), NULL,
                         "test hook: the N-th allocation of the library fails"},
     [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show this help"},
     [OPT_VERSION] = {"version", 'V', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show the version"},

@@ -13,6 +13,7 @@ typedef enum VerbId {
     VERB_ASK,
     VERB_CHAT,
     VERB_SHOW,
+    VERB_CONVERT,
     VERB_DOCTOR,
     VERB_BENCH,
     VERB_TOKENIZE,
@@ -26,6 +27,10 @@ typedef enum VerbId {
 
 typedef enum OptId {
     OPT_MODEL,
+    OPT_TYPE,
+    OPT_VIT,
+    OPT_LLM,
+    OPT_TO,
     OPT_DTYPE,
     OPT_THREADS,
     OPT_PROMPT,

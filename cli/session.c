@@ -59,6 +59,9 @@ int runtime_open(Runtime *r, const Args *args)
     blip2_error err = {0};
     blip2_load_options lo = blip2_load_options_default();
     lo.dtype = chosen_dtype(args);
+    lo.type = args_text(args, OPT_TYPE, NULL);
+    lo.vit = args_text(args, OPT_VIT, NULL);
+    lo.language = args_text(args, OPT_LLM, NULL);
     *r = (Runtime){0};
     blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
     r->model = blip2_model_load(args_text(args, OPT_MODEL, NULL), &lo, &err);

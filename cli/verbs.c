@@ -83,6 +83,25 @@ const Verb verbs[VERB_COUNT] = {
                    {{"blip2 show", "the embedded model"},
                     {"blip2 show ~/models/blip2-opt-2.7b", "a directory from Hugging Face"},
                     {"blip2 show scenes --json", "for scripts"}}},
+    [VERB_CONVERT] =
+        {"convert",
+         "FROM TO",
+         2,
+         2,
+         "a model as files of another kind",
+         "FROM is what -m takes: a directory, a file, a name. TO is a file, which is replaced, or "
+         "with --to hf a new directory; it appears whole, at the end, or not at all. Weights keep "
+         "their types. A tensor that would have no place in the result is an error.\n"
+         "packed: one safetensors file with everything, weights, tokenizer and settings, for -m. "
+         "hf: a directory for transformers. lavis: a packed file with LAVIS' names of tensors.\n"
+         "LAVIS' own .pth files have no vision tower of their own, and never the language model: "
+         "both are found where LAVIS and Hugging Face keep them, or named by --vit and --llm.",
+         run_convert,
+         {{"blip2 convert ~/models/blip2-opt-2.7b opt.safetensors", "a model in one file"},
+          {"blip2 convert --to hf blip2_pretrained_opt2.7b.pth opt-hf --vit eva_vit_g.pth --llm "
+           "facebook/opt-2.7b",
+           "LAVIS' files as one directory"},
+          {"blip2 convert --to lavis opt-hf opt-lavis.safetensors", "and back"}}},
     [VERB_DOCTOR] =
         {"doctor",
          "",

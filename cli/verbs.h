@@ -8,6 +8,7 @@ int run_caption(const Args *args);
 int run_ask(const Args *args);
 int run_chat(const Args *args);
 int run_show(const Args *args);
+int run_convert(const Args *args);
 int run_doctor(const Args *args);
 int run_bench(const Args *args);
 int run_debug_tokenize(const Args *args);

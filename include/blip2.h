@@ -90,6 +90,11 @@ typedef struct blip2_load_options {
     size_t size; /* of this struct */
     blip2_dtype dtype;
     int reserved; /* 0 */
+    /* Of a model in LAVIS' files, what the files and their names do not tell; NULL: found or derived. */
+    const char *type; /* which published model it is: "blip2_opt/pretrain_opt2.7b" */
+    const char *vit;  /* file of the base vision tower (eva_vit_g.pth, clip_vit_L.pth) */
+    const char
+        *language; /* directory, or repository in Hugging Face's cache, of the language model */
 } blip2_load_options;
 
 static inline blip2_load_options blip2_load_options_default(void)
@@ -100,8 +105,10 @@ static inline blip2_load_options blip2_load_options_default(void)
     return x;
 }
 
-/* path_or_name: a Hugging Face directory, or a name ("scenes"); NULL: "scenes", which comes with the
- * library. Weights are mapped, not copied: the files must stay as they are while the model lives.
+/* path_or_name: a Hugging Face directory, a file (one that blip2_convert has packed, LAVIS' .pth, or weights with
+ * a config.json beside them), or a name ("scenes"); NULL: "scenes", which comes with the library. What
+ * LAVIS keeps in files of its own (vision tower, language model) is looked for beside the .pth, where LAVIS
+ * keeps its downloads, and in Hugging Face's cache. Weights are mapped, not copied: the files must stay as they are while the model lives.
  * options may be NULL. A model loads when everything that it needs is there and right; what of its files
  * is not used or does not fit is told by blip2_info's notice. Errors: NO_MODEL, BAD_MODEL (missing or
  * misshapen tensors are named; no tokenizer), USAGE (no such dtype, reserved not 0), MEMORY. */
@@ -368,6 +375,44 @@ typedef struct blip2_info {
 } blip2_info;
 
 BLIP2_API const blip2_info *blip2_model_info(const blip2_model *model);
+
+/* --- files of another kind ------------------------------------------------------------------------ */
+
+typedef enum blip2_layout {
+    BLIP2_HF_LAYOUT,     /* a directory as transformers saves it */
+    BLIP2_LAVIS_LAYOUT,  /* one safetensors file whose tensors have LAVIS' names */
+    BLIP2_PACKED_LAYOUT, /* one safetensors file with everything: weights, tokenizer, all settings */
+    BLIP2_LAYOUT_MAX_ENUM = 0x7fffffff,
+} blip2_layout;
+
+/* Called now and then with the bytes of weights that are written; false ends the call with STOPPED. */
+typedef bool (*blip2_convert_fn)(void *user, uint64_t done, uint64_t total);
+
+typedef struct blip2_convert_options {
+    size_t size; /* of this struct */
+    blip2_layout to;
+    int reserved;                      /* 0 */
+    const char *type, *vit, *language; /* as in blip2_load_options */
+    blip2_convert_fn on_progress;
+    void *user;
+} blip2_convert_options;
+
+static inline blip2_convert_options blip2_convert_options_default(void)
+{
+    blip2_convert_options x;
+    memset(&x, 0, sizeof x);
+    x.size = sizeof x;
+    x.to = BLIP2_PACKED_LAYOUT;
+    return x;
+}
+
+/* Writes the model `from` (as blip2_model_load takes it) to `to`, a file or a new directory. Weights stay as
+ * they are stored, and every tensor has a place in the result or is known to be none of the model's, else
+ * the call fails and names it. Weights are copied through a small buffer. The result appears whole or
+ * not at all. options may be NULL. Errors: those of blip2_model_load; FAILED (writing), USAGE (`to` is a directory
+ * that is not empty, or no place for a file), STOPPED. */
+BLIP2_API bool blip2_convert(const char *from, const char *to, const blip2_convert_options *options,
+                             blip2_error *err);
 
 #ifdef __cplusplus
 }

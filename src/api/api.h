@@ -44,13 +44,21 @@ static inline bool api_missing(const char *what, Error *e)
     return error_set(e, ERR_USAGE, "%s: expected one, got NULL", what);
 }
 
+/* Of a struct in whose middle it lies, it must be 0, as what stands behind one of this version. */
+static inline bool api_reserved(int reserved, const char *what, Error *e)
+{
+    return reserved == 0 ||
+           error_set(e, ERR_USAGE, "%s: expected the fields of this version, got newer ones", what);
+}
+
 /* --- model.c ------------------------------------------------------------------------------------ */
 /* ERR_USAGE when this version has no such type. */
 bool api_check_dtype(blip2_dtype dtype, Error *e);
 /* An empty model with its device. NULL: ERR_MEMORY. blip2_model_free frees it, filled or not. */
 blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e);
 /* model may have no tokenizer when `need_tokenizer` is false. */
-blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer, Error *e);
+blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer,
+                      const SourceHints *hints, Error *e);
 bool api_describe(blip2_model *m, const char *path, Error *e); /* fills info */
 
 /* --- session.c ---------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* api/model.c: loading a model, facts about it, giving it back. */
 #include "api/api.h"
-#include "ckpt/ckpt.h"
+#include "ckpt/source.h"
 #include "cpu/cpu.h"
 #include "models/facts.h"
 #include "models/fits.h"
@@ -68,9 +68,9 @@ blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e)
     return NULL;
 }
 
-static bool load_tokenizer(blip2_model *m, const char *dir, bool needed, Error *e)
+static bool load_tokenizer(blip2_model *m, const Folder *dir, bool needed, Error *e)
 {
-    m->tokenizer = tokenizer_load(dir, &m->no_tokenizer);
+    m->tokenizer = tokenizer_open(dir, &m->no_tokenizer);
     if (m->tokenizer || (!needed && m->no_tokenizer.code == ERR_NO_MODEL))
         return true;
     *e = m->no_tokenizer;
@@ -79,21 +79,23 @@ static bool load_tokenizer(blip2_model *m, const char *dir, bool needed, Error *
     return false;
 }
 
-static bool load_parts(blip2_model *m, const char *dir, bool need_tokenizer, Error *e)
+static bool load_parts(blip2_model *m, ModelSource *from, bool need_tokenizer, Error *e)
 {
-    m->net = model_open(m->dev, dir, m->dtype == BLIP2_INT8, e);
-    return m->net && load_tokenizer(m, dir, need_tokenizer, e) &&
-           model_fits(m->net, m->tokenizer, dir, e) && api_describe(m, dir, e);
+    m->net = model_load(m->dev, from, m->dtype == BLIP2_INT8, e);
+    return m->net && load_tokenizer(m, &from->tokenizer, need_tokenizer, e) &&
+           model_fits(m->net, m->tokenizer, from->path, e) && api_describe(m, from->path, e);
 }
 
-blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer, Error *e)
+blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer,
+                      const SourceHints *hints, Error *e)
 {
     if (!api_check_dtype(dtype, e))
         return NULL;
-    char *dir = model_find(path_or_name, e);
-    blip2_model *m = dir ? api_model_new(dtype, dir, e) : NULL;
-    bool ok = m && load_parts(m, dir, need_tokenizer, e);
-    mem_free(dir);
+    ModelSource from = {0};
+    bool found = source_find(&from, path_or_name, hints, e);
+    blip2_model *m = found ? api_model_new(dtype, from.path, e) : NULL;
+    bool ok = m && load_parts(m, &from, need_tokenizer, e);
+    source_free(&from);
     if (ok)
         return m;
     blip2_model_free(m);
@@ -105,9 +107,10 @@ blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options
 {
     Error e = {0};
     blip2_load_options o = {.size = sizeof o};
-    size_t size = offsetof(blip2_load_options, reserved);
-    bool ok = !options || sized_take(&o, size, options, "load options", &e);
-    blip2_model *m = ok ? api_load(path_or_name, o.dtype, true, &e) : NULL;
+    bool ok = !options || sized_take(&o, sizeof o, options, "load options", &e);
+    ok = ok && api_reserved(o.reserved, "load options", &e);
+    SourceHints hints = {o.type, o.vit, o.language};
+    blip2_model *m = ok ? api_load(path_or_name, o.dtype, true, &hints, &e) : NULL;
     if (!m)
         api_error(err, &e);
     return m;

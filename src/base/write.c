@@ -185,49 +185,146 @@ static int open_beside(const char *path, mode_t mode, char *tmp, size_t size)
     return fd;
 }
 
-/* Errors name the path that was given, not the end of its links. */
-static bool replace(const char *path, const char *end, mode_t mode, const Piece *pieces, int n,
-                    Error *e)
+/* --- a file that grows ------------------------------------------------------------------------------ */
+
+struct OutFile {
+    char *path, *end, *tmp; /* as it was given; where its links lead; what is written meanwhile */
+    int fd;
+};
+
+static void out_free(OutFile *f)
 {
+    mem_free(f->path);
+    mem_free(f->end);
+    mem_free(f->tmp);
+    mem_free(f);
+}
+
+/* Takes `end` over. */
+static OutFile *out_new(const char *path, char *end, Error *e)
+{
+    OutFile *f = mem_calloc(1, sizeof *f);
     size_t size = strlen(end) + 64;
-    char *tmp = mem_alloc(size);
-    if (!tmp)
-        return error_memory(e, path, size);
-    int fd = open_beside(end, mode, tmp, size);
-    bool ok = fd >= 0, opened = ok;
-    ok = ok && write_quietly(fd, pieces, n) && fsync(fd) == 0;
+    if (!f) {
+        mem_free(end);
+        error_memory(e, path, sizeof *f);
+        return NULL;
+    }
+    *f = (OutFile){.path = mem_strdup(path), .end = end, .tmp = mem_alloc(size), .fd = -1};
+    if (f->path && f->tmp)
+        return f;
+    out_free(f);
+    error_memory(e, path, size);
+    return NULL;
+}
+
+static OutFile *begin_at(const char *path, char *end, mode_t mode, Error *e)
+{
+    OutFile *f = out_new(path, end, e);
+    if (!f)
+        return NULL;
+    f->fd = open_beside(f->end, mode, f->tmp, strlen(f->end) + 64);
+    if (f->fd >= 0)
+        return f;
+    fail(path, errno, e);
+    out_free(f);
+    return NULL;
+}
+
+/* Errors name the path that was given, not the end of its links. */
+static bool add_pieces(OutFile *f, const Piece *pieces, int n, Error *e)
+{
+    return write_quietly(f->fd, pieces, n) || fail(f->path, errno, e);
+}
+
+bool out_add(OutFile *f, const void *data, size_t n, Error *e)
+{
+    return add_pieces(f, &(Piece){data, n}, 1, e);
+}
+
+bool out_commit(OutFile *f, Error *e)
+{
+    bool ok = fsync(f->fd) == 0;
     int why = errno;
-    if (opened && close(fd) != 0 && ok) {
+    if (close(f->fd) != 0 && ok) {
         ok = false;
         why = errno;
     }
-    if (ok && rename(tmp, end) != 0) {
+    if (ok && rename(f->tmp, f->end) != 0) {
         ok = false;
         why = errno;
     }
-    if (opened && !ok)
-        unlink(tmp);
-    mem_free(tmp);
-    return ok || fail(path, why, e);
+    if (!ok) {
+        unlink(f->tmp);
+        fail(f->path, why, e);
+    }
+    out_free(f);
+    return ok;
+}
+
+void out_drop(OutFile *f)
+{
+    if (!f)
+        return;
+    close(f->fd);
+    unlink(f->tmp);
+    out_free(f);
+}
+
+/* Where the links of path lead, in memory of the caller's; NULL: an error. */
+static char *end_of(const char *path, struct stat *st, Error *e)
+{
+    char *end = mem_strdup(path);
+    if (end && find_end(&end, st)) {
+        if (!S_ISDIR(st->st_mode))
+            return end;
+        error_set(e, ERR_FAILED, "%s: expected a file, got a directory", path);
+    } else if (!end || errno == ENOMEM) {
+        error_memory(e, path, strlen(path));
+    } else {
+        fail(path, errno, e);
+    }
+    mem_free(end);
+    return NULL;
+}
+
+/* What is written to as it is, rather than replaced. */
+static bool is_direct(const char *end, const struct stat *st)
+{
+    return named_descriptor(end) >= 0 || (st->st_mode && !S_ISREG(st->st_mode));
+}
+
+OutFile *out_begin(const char *path, Error *e)
+{
+    struct stat st;
+    char *end = end_of(path, &st, e);
+    if (!end)
+        return NULL;
+    if (!is_direct(end, &st))
+        return begin_at(path, end, st.st_mode, e);
+    error_set(e, ERR_FAILED, "%s: expected a file, got something else", path);
+    mem_free(end);
+    return NULL;
+}
+
+static bool replace(const char *path, char *end, mode_t mode, const Piece *pieces, int n, Error *e)
+{
+    OutFile *f = begin_at(path, end, mode, e);
+    if (f && add_pieces(f, pieces, n, e))
+        return out_commit(f, e);
+    out_drop(f);
+    return false;
 }
 
 bool file_write(const char *path, const Piece *pieces, int n, WriteTo to, Error *e)
 {
     struct stat st;
-    char *end = mem_strdup(path);
+    char *end = end_of(path, &st, e);
     if (!end)
-        return error_memory(e, path, strlen(path));
-    bool ok = find_end(&end, &st);
-    if (!ok && errno == ENOMEM)
-        error_memory(e, path, strlen(path));
-    else if (!ok)
-        fail(path, errno, e);
-    else if (S_ISDIR(st.st_mode))
-        ok = error_set(e, ERR_FAILED, "%s: expected a file, got a directory", path);
-    else if (named_descriptor(end) >= 0 || (st.st_mode && !S_ISREG(st.st_mode)))
-        ok = write_direct(path, end, pieces, n, to, e);
-    else
-        ok = replace(path, end, st.st_mode, pieces, n, e);
+        return false;
+    if (!is_direct(end, &st))
+        return replace(path, end, st.st_mode, pieces, n, e);
+    bool ok = write_direct(path, end, pieces, n, to, e);
     mem_free(end);
     return ok;
 }

@@ -23,4 +23,13 @@ typedef enum WriteTo {
  * SIGXFSZ and SIGPIPE. Errors are ERR_FAILED with "PATH: why", or ERR_MEMORY. */
 bool file_write(const char *path, const Piece *pieces, int n, WriteTo to, Error *e);
 
+/* The same piece by piece, for what is too large for memory: a regular file only. Nothing is at `path`, or
+ * the old file, until out_commit. out_commit and out_drop end it; after an error of out_add it is to be
+ * dropped, which removes what was written. A process that is killed meanwhile leaves "PATH.tmp.PID.N". */
+typedef struct OutFile OutFile;
+OutFile *out_begin(const char *path, Error *e);
+bool out_add(OutFile *f, const void *data, size_t n, Error *e);
+bool out_commit(OutFile *f, Error *e);
+void out_drop(OutFile *f); /* NULL is fine */
+
 #endif

@@ -29,6 +29,10 @@ void ckpt_close(Checkpoint *c)
         file_unmap(&c->files[i].map);
         mem_free(c->files[i].path);
     }
+    for (Checkpoint *part = c->parts, *next; part; part = next) {
+        next = part->next;
+        ckpt_close(part);
+    }
     mem_free(c->files);
     tensors_free(&c->list);
     mem_free(c->path);
@@ -56,11 +60,45 @@ bool ckpt_add_file(Checkpoint *c, char *path, Error *e)
     return true;
 }
 
+/* What its names lack in front; "": nothing. */
+static const char *part_of(const TensorList *l)
+{
+    const char *part = NULL;
+    for (size_t i = 0; i < l->n && !part; i++)
+        part = name_part(l->t[i].name);
+    return part ? part : "";
+}
+
+bool ckpt_join(Checkpoint *c, Checkpoint *part, int piece, Error *e)
+{
+    const char *front = part_of(&part->list);
+    TensorList *l = &c->list;
+    part->next = c->parts;
+    c->parts = part;
+    for (size_t i = 0; i < part->list.n; i++) {
+        CkptTensor t = part->list.t[i];
+        if (!tensors_push(l, &t, c->path, e))
+            return false;
+        CkptTensor *to = &l->t[l->n - 1];
+        to->piece = piece;
+        if (*front && !(to->given = arena_printf(&l->names, "%s%s", front, t.name)))
+            return error_memory(e, c->path, strlen(t.name));
+        to->key = to->given;
+    }
+    tensors_sort(l->t, l->n);
+    return true;
+}
+
 /* --- looking up -------------------------------------------------------------------------------- */
 
 const char *ckpt_path(const Checkpoint *c)
 {
     return c->path;
+}
+
+const CkptText *ckpt_text(const Checkpoint *c, size_t i)
+{
+    return i < c->list.texts ? &c->list.text[i] : NULL;
 }
 
 size_t ckpt_count(const Checkpoint *c)

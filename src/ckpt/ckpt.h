@@ -17,9 +17,16 @@
 
 #define CKPT_MAX_RANK 8
 
+/* LAVIS' files are loaded one over the other: a tensor that a later one has as well counts there. What the
+ * base files have beyond that is left (their loading is not strict). */
+enum { PIECE_VIT = -2, PIECE_LANGUAGE = -1, PIECE_MODEL = 0 };
+
 typedef struct CkptTensor {
-    const char *name; /* in the file, for messages */
-    const char *key;  /* by which it is looked up: the name, without what ckpt_unwrap took off */
+    const char *name;  /* in the file, for messages */
+    const char *given; /* that, with the part it belongs to in front where the file leaves it out */
+    const char
+        *key;  /* by which it is looked up: the canonical name, once ckpt_unwrap has been called */
+    int piece; /* PIECE_...: from which of the files that together are a model */
     DType dtype;
     int rank;
     int64_t shape[CKPT_MAX_RANK];
@@ -47,6 +54,13 @@ void ckpt_close(Checkpoint *c);
 Checkpoint *ckpt_open_file(const char *path, Error *e);
 
 const char *ckpt_path(const Checkpoint *c);
+/* Of a file that this program has packed: text i of its __metadata__ whose key begins with "blip2.", in the
+ * order of the file. NULL: there are not so many. */
+typedef struct CkptText {
+    const char *key, *text;
+    size_t size;
+} CkptText;
+const CkptText *ckpt_text(const Checkpoint *c, size_t i);
 size_t ckpt_count(const Checkpoint *c);
 CkptTensor *ckpt_at(Checkpoint *c, size_t i); /* in order of the name they are looked up by */
 /* By the name in current Hugging Face files; older spellings (ckpt/names.h) are tried after it, so
@@ -59,9 +73,10 @@ CkptTensor *ckpt_take(Checkpoint *c, const char *name);
 /* Programs that wrap a model (data parallel, torch.compile, ...) save it with their own names between
  * its: "module.", "_orig_mod." and the like, or with one in front of all. From now on tensors are looked
  * up without them: wrappers are known names wherever they stand, and, when `known` is found only behind
- * something, that. Nothing changes where two tensors would get one name, or memory lacks. Returns how
- * many names changed; *first is the first of them. */
-size_t ckpt_unwrap(Checkpoint *c, const char *known, const char **first);
+ * something, that. Nothing changes where two tensors would get one name. *changed is how many names did, *first
+ * (NULL: not asked for) the first of them. After that names of other families of files become
+ * canonical (ckpt/names.h), and a tensor that a later piece of the model has as well is gone. false: out of memory. */
+bool ckpt_unwrap(Checkpoint *c, const char *known, size_t *changed, const char **first, Error *e);
 
 /* The tensor not used whose name is nearest to one that is missing; NULL: none is near. */
 const CkptTensor *ckpt_nearest(const Checkpoint *c, const char *name);

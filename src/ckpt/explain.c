@@ -118,8 +118,8 @@ static void look(Look *l, const char *dir)
         closedir(d);
 }
 
-/* Weights of PyTorch that lie there under a name of their own, or without what says of which model they are,
- * as LAVIS publishes them. */
+/* Weights of PyTorch that lie there under a name of their own, or several without what says of which model they
+ * are. */
 static bool explain_torch(const char *dir, const char *name, Error *e)
 {
     if (file_in_dir(dir, "config.json") == 1)
@@ -127,12 +127,13 @@ static bool explain_torch(const char *dir, const char *name, Error *e)
                          "%s/%s: weights: expected the name model.safetensors or pytorch_model.bin "
                          "(or their .index.json): rename it if it holds all weights of the model",
                          dir, name);
-    return error_set(
-        e, ERR_BAD_MODEL,
-        "%s/%s: weights: expected a config.json beside them, got PyTorch weights "
-        "alone, as LAVIS publishes them, which are not supported yet: take the Hugging "
-        "Face directory of the model (config.json, weights, tokenizer)",
-        dir, name);
+    return error_set(e, ERR_BAD_MODEL,
+                     "%s/%s: weights: expected a config.json beside them, or one .pth file of "
+                     "LAVIS, got neither: pass "
+                     "the file with the Q-Former itself, or the Hugging Face directory of the "
+                     "model (config.json, "
+                     "weights, tokenizer)",
+                     dir, name);
 }
 
 /* Weights of the right kind under a name that says what is missing. */

@@ -127,15 +127,57 @@ static bool read_entry(Scan *s, Entry *t)
 
 /* --- the header -------------------------------------------------------------------------------- */
 
-/* __metadata__: strings, of no use here, but the file must be what it claims. */
-static bool skip_metadata(Scan *s)
+/* A string of any length, into the list's memory. It is no longer unescaped than it is in the file. */
+static const char *keep_string(Scan *s, Arena *mem, size_t *n)
 {
+    const unsigned char *start = s->p;
+    if (!scan_string(s, NULL, 0))
+        return NULL;
+    size_t room = (size_t)(s->p - start);
+    char *text = arena_alloc(mem, room);
+    s->p = start;
+    if (!text)
+        error_memory(s->e, s->file, room);
+    if (!text || !scan_string(s, text, room))
+        return NULL;
+    *n = strlen(text);
+    return text;
+}
+
+static bool keep_text(Scan *s, const char *key, TensorList *list)
+{
+    CkptText t = {.key = arena_strdup(&list->names, key)};
+    if (!t.key || !MEM_GROW(list->text, &list->text_cap, list->texts + 1))
+        return error_memory(s->e, s->file, strlen(key));
+    for (size_t i = 0; i < list->texts; i++)
+        if (strcmp(list->text[i].key, key) == 0)
+            return error_set(s->e, ERR_BAD_MODEL, "%s: header: __metadata__: duplicate key \"%s\"",
+                             s->file, key);
+    t.text = keep_string(s, &list->names, &t.size);
+    if (t.text)
+        list->text[list->texts++] = t;
+    return t.text != NULL;
+}
+
+/* __metadata__: strings, of which ours count, but the file must be what it claims. */
+static bool read_metadata(Scan *s, TensorList *list)
+{
+    static const char OURS[] = "blip2.";
     if (!scan_token(s, '{'))
         return false;
     if (scan_accept(s, '}'))
         return true;
     do {
-        if (!scan_string(s, NULL, 0) || !scan_token(s, ':') || !scan_string(s, NULL, 0))
+        char key[TENSOR_NAME_MAX + 1];
+        const unsigned char *start = s->p;
+        if (!scan_string(s, NULL, 0))
+            return false;
+        bool ours = (size_t)(s->p - start) < sizeof key;
+        if (ours) {
+            s->p = start;
+            ours = scan_string(s, key, sizeof key) && strncmp(key, OURS, sizeof OURS - 1) == 0;
+        }
+        if (!scan_token(s, ':') || !(ours ? keep_text(s, key, list) : scan_string(s, NULL, 0)))
             return false;
     } while (scan_accept(s, ','));
     return scan_token(s, '}');
@@ -163,7 +205,7 @@ static bool read_tensor(Scan *s, const char *name, Entries *es, Arena *names)
     return ok;
 }
 
-static bool read_header(Scan *s, Entries *es, Arena *names)
+static bool read_header(Scan *s, Entries *es, TensorList *list)
 {
     char name[TENSOR_NAME_MAX + 1];
     bool metadata = false;
@@ -175,14 +217,14 @@ static bool read_header(Scan *s, Entries *es, Arena *names)
         if (!scan_string(s, name, sizeof name) || !scan_token(s, ':'))
             return false;
         if (strcmp(name, "__metadata__") != 0) {
-            if (!read_tensor(s, name, es, names))
+            if (!read_tensor(s, name, es, &list->names))
                 return false;
         } else if (metadata) {
             return error_set(s->e, ERR_BAD_MODEL, "%s: header: duplicate key \"__metadata__\"",
                              s->file);
         } else {
             metadata = true;
-            if (!skip_metadata(s))
+            if (!read_metadata(s, list))
                 return false;
         }
     } while (scan_accept(s, ','));
@@ -309,7 +351,7 @@ bool safetensors_parse(TensorList *list, const unsigned char *data, size_t size,
     uint64_t bytes = size - 8 - header;
     Scan s = {.p = data + 8, .start = data + 8, .end = buffer, .file = path, .e = e};
     Entries es = {0};
-    bool ok = read_header(&s, &es, &list->names) && check_inside(&es, 8 + header, bytes, e) &&
+    bool ok = read_header(&s, &es, list) && check_inside(&es, 8 + header, bytes, e) &&
               check_cover(&es, bytes, path, e) && publish(list, &es, buffer, path, e);
     mem_free(es.v);
     return ok;

@@ -6,7 +6,9 @@
 
 static int by_key(const void *x, const void *y)
 {
-    return strcmp(((const CkptTensor *)x)->key, ((const CkptTensor *)y)->key);
+    const CkptTensor *a = x, *b = y;
+    int c = strcmp(a->key, b->key);
+    return c ? c : (a->piece > b->piece) - (a->piece < b->piece);
 }
 
 void tensors_sort(CkptTensor *t, size_t n)
@@ -18,6 +20,7 @@ void tensors_sort(CkptTensor *t, size_t n)
 void tensors_free(TensorList *list)
 {
     mem_free(list->t);
+    mem_free(list->text);
     arena_free(&list->names);
     arena_free(&list->copies);
     *list = (TensorList){0};
@@ -29,7 +32,7 @@ bool tensors_push(TensorList *list, const CkptTensor *t, const char *path, Error
         return error_memory(e, path, (list->n + 1) * sizeof *t);
     CkptTensor *to = &list->t[list->n++];
     *to = *t;
-    to->key = to->name;
+    to->key = to->given = to->name;
     return true;
 }
 

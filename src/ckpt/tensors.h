@@ -15,18 +15,20 @@ enum {
 typedef struct TensorList {
     CkptTensor *t;
     size_t n, cap;
+    CkptText *text; /* in the memory of names */
+    size_t texts, text_cap;
     Arena names;
     Arena copies; /* what lies in no file as it is needed; the data of tensors that are `copied` */
 } TensorList;
 
-/* Appends one, whose name is in the list's memory; its key becomes its name. `path` begins the message.
+/* Appends one, whose name is in the list's memory; its key becomes that. `path` begins the message.
  * False: out of memory. */
 bool tensors_push(TensorList *list, const CkptTensor *t, const char *path, Error *e);
 /* Those from `first` on are all of a file: puts them in order of name. False: ERR_BAD_MODEL, a name is
  * there twice. */
 bool tensors_close(TensorList *list, size_t first, const char *path, Error *e);
 
-void tensors_sort(CkptTensor *t, size_t n); /* by key */
+void tensors_sort(CkptTensor *t, size_t n); /* by key, then by piece */
 void tensors_free(TensorList *list);
 
 #endif

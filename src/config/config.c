@@ -3,25 +3,20 @@
 
 #include <string.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "ckpt/ckpt.h"
 
 enum { FILE_MAX = 1 << 20 }; /* bytes; config.json has some thousand */
 
 /* A file that is not there leaves *t empty. */
-static bool map_text(ConfigText *t, MappedFile *f, const char *dir, const char *name, Error *e)
+static bool read_text(ConfigText *t, const Folder *dir, const char *name, Error *e)
 {
-    char *path = path_join(dir, name);
-    if (!path)
-        return error_memory(e, dir, strlen(dir));
-    bool ok = true;
-    if (file_listed(path)) {
-        ok = file_map_within(f, path, FILE_MAX, ERR_BAD_MODEL, e);
-        *t = (ConfigText){f->data ? (const char *)f->data : "", f->size};
-    }
-    mem_free(path);
-    return ok;
+    int there = folder_has(dir, name);
+    if (there < 0)
+        return error_memory(e, dir->path, strlen(dir->path));
+    if (there)
+        t->text = folder_read(dir, name, FILE_MAX, &t->size, ERR_BAD_MODEL, e);
+    return !there || t->text;
 }
 
 /* --- licence: "license: mit" between the first two lines "---" of README.md ------------------------ */
@@ -66,38 +61,41 @@ static void scan_front_matter(char out[64], const char *p, size_t size)
 }
 
 /* A README that cannot be read is no reason to refuse a model. */
-static bool read_licence(ModelConfig *c, const char *dir, Error *e)
+static bool read_licence(ModelConfig *c, const Folder *dir, Error *e)
 {
-    MappedFile f = {0};
+    static const char README[] = "README.md";
     Error ignored = {0};
-    char *path = path_join(dir, "README.md");
-    if (!path)
-        return error_memory(e, dir, strlen(dir));
-    if (file_map(&f, path, ERR_FAILED, &ignored)) {
-        scan_front_matter(c->licence, (const char *)f.data, f.size < 4096 ? f.size : 4096);
-        file_unmap(&f);
-    }
-    mem_free(path);
-    return true;
+    size_t n;
+    int there = folder_has(dir, README);
+    char *text = there > 0 ? folder_read(dir, README, FILE_MAX, &n, ERR_FAILED, &ignored) : NULL;
+    if (text)
+        scan_front_matter(c->licence, text, n < 4096 ? n : 4096);
+    mem_free(text);
+    return (there >= 0 && ignored.code != ERR_MEMORY) ||
+           error_memory(e, dir->path, strlen(dir->path));
+}
+
+bool config_open(ModelConfig *c, const Folder *dir, Error *e)
+{
+    ConfigText texts[CONFIG_FILES] = {0};
+    bool ok = true;
+    *c = (ModelConfig){0};
+    for (int i = 0; i < CONFIG_FILES && ok; i++)
+        ok = read_text(&texts[i], dir, config_file_name((ConfigFile)i), e);
+    if (ok && !texts[CONFIG_MODEL].text)
+        ok = model_dir_explain(
+            dir->path, "config.json: expected a Hugging Face model directory, got no such file", e);
+    ok = ok && config_parse(c, texts, dir->path, e) && read_licence(c, dir, e);
+    for (int i = 0; i < CONFIG_FILES; i++)
+        mem_free((void *)(uintptr_t)texts[i].text);
+    return ok;
 }
 
 bool config_load(ModelConfig *c, const char *dir, Error *e)
 {
-    ConfigText texts[CONFIG_FILES] = {0};
-    MappedFile files[CONFIG_FILES] = {0};
-    bool ok = true;
+    Folder folder = folder_of(dir);
     *c = (ModelConfig){0};
-    if (!model_dir_check(dir, e))
-        return false;
-    for (int i = 0; i < CONFIG_FILES && ok; i++)
-        ok = map_text(&texts[i], &files[i], dir, config_file_name((ConfigFile)i), e);
-    if (ok && !texts[CONFIG_MODEL].text)
-        ok = model_dir_explain(
-            dir, "config.json: expected a Hugging Face model directory, got no such file", e);
-    ok = ok && config_parse(c, texts, dir, e) && read_licence(c, dir, e);
-    for (int i = 0; i < CONFIG_FILES; i++)
-        file_unmap(&files[i]);
-    return ok;
+    return model_dir_check(dir, e) && config_open(c, &folder, e);
 }
 
 void config_bert_ids(ModelConfig *c)

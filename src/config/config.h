@@ -11,12 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/error.h"
+#include "base/folder.h"
 #include "base/note.h"
 #include "config/generation.h"
 
 typedef struct VitConfig {
     int width, layers, heads, mlp, image, patch; /* image: pixels of the trained grid */
-    float eps;
+    float eps, post_eps;                         /* of the blocks' norms; of the one behind them */
     bool qkv_bias;
 } VitConfig;
 
@@ -113,6 +114,8 @@ void config_bert_ids(ModelConfig *c);
  * one that transformers follows counts, and a note names both. Errors: ERR_NO_MODEL (no directory or no
  * config.json), ERR_BAD_MODEL (file: key: expected, got), ERR_MEMORY. */
 bool config_load(ModelConfig *c, const char *dir, Error *e);
+/* The same from a folder, which may lie in memory. */
+bool config_open(ModelConfig *c, const Folder *dir, Error *e);
 
 typedef enum ConfigFile {
     CONFIG_MODEL,        /* config.json; must be there */

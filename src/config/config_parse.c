@@ -47,6 +47,8 @@ static void read_vision(const JsonPart *p, VitConfig *v)
     v->image = part_whole(p, "image_size", 224, 1, PICTURE_MAX);
     v->patch = part_whole(p, "patch_size", 14, 1, PICTURE_MAX);
     v->eps = (float)part_real(p, "layer_norm_eps", 1e-6, 0, 1);
+    /* ours: transformers' one setting is for all norms, LAVIS' ln_vision has torch's 1e-5 */
+    v->post_eps = (float)part_real(p, "post_layernorm_eps", v->eps, 0, 1);
     v->qkv_bias = part_flag(p, "qkv_bias", true);
     part_must_be(p, "hidden_act", "gelu");
     heads_divide(p, v->width, v->heads);

@@ -33,6 +33,7 @@ static VitConfig vit_g(int pixels)
                        .image = pixels,
                        .patch = 14,
                        .eps = 1e-6f,
+                       .post_eps = 1e-6f,
                        .qkv_bias = true};
 }
 
@@ -45,6 +46,7 @@ static VitConfig vit_l(void)
                        .image = 224,
                        .patch = 14,
                        .eps = 1e-5f,
+                       .post_eps = 1e-5f,
                        .qkv_bias = true};
 }
 

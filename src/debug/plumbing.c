@@ -7,7 +7,7 @@
 #include "base/sys.h"
 #include "base/utf8.h"
 #include "base/write.h"
-#include "ckpt/ckpt.h"
+#include "ckpt/source.h"
 
 void blip2_debug_free(void *p)
 {
@@ -50,13 +50,14 @@ struct blip2_tokenizer {
 blip2_tokenizer *blip2_tokenizer_load(const char *dir_or_name, blip2_error *err)
 {
     Error e = {0};
-    char *dir = model_find(dir_or_name, &e);
-    blip2_tokenizer *t = dir ? mem_alloc(sizeof *t) : NULL;
+    ModelSource from = {0};
+    bool found = source_find(&from, dir_or_name, NULL, &e);
+    blip2_tokenizer *t = found ? mem_alloc(sizeof *t) : NULL;
     if (t)
-        t->t = tokenizer_load(dir, &e);
-    else if (dir)
+        t->t = tokenizer_open(&from.tokenizer, &e);
+    else if (found)
         error_memory(&e, "tokenizer", sizeof *t);
-    mem_free(dir);
+    source_free(&from);
     if (t && t->t)
         return t;
     mem_free(t);

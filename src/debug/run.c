@@ -50,7 +50,7 @@ blip2_options blip2_debug_options(blip2_library library)
 blip2_model *blip2_debug_load(const char *path_or_name, blip2_dtype dtype, blip2_error *err)
 {
     Error e = {0};
-    blip2_model *m = api_load(path_or_name, dtype, false, &e);
+    blip2_model *m = api_load(path_or_name, dtype, false, NULL, &e);
     if (!m)
         api_error(err, &e);
     return m;

@@ -8,7 +8,7 @@
 #ifndef MODELS_BLIP2_H
 #define MODELS_BLIP2_H
 
-#include "ckpt/ckpt.h"
+#include "ckpt/source.h"
 #include "models/heads.h"
 #include "models/opt.h"
 #include "models/qformer.h"
@@ -35,6 +35,8 @@ typedef struct Blip2 {
  * (names the tensor: missing, with the nearest name that is there; misshapen, wrong type), ERR_MEMORY.
  * Free with model_close. */
 Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e);
+/* The same from a source, whose weights it takes. */
+Blip2 *model_load(Device *dev, ModelSource *source, bool quantise, Error *e);
 
 /* A model of that configuration with random weights of one type (F32, F16, BF16; I8), scaled so
  * that activations stay of order one. Memory is on small pages as a mapped file's is. */

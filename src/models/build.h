@@ -14,6 +14,10 @@
 /* A model of that configuration whose parameters have no data yet. NULL: out of memory. */
 Blip2 *model_new(Device *dev, const ModelConfig *config, Error *e);
 
+/* load.c: the model that the source's files say, its weights open and unwrapped, its parameters without data yet. For
+ * whoever then walks it with recipes. Errors: those of config_open and source_open. */
+Blip2 *model_begin(Device *dev, ModelSource *source, Error *e);
+
 /* p becomes a Param of that type without data; a gradient that it has stays. false: no memory. */
 bool param_begin(Blip2 *m, Param *p, const char *name, const ParamSpec *spec, DType type);
 

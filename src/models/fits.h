@@ -10,6 +10,9 @@
 /* false: e (ERR_BAD_MODEL) says which parts cannot work together. t may be NULL: there is no tokenizer.
  * dir is what messages name. */
 bool model_fits(const Blip2 *net, const Tokenizer *t, const char *dir, Error *e);
+/* To an error of loading: which two parts of the model it is that disagree about a size, where that is it
+ * (the projection and the language model, the Q-Former and the vision tower, weights and config.json). */
+void model_disagree(const Blip2 *net, Error *e);
 /* What was found in the files and is no error, tokenizer and vocabulary included. */
 Notes model_notes(const Blip2 *net, const Tokenizer *t, const char *dir);
 

@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/str.h"
 #include "models/build.h"
+#include "models/extra.h"
+#include "models/fits.h"
 #include "models/quantise.h"
 #include "models/recipe.h"
 
@@ -85,20 +86,6 @@ static bool load_param(Visitor *v, const char *name, Param *p, const ParamSpec *
 
 /* --- the whole model ---------------------------------------------------------------------------- */
 
-/* Buffers that some versions of the libraries saved beside the weights, T5's copies of its table, and a bias
- * that old files of T5 have and nobody reads. */
-static bool is_known_extra(const CkptTensor *t)
-{
-    static const char *const ENDS[] = {
-        "position_ids", "language_model.encoder.embed_tokens.weight",
-        "language_model.decoder.embed_tokens.weight",
-        "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"};
-    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
-        if (str_ends(t->name, ENDS[i]))
-            return true;
-    return false;
-}
-
 /* What the model has no use for is no reason to refuse it, but should be known. */
 static void note_unused(Blip2 *m)
 {
@@ -106,7 +93,7 @@ static void note_unused(Blip2 *m)
     size_t left = 0;
     for (size_t i = 0; i < ckpt_count(m->ckpt); i++) {
         const CkptTensor *t = ckpt_at(m->ckpt, i);
-        if (t->used || is_known_extra(t))
+        if (t->used || tensor_extra(t))
             continue;
         first = first ? first : t;
         left++;
@@ -150,16 +137,21 @@ static void explain(Loader *l)
             ckpt_path(l->m->ckpt), how);
     } else if (*l->missing) {
         suggest(l);
+    } else {
+        model_disagree(l->m, l->e);
     }
 }
 
-static void note_unwrapped(Checkpoint *c, Notes *notes)
+static bool unwrap(Checkpoint *c, Notes *notes, Error *e)
 {
-    const char *first;
-    size_t n = ckpt_unwrap(c, "query_tokens", &first);
+    const char *first = NULL;
+    size_t n;
+    if (!ckpt_unwrap(c, "query_tokens", &n, &first, e))
+        return false;
     if (n)
         note_add(notes, "%s: tensor \"%s\": read without the wrapper in its name (%zu in all)",
                  ckpt_path(c), first, n);
+    return true;
 }
 
 /* What only the weights know: whether LAVIS' heads are there, which transformers' files leave out, and how many
@@ -191,37 +183,53 @@ static bool load_all(Blip2 *m, bool quantise, Error *e)
 }
 
 /* Whoever keeps an adapter beside its base model may think that it counts. */
-static bool note_adapter(Blip2 *m, const char *dir, Error *e)
+static bool note_adapter(Blip2 *m, const Folder *dir, Error *e)
 {
-    int there = file_in_dir(dir, "adapter_config.json");
+    int there = folder_has(dir, "adapter_config.json");
     if (there == 1)
         note_add(
             &m->notes,
             "%s/adapter_config.json: an adapter, which is not applied: merge it into the model "
             "(PEFT: merge_and_unload) and save that",
-            dir);
-    return there >= 0 || error_memory(e, dir, strlen(dir));
+            dir->path);
+    return there >= 0 || error_memory(e, dir->path, strlen(dir->path));
 }
 
-Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
+Blip2 *model_begin(Device *dev, ModelSource *source, Error *e)
 {
     ModelConfig config;
-    if (!config_load(&config, dir, e))
+    if (!config_open(&config, &source->config, e))
         return NULL;
-    Checkpoint *ckpt = ckpt_open(dir, e);
-    if (!ckpt)
-        return NULL;
-    note_unwrapped(ckpt, &config.notes);
-    complete(&config, ckpt);
-    Blip2 *m = model_new(dev, &config, e);
+    Checkpoint *ckpt = source_open(source, e);
+    Blip2 *m = NULL;
+    if (ckpt && unwrap(ckpt, &config.notes, e)) {
+        complete(&config, ckpt);
+        m = model_new(dev, &config, e);
+    }
     if (!m) {
         ckpt_close(ckpt);
         return NULL;
     }
     m->ckpt = ckpt;
     m->notes = config.notes;
-    if (note_adapter(m, dir, e) && load_all(m, quantise, e))
+    return m;
+}
+
+Blip2 *model_load(Device *dev, ModelSource *source, bool quantise, Error *e)
+{
+    Blip2 *m = model_begin(dev, source, e);
+    if (m && note_adapter(m, &source->config, e) && load_all(m, quantise, e))
         return m;
     model_close(m);
     return NULL;
+}
+
+Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
+{
+    ModelSource source = {0};
+    Blip2 *m = model_dir_check(dir, e) && source_dir(&source, dir, e)
+                   ? model_load(dev, &source, quantise, e)
+                   : NULL;
+    source_free(&source);
+    return m;
 }

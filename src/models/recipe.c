@@ -99,6 +99,16 @@ static void shape_text(char *out, size_t n, int rank, const int64_t *shape)
         snprintf(out + at, n - at, "]");
 }
 
+/* Files may leave out extents of one in front, or have more of them: CLIP's class embedding is [D]. */
+static bool same_shape(int a, const int64_t *x, int b, const int64_t *y)
+{
+    for (; a > 0 && *x == 1; a--)
+        x++;
+    for (; b > 0 && *y == 1; b--)
+        y++;
+    return a == b && memcmp(x, y, sizeof *x * (size_t)a) == 0;
+}
+
 /* The tensor holds `rows` rows of the Param, and nothing else. */
 static bool fits(const CkptTensor *t, const ParamSpec *spec, int64_t rows, Error *e)
 {
@@ -109,7 +119,7 @@ static bool fits(const CkptTensor *t, const ParamSpec *spec, int64_t rows, Error
     if (!dtype_is_float(t->dtype))
         return error_set(e, ERR_BAD_MODEL, "%s: tensor \"%s\": expected F32, F16 or BF16, got %s",
                          t->file, t->name, dtype_name(t->dtype));
-    if (t->rank == spec->rank && memcmp(t->shape, shape, sizeof *shape * (size_t)t->rank) == 0)
+    if (same_shape(t->rank, t->shape, spec->rank, shape))
         return true;
     shape_text(want, sizeof want, spec->rank, shape);
     shape_text(got, sizeof got, t->rank, t->shape);

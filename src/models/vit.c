@@ -4,7 +4,7 @@
 bool vit_init(Vit *v, const VitConfig *config, Arena *mem)
 {
     *v = (Vit){.config = *config};
-    v->ln.eps = config->eps;
+    v->ln.eps = config->post_eps;
     v->block = arena_calloc(mem, sizeof *v->block * (size_t)config->layers);
     for (int i = 0; v->block && i < config->layers; i++) {
         v->block[i].heads = config->heads;

@@ -5,34 +5,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "text/parts.h"
 
-bool beside_text(const char *dir, const char *name, char **text, size_t *n, Error *e)
+bool beside_text(const Folder *dir, const char *name, char **text, size_t *n, Error *e)
 {
-    char *path = path_join(dir, name);
-    if (!path)
-        return error_memory(e, name, strlen(dir));
-    *text = (char *)file_read(path, TOKENIZER_FILE_MAX, n, ERR_BAD_MODEL, e);
-    mem_free(path);
+    *text = folder_read(dir, name, TOKENIZER_FILE_MAX, n, ERR_BAD_MODEL, e);
     return *text != NULL;
 }
 
 /* DIR/NAME as JSON object. An absent file is fine when optional: true with *doc NULL. */
-bool beside_json(const char *dir, const char *name, bool optional, json_t **doc, Error *e)
+bool beside_json(const Folder *dir, const char *name, bool optional, json_t **doc, Error *e)
 {
-    char *path = path_join(dir, name), *text = NULL;
+    int there = optional ? folder_has(dir, name) : 1;
+    char *path = there > 0 ? folder_path(dir, name) : NULL, *text = NULL;
     size_t n = 0;
     *doc = NULL;
-    bool ok = path && optional && !file_listed(path);
-    if (path && !ok && beside_text(dir, name, &text, &n, e)) {
+    bool ok = there == 0;
+    if (path && beside_text(dir, name, &text, &n, e)) {
         *doc = json_parse(text, n, path, ERR_BAD_MODEL, e);
         ok = json_is_object(*doc) || error_set(e, ERR_BAD_MODEL, "%s: expected an object", path);
     }
-    if (!path)
-        error_memory(e, name, strlen(dir));
+    if (there && !path)
+        error_memory(e, name, strlen(dir->path));
     mem_free(text);
     mem_free(path);
     return ok;
@@ -40,7 +36,7 @@ bool beside_json(const char *dir, const char *name, bool optional, json_t **doc,
 
 /* The class that a model without tokenizer_class in its tokenizer_config.json gets (auto/
  * tokenization_auto.py, TOKENIZER_MAPPING_NAMES). */
-static bool model_says_gpt2(const char *dir, bool *gpt2, Error *e)
+static bool model_says_gpt2(const Folder *dir, bool *gpt2, Error *e)
 {
     json_t *model;
     if (!beside_json(dir, "config.json", true, &model, e))
@@ -52,11 +48,11 @@ static bool model_says_gpt2(const char *dir, bool *gpt2, Error *e)
     return true;
 }
 
-static bool find_class(Beside *b, const char *dir, Error *e)
+static bool find_class(Beside *b, const Folder *dir, Error *e)
 {
     const char *name;
     if (!json_get_text(b->config, "tokenizer_class", NULL, &name, "tokenizer_config.json", e)) {
-        error_prefix(e, dir);
+        error_prefix(e, dir->path);
         return false;
     }
     b->gpt2 =
@@ -64,7 +60,7 @@ static bool find_class(Beside *b, const char *dir, Error *e)
     return name || model_says_gpt2(dir, &b->gpt2, e);
 }
 
-bool beside_read(Beside *b, const char *dir, Error *e)
+bool beside_read(Beside *b, const Folder *dir, Error *e)
 {
     return beside_json(dir, "tokenizer_config.json", true, &b->config, e) &&
            beside_json(dir, "special_tokens_map.json", true, &b->map, e) &&

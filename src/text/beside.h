@@ -17,7 +17,7 @@ typedef struct Beside {
         gpt2; /* transformers makes a GPT2Tokenizer of it: tokenizer_class, or the model's, says so */
 } Beside;
 
-bool beside_read(Beside *b, const char *dir, Error *e);
+bool beside_read(Beside *b, const Folder *dir, Error *e);
 void beside_free(Beside *b);
 
 /* Adds the tokens that these files name, and notes whether special tokens are to be split. dir is for
@@ -31,7 +31,7 @@ bool beside_as_gpt2(json_t *doc, Beside *b, const char *dir, Error *e);
 
 /* DIR/NAME as text, to be freed, or as a JSON object. An absent file is fine when optional: true with *doc
  * NULL. */
-bool beside_text(const char *dir, const char *name, char **text, size_t *n, Error *e);
-bool beside_json(const char *dir, const char *name, bool optional, json_t **doc, Error *e);
+bool beside_text(const Folder *dir, const char *name, char **text, size_t *n, Error *e);
+bool beside_json(const Folder *dir, const char *name, bool optional, json_t **doc, Error *e);
 
 #endif

@@ -11,15 +11,15 @@
 /* text[0..n) of a tokenizer.json; name is for messages. dir: where the files beside it are; NULL: there are
  * none. */
 bool load_tokenizer_json(Tokenizer *t, const char *text, size_t n, const char *name,
-                         const char *dir, Error *e);
+                         const Folder *dir, Error *e);
 
 /* DIR/vocab.json, DIR/merges.txt and what lies beside them. */
-bool load_vocab_and_merges(Tokenizer *t, const char *dir, Error *e);
+bool load_vocab_and_merges(Tokenizer *t, const Folder *dir, Error *e);
 
 /* The bytes of a spiece.model, and of a vocab.txt; path is for messages, dir as above. */
-bool spiece_parse(Tokenizer *t, const char *bytes, size_t n, const char *path, const char *dir,
+bool spiece_parse(Tokenizer *t, const char *bytes, size_t n, const char *path, const Folder *dir,
                   Error *e);
-bool vocab_txt_parse(Tokenizer *t, const char *text, size_t n, const char *path, const char *dir,
+bool vocab_txt_parse(Tokenizer *t, const char *text, size_t n, const char *path, const Folder *dir,
                      Error *e);
 
 #endif

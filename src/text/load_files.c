@@ -18,7 +18,7 @@ typedef struct Files {
     Beside beside;
 } Files;
 
-static bool read_files(Files *f, const char *dir, Error *e)
+static bool read_files(Files *f, const Folder *dir, Error *e)
 {
     return beside_json(dir, "vocab.json", false, &f->vocab, e) &&
            beside_text(dir, "merges.txt", &f->merges, &f->merges_n, e) &&
@@ -137,11 +137,11 @@ static bool load_files(Tokenizer *t, const Files *f, const char *dir, Error *e)
     return ok;
 }
 
-bool load_vocab_and_merges(Tokenizer *t, const char *dir, Error *e)
+bool load_vocab_and_merges(Tokenizer *t, const Folder *dir, Error *e)
 {
     Files f = {0};
-    bool ok = tokenizer_set_kind(t, &KIND_BPE, dir, e) && read_files(&f, dir, e) &&
-              load_files(t, &f, dir, e);
+    bool ok = tokenizer_set_kind(t, &KIND_BPE, dir->path, e) && read_files(&f, dir, e) &&
+              load_files(t, &f, dir->path, e);
     free_files(&f);
     return ok;
 }

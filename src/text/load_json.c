@@ -111,7 +111,7 @@ static const TokenizerKind *find_kind(const char *name)
 }
 
 /* dir NULL: there are no files beside it. */
-static bool load_document(Tokenizer *t, json_t *doc, const char *file, const char *dir, Beside *b,
+static bool load_document(Tokenizer *t, json_t *doc, const char *file, const Folder *dir, Beside *b,
                           Error *e)
 {
     const json_t *model = json_object_get(doc, "model");
@@ -121,7 +121,7 @@ static bool load_document(Tokenizer *t, json_t *doc, const char *file, const cha
     /* Files older than tokenizers 0.10 do not name the type. */
     if (!json_object_get(model, "type") && json_object_get(model, "merges"))
         type = "BPE";
-    if (b->gpt2 && strcmp(type, "BPE") == 0 && !beside_as_gpt2(doc, b, dir, e))
+    if (b->gpt2 && strcmp(type, "BPE") == 0 && !beside_as_gpt2(doc, b, dir->path, e))
         return false;
     const TokenizerKind *kind = find_kind(type);
     if (!kind)
@@ -129,12 +129,12 @@ static bool load_document(Tokenizer *t, json_t *doc, const char *file, const cha
                          "%s: model.type: expected BPE, Unigram or WordPiece, got \"%.40s\"", file,
                          type);
     return tokenizer_set_kind(t, kind, file, e) && kind->load(t, doc, file, e) &&
-           load_added(t, doc, file, e) && (!dir || beside_add_tokens(t, b, dir, e)) &&
+           load_added(t, doc, file, e) && (!dir || beside_add_tokens(t, b, dir->path, e)) &&
            load_post_processor(t, json_object_get(doc, "post_processor"), file, e);
 }
 
 bool load_tokenizer_json(Tokenizer *t, const char *text, size_t n, const char *name,
-                         const char *dir, Error *e)
+                         const Folder *dir, Error *e)
 {
     Beside b = {0};
     json_t *doc = json_parse(text, n, name, ERR_BAD_MODEL, e);

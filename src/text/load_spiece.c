@@ -206,7 +206,7 @@ static bool add_defaults(Tokenizer *t, const char *path, Error *e)
     return true;
 }
 
-static bool load_parts(Spiece *s, Bytes b, const char *dir)
+static bool load_parts(Spiece *s, Bytes b, const Folder *dir)
 {
     Beside beside = {0};
     Tokenizer *t = s->t;
@@ -214,12 +214,13 @@ static bool load_parts(Spiece *s, Bytes b, const char *dir)
               add_extra_ids(s, beside.config);
     if (ok)
         unigram_ready(unigram_of(t), &t->vocab, s->unknown);
-    ok = ok && add_defaults(t, s->path, s->e) && (!dir || beside_add_tokens(t, &beside, dir, s->e));
+    ok = ok && add_defaults(t, s->path, s->e) &&
+         (!dir || beside_add_tokens(t, &beside, dir->path, s->e));
     beside_free(&beside);
     return ok;
 }
 
-bool spiece_parse(Tokenizer *t, const char *bytes, size_t n, const char *path, const char *dir,
+bool spiece_parse(Tokenizer *t, const char *bytes, size_t n, const char *path, const Folder *dir,
                   Error *e)
 {
     const char *kind = file_kind(bytes, n);

@@ -64,7 +64,7 @@ static bool check_config(const json_t *config, Error *e)
     return true;
 }
 
-bool vocab_txt_parse(Tokenizer *t, const char *text, size_t n, const char *path, const char *dir,
+bool vocab_txt_parse(Tokenizer *t, const char *text, size_t n, const char *path, const Folder *dir,
                      Error *e)
 {
     Beside beside = {0};
@@ -78,12 +78,12 @@ bool vocab_txt_parse(Tokenizer *t, const char *text, size_t n, const char *path,
     bool ok =
         tokenizer_set_kind(t, &KIND_WORDPIECE, path, e) && (!dir || beside_read(&beside, dir, e));
     if (ok && !check_config(beside.config, e)) {
-        error_prefix(e, dir);
+        error_prefix(e, dir->path);
         ok = false;
     }
     ok = ok && add_lines(t, text, n, path, e) &&
          wordpiece_ready(t, "[UNK]", LONGEST_WORD, path, e) && add_defaults(t, path, e) &&
-         (!dir || beside_add_tokens(t, &beside, dir, e));
+         (!dir || beside_add_tokens(t, &beside, dir->path, e));
     beside_free(&beside);
     return ok;
 }

@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "text/beside.h"
@@ -16,15 +15,19 @@ enum { TEXT_LIMIT = INT_MAX / 4 };
 
 /* --- loading ------------------------------------------------------------------------------------ */
 
-typedef bool ParseFn(Tokenizer *t, const char *bytes, size_t n, const char *path, const char *dir,
+typedef bool ParseFn(Tokenizer *t, const char *bytes, size_t n, const char *path, const Folder *dir,
                      Error *e);
 
-static bool load_file(Tokenizer *t, ParseFn *parse, const char *path, const char *dir, Error *e)
+static bool load_file(Tokenizer *t, ParseFn *parse, const Folder *dir, const char *name, Error *e)
 {
     size_t n;
-    unsigned char *text = file_read(path, TOKENIZER_FILE_MAX, &n, ERR_BAD_MODEL, e);
-    bool ok = text && parse(t, (const char *)text, n, path, dir, e);
+    char *path = folder_path(dir, name);
+    char *text = path ? folder_read(dir, name, TOKENIZER_FILE_MAX, &n, ERR_BAD_MODEL, e) : NULL;
+    if (!path)
+        error_memory(e, dir->path, strlen(dir->path));
+    bool ok = text && parse(t, text, n, path, dir, e);
     mem_free(text);
+    mem_free(path);
     return ok;
 }
 
@@ -37,25 +40,21 @@ static const struct {
              {"spiece.model", spiece_parse},
              {"vocab.txt", vocab_txt_parse}};
 
-static bool load_dir(Tokenizer *t, const char *dir, Error *e)
+static bool load_dir(Tokenizer *t, const Folder *dir, Error *e)
 {
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
-        char *path = path_join(dir, FILES[i].name);
-        if (!path)
-            return error_memory(e, dir, strlen(dir));
-        bool there = file_listed(path), ok = false;
+        int there = folder_has(dir, FILES[i].name);
+        if (there < 0)
+            return error_memory(e, dir->path, strlen(dir->path));
         if (there)
-            ok = FILES[i].parse ? load_file(t, FILES[i].parse, path, dir, e)
-                                : load_vocab_and_merges(t, dir, e);
-        mem_free(path);
-        if (there)
-            return ok;
+            return FILES[i].parse ? load_file(t, FILES[i].parse, dir, FILES[i].name, e)
+                                  : load_vocab_and_merges(t, dir, e);
     }
     return error_set(
         e, ERR_NO_MODEL,
         "%s: tokenizer: no tokenizer.json, vocab.json with merges.txt, spiece.model or "
         "vocab.txt",
-        dir);
+        dir->path);
 }
 
 /* Ends all ways of loading. */
@@ -70,14 +69,20 @@ static Tokenizer *finish(Tokenizer *t, bool ok)
     return t;
 }
 
-Tokenizer *tokenizer_load(const char *dir, Error *e)
+Tokenizer *tokenizer_open(const Folder *dir, Error *e)
 {
     Tokenizer *t = mem_calloc(1, sizeof *t);
     if (!t) {
-        error_memory(e, dir, sizeof *t);
+        error_memory(e, dir->path, sizeof *t);
         return NULL;
     }
     return finish(t, load_dir(t, dir, e));
+}
+
+Tokenizer *tokenizer_load(const char *dir, Error *e)
+{
+    Folder folder = folder_of(dir);
+    return tokenizer_open(&folder, e);
 }
 
 Tokenizer *tokenizer_parse(const char *bytes, size_t n, const char *name, Error *e)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/error.h"
+#include "base/folder.h"
 #include "base/note.h"
 #include "base/str.h"
 #include "text/ids.h"
@@ -19,6 +20,8 @@ typedef struct Tokenizer Tokenizer;
  * the file; ERR_NO_MODEL "DIR: tokenizer: no tokenizer.json ..." when there is none; ERR_MEMORY.
  * Free with tokenizer_free. */
 Tokenizer *tokenizer_load(const char *dir, Error *e);
+/* The same from a folder, which may lie in memory. */
+Tokenizer *tokenizer_open(const Folder *dir, Error *e);
 void tokenizer_free(Tokenizer *t);
 
 /* The same from the bytes of a tokenizer.json, spiece.model or vocab.txt alone (need not be zero-terminated).

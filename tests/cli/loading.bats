@@ -158,7 +158,7 @@ END
     failed 5 "*adapter_config.json: model: *a LORA adapter without its base model (Salesforce/blip2-opt-2.7b): merge*"
     : >"$T/lavis/checkpoint_best.pth"
     blip2 caption -m "$T/lavis" scene003.png
-    failed 5 "*checkpoint_best.pth: weights: expected a config.json beside them, got PyTorch weights alone, as LAVIS publishes them, *: take the Hugging Face directory*"
+    failed 5 "*checkpoint_best.pth: file: expected safetensors or PyTorch weights, got an empty file*"
     echo '{}' >"$T/above/model/config.json"
     blip2 caption -m "$T/above" scene003.png
     failed 4 "*did you mean $T/above/model?"
@@ -210,13 +210,22 @@ END
 }
 
 @test "a file or a URL in the place of a directory" {
-    blip2 show "$ROOT/models/scenes/model.safetensors"
+    blip2 show "$ROOT/models/scenes/config.json"
     failed 4 "*model: expected a directory, got a file: pass the directory it is in, $ROOT/models/scenes"
     printf 'GGUF\003\000\000\000' >"$T/x.gguf"
     blip2 show "$T/x.gguf"
     failed 4 "*model: expected a directory, got a GGUF or GGML file of llama.cpp*"
     blip2 show https://huggingface.co/Salesforce/blip2-opt-2.7b/tree/main
     failed 4 "*got a URL: *Salesforce/blip2-opt-2.7b when *"
+}
+
+@test "weights by their own name, with the files beside them" {
+    blip2 caption -m "$ROOT/models/scenes/model.safetensors" scene003.png
+    [ "$status" -eq 0 ]
+    [ "$out" = "$CAPTION" ]
+    cp "$ROOT/models/scenes/model.safetensors" "$T/alone.safetensors"
+    blip2 caption -m "$T/alone.safetensors" scene003.png
+    failed 5 "*alone.safetensors: vision tower: expected a width of whole heads of 88, got 192: a config.json beside the file *"
 }
 
 # A cache with the embedded model as Salesforce/blip2-opt-2.7b under $T/hf/hub.

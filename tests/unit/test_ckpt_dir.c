@@ -139,7 +139,7 @@ static void torch_weights_alone(void **state)
 {
     put_text("blip2_pretrained.pth", "PK");
     refused(ERR_BAD_MODEL, "blip2_pretrained.pth: weights: expected a config.json beside them",
-            "as LAVIS publishes them");
+            "or one .pth file of LAVIS");
     put_text("config.json", "{}");
     refused(ERR_BAD_MODEL,
             "blip2_pretrained.pth: weights: expected the name model.safetensors or "

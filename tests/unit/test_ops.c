@@ -239,6 +239,7 @@ static void make_vit(void)
                    .image = 28,
                    .patch = 14,
                    .eps = 1e-6f,
+                   .post_eps = 1e-6f,
                    .qkv_bias = true};
     Visitor v = {.param = give};
     n_vit_params = 0;

@@ -1,0 +1,208 @@
+/* ckpt/packed.c: see ckpt/packed.h. */
+#include "ckpt/packed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/utf8.h"
+
+enum { FILE_MAX = 24 << 20 }; /* bytes; a tokenizer.json has up to ten million */
+
+#define FORMAT "blip2.format"
+#define FILES  "blip2.file."
+#define BASE64 "blip2.base64."
+#define LAYOUT "blip2.layout."
+
+static const char *const NAMES[] = {"config.json",
+                                    "generation_config.json",
+                                    "preprocessor_config.json",
+                                    "processor_config.json",
+                                    "tokenizer.json",
+                                    "tokenizer_config.json",
+                                    "special_tokens_map.json",
+                                    "added_tokens.json",
+                                    "vocab.json",
+                                    "merges.txt",
+                                    "spiece.model",
+                                    "vocab.txt",
+                                    "README.md"};
+
+const char *packed_file(size_t i)
+{
+    return i < sizeof NAMES / sizeof *NAMES ? NAMES[i] : NULL;
+}
+
+/* --- base64 (RFC 4648, 4) -------------------------------------------------------------------------------- */
+
+static const char LETTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void add_base64(StrBuf *out, const unsigned char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i += 3) {
+        unsigned v = (unsigned)s[i] << 16 | (i + 1 < n ? (unsigned)s[i + 1] << 8 : 0) |
+                     (i + 2 < n ? s[i + 2] : 0);
+        char four[4] = {LETTERS[v >> 18], LETTERS[v >> 12 & 63],
+                        i + 1 < n ? LETTERS[v >> 6 & 63] : '=', i + 2 < n ? LETTERS[v & 63] : '='};
+        strbuf_add(out, four, 4);
+    }
+}
+
+/* Into out, which has room for 3 bytes of each 4; false: it is none. */
+static bool read_base64(const char *s, size_t n, unsigned char *out, size_t *bytes)
+{
+    size_t pad = n > 0 && s[n - 1] == '=' ? 1 + (n > 1 && s[n - 2] == '=') : 0;
+    unsigned v = 0;
+    if (n % 4 != 0)
+        return false;
+    *bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *at = i < n - pad ? strchr(LETTERS, s[i]) : LETTERS;
+        if (!at || !s[i])
+            return false;
+        v = v << 6 | (unsigned)(at - LETTERS);
+        if (i % 4 != 3)
+            continue;
+        for (int k = 2; k >= 0; k--)
+            out[(*bytes)++] = (unsigned char)(v >> 8 * k);
+        v = 0;
+    }
+    *bytes -= pad;
+    return true;
+}
+
+/* --- reading ---------------------------------------------------------------------------------------------- */
+
+static const CkptText *find_text(const Checkpoint *c, const char *key)
+{
+    const CkptText *t;
+    for (size_t i = 0; (t = ckpt_text(c, i)); i++)
+        if (strcmp(t->key, key) == 0)
+            return t;
+    return NULL;
+}
+
+bool packed_is(const Checkpoint *c)
+{
+    return find_text(c, FORMAT) != NULL;
+}
+
+static bool check_format(const Checkpoint *c, Error *e)
+{
+    const CkptText *format = find_text(c, FORMAT), *t;
+    if (strcmp(format->text, PACKED_FORMAT) != 0)
+        return error_set(
+            e, ERR_BAD_MODEL,
+            "%s: header: " FORMAT ": expected " PACKED_FORMAT
+            ", got \"%.40s\": a packed model of another version of the program: convert "
+            "the model again",
+            ckpt_path(c), format->text);
+    for (size_t i = 0; (t = ckpt_text(c, i)); i++)
+        if (str_starts(t->key, LAYOUT))
+            return error_set(
+                e, ERR_BAD_MODEL,
+                "%s: tensor \"%.200s\": layout: expected rows, got \"%.40s\": convert the "
+                "model again",
+                ckpt_path(c), t->key + strlen(LAYOUT), t->text);
+    return true;
+}
+
+/* One file of the list; *n is how many it has by then. */
+static bool take_text(ModelSource *s, const CkptText *t, FolderFile *file, size_t *n, Error *e)
+{
+    if (str_starts(t->key, FILES)) {
+        file[(*n)++] = (FolderFile){t->key + strlen(FILES), t->text, t->size};
+        return true;
+    }
+    if (!str_starts(t->key, BASE64))
+        return true;
+    size_t bytes;
+    unsigned char *data = arena_alloc(&s->mem, t->size / 4 * 3 + 1);
+    if (!data)
+        return error_memory(e, s->path, t->size);
+    if (!read_base64(t->text, t->size, data, &bytes))
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s: header: %.200s: expected base64, got something else", s->path,
+                         t->key);
+    file[(*n)++] = (FolderFile){t->key + strlen(BASE64), (const char *)data, bytes};
+    return true;
+}
+
+bool packed_open(ModelSource *s, Error *e)
+{
+    size_t texts = 0, n = 0;
+    while (ckpt_text(s->ckpt, texts))
+        texts++;
+    FolderFile *file = arena_alloc(&s->mem, texts * sizeof *file);
+    if (!file)
+        return error_memory(e, s->path, texts * sizeof *file);
+    if (!check_format(s->ckpt, e))
+        return false;
+    for (size_t i = 0; i < texts; i++)
+        if (!take_text(s, ckpt_text(s->ckpt, i), file, &n, e))
+            return false;
+    s->config = s->tokenizer = (Folder){.path = s->path, .file = file, .files = n};
+    return folder_has(&s->config, "config.json") == 1 ||
+           error_set(e, ERR_BAD_MODEL, "%s: header: " FILES "config.json: expected, but missing",
+                     s->path);
+}
+
+/* --- writing ---------------------------------------------------------------------------------------------- */
+
+/* A JSON string. The text is UTF-8 without zeros. */
+static void add_json(StrBuf *out, const char *s, size_t n)
+{
+    strbuf_puts(out, "\"");
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c == '"' || c == '\\')
+            strbuf_printf(out, "\\%c", c);
+        else if (c < 0x20)
+            strbuf_printf(out, "\\u%04x", c);
+        else
+            strbuf_add(out, &s[i], 1);
+    }
+    strbuf_puts(out, "\"");
+}
+
+static bool add_file(StrBuf *out, const Folder *f, const char *name, Error *e)
+{
+    size_t n;
+    char *text = folder_read(f, name, FILE_MAX, &n, ERR_BAD_MODEL, e);
+    if (!text)
+        return false;
+    bool plain = utf8_invalid(text, n) < 0 && !memchr(text, 0, n);
+    strbuf_printf(out, ",\"%s%s\":", plain ? FILES : BASE64, name);
+    if (plain) {
+        add_json(out, text, n);
+    } else {
+        strbuf_puts(out, "\"");
+        add_base64(out, (const unsigned char *)text, n);
+        strbuf_puts(out, "\"");
+    }
+    mem_free(text);
+    return true;
+}
+
+const Folder *packed_folder(const Folder *config, const Folder *tokenizer, const char *name)
+{
+    enum { CONFIGS = 4 };
+    for (size_t i = 0; i < CONFIGS; i++)
+        if (strcmp(NAMES[i], name) == 0)
+            return config;
+    return strcmp(name, "README.md") == 0 ? config : tokenizer;
+}
+
+bool packed_texts(StrBuf *out, const Folder *config, const Folder *tokenizer, Error *e)
+{
+    strbuf_puts(out, "\"" FORMAT "\":\"" PACKED_FORMAT "\"");
+    for (size_t i = 0; packed_file(i); i++) {
+        const Folder *f = packed_folder(config, tokenizer, packed_file(i));
+        int there = folder_has(f, packed_file(i));
+        if (there < 0)
+            return error_memory(e, f->path, strlen(f->path));
+        if (there && !add_file(out, f, packed_file(i), e))
+            return false;
+    }
+    return !out->failed || error_memory(e, config->path, out->len);
+}

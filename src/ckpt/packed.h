@@ -1,0 +1,36 @@
+/* ckpt/packed.h: a whole model in one safetensors file: the weights as tensors, all else as texts in the
+ * header's __metadata__, which any reader of safetensors may pass over:
+ *
+ *     blip2.format        "1"
+ *     blip2.file.NAME     the text of a file of the model's directory: config.json, tokenizer.json, ...
+ *     blip2.base64.NAME   the same of a file that is no text (spiece.model)
+ *     blip2.layout.TENSOR how it lies in the file, where that is not row after row
+ *
+ * Names of tensors are those of transformers, or LAVIS'. */
+#ifndef CKPT_PACKED_H
+#define CKPT_PACKED_H
+
+#include "base/str.h"
+#include "ckpt/source.h"
+
+#define PACKED_FORMAT "1"
+
+/* Whether the file says that it is one, of whatever format. */
+bool packed_is(const Checkpoint *c);
+
+/* s->ckpt is one: sets config and tokenizer. Errors: ERR_BAD_MODEL (another format, a layout that this version does
+ * not know, a text that is none), ERR_MEMORY. */
+bool packed_open(ModelSource *s, Error *e);
+
+/* What a directory of a model may have beside its weights. NULL behind the last one. */
+const char *packed_file(size_t i);
+
+/* Which of the two has it: each may have a file of that name for a purpose of its own (a language model has a
+ * config.json as well). */
+const Folder *packed_folder(const Folder *config, const Folder *tokenizer, const char *name);
+
+/* Appends the texts of a packed file to the JSON object of its __metadata__, from "blip2.format" on: those of
+ * config, and of the tokenizer what is not there. Errors: those of folder_read. */
+bool packed_texts(StrBuf *out, const Folder *config, const Folder *tokenizer, Error *e);
+
+#endif
