@@ -1,4 +1,4 @@
-/* ckpt/hub.c: the table of published models; snapshots in the cache. */
+/* ckpt/hub.c: what the environment says of Hugging Face's hub; snapshots in the cache. */
 #include "ckpt/hub.h"
 
 #include <ctype.h>
@@ -6,71 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/str.h"
-
-static const HubModel MODELS[] = {
-    {"opt-2.7b", "Salesforce/blip2-opt-2.7b", {"blip2_opt/pretrain_opt2.7b", "pretrain_opt2.7b"}},
-    {"opt-6.7b", "Salesforce/blip2-opt-6.7b", {"blip2_opt/pretrain_opt6.7b", "pretrain_opt6.7b"}},
-    {"opt-2.7b-coco",
-     "Salesforce/blip2-opt-2.7b-coco",
-     {"blip2_opt/caption_coco_opt2.7b", "caption_coco_opt2.7b"}},
-    {"opt-6.7b-coco",
-     "Salesforce/blip2-opt-6.7b-coco",
-     {"blip2_opt/caption_coco_opt6.7b", "caption_coco_opt6.7b"}},
-    {"flan-t5-xl",
-     "Salesforce/blip2-flan-t5-xl",
-     {"blip2_t5/pretrain_flant5xl", "pretrain_flant5xl"}},
-    {"flan-t5-xl-coco",
-     "Salesforce/blip2-flan-t5-xl-coco",
-     {"blip2_t5/caption_coco_flant5xl", "caption_coco_flant5xl"}},
-    {"flan-t5-xl-vit-l", NULL, {"blip2_t5/pretrain_flant5xl_vitL", "pretrain_flant5xl_vitL"}},
-    {"flan-t5-xxl",
-     "Salesforce/blip2-flan-t5-xxl",
-     {"blip2_t5/pretrain_flant5xxl", "pretrain_flant5xxl"}},
-    {"itm-vit-g",
-     "Salesforce/blip2-itm-vit-g",
-     {"blip2/pretrain", "blip2_image_text_matching/pretrain", "blip2_feature_extractor/pretrain"}},
-    {"itm-vit-g-coco",
-     "Salesforce/blip2-itm-vit-g-coco",
-     {"blip2/coco", "blip2_image_text_matching/coco", "blip2_feature_extractor/coco"}},
-    {"itm-vit-l",
-     NULL,
-     {"blip2/pretrain_vitL", "blip2_image_text_matching/pretrain_vitL",
-      "blip2_feature_extractor/pretrain_vitL"}},
-};
-
-enum { N_MODELS = sizeof MODELS / sizeof MODELS[0] };
-
-const HubModel *hub_at(int i)
-{
-    return i >= 0 && i < N_MODELS ? &MODELS[i] : NULL;
-}
-
-static bool same(const char *a, const char *b)
-{
-    return a && strcmp(a, b) == 0;
-}
-
-static bool is_called(const HubModel *m, const char *name)
-{
-    if (same(m->name, name) || same(m->repo, name))
-        return true;
-    if (m->repo && same(strchr(m->repo, '/') + 1, name))
-        return true;
-    return same(m->lavis[0], name) || same(m->lavis[1], name) || same(m->lavis[2], name);
-}
-
-const HubModel *hub_find(const char *name)
-{
-    for (int i = 0; i < N_MODELS; i++)
-        if (is_called(&MODELS[i], name))
-            return &MODELS[i];
-    return NULL;
-}
 
 /* --- where the cache is ------------------------------------------------------------------------- */
 
@@ -138,21 +78,139 @@ static void add_expanded(StrBuf *s, const char *path)
     strbuf_free(&home);
 }
 
-static void add_cache_root(StrBuf *s)
+/* The first of a list of variables that is set, and what comes behind it; or else `otherwise`. */
+static void add_place(StrBuf *s, const char *const (*places)[2], const char *otherwise)
+{
+    for (int i = 0; places[i][0]; i++) {
+        const char *v = getenv(places[i][0]);
+        if (!is_set(v))
+            continue;
+        add_expanded(s, v);
+        strbuf_puts(s, places[i][1]);
+        return;
+    }
+    add_expanded(s, otherwise);
+}
+
+void hub_add_cache(StrBuf *s)
 {
     static const char *const PLACES[][2] = {{"HF_HUB_CACHE", ""},
                                             {"HUGGINGFACE_HUB_CACHE", ""},
                                             {"HF_HOME", "/hub"},
-                                            {"XDG_CACHE_HOME", "/huggingface/hub"}};
-    for (int i = 0; i < 4; i++) {
-        const char *v = getenv(PLACES[i][0]);
-        if (!is_set(v))
-            continue;
-        add_expanded(s, v);
-        strbuf_puts(s, PLACES[i][1]);
-        return;
+                                            {"XDG_CACHE_HOME", "/huggingface/hub"},
+                                            {NULL, NULL}};
+    add_place(s, PLACES, "~/.cache/huggingface/hub");
+}
+
+bool hub_add_folder(StrBuf *s, const char *repo)
+{
+    const char *slash = strchr(repo, '/');
+    if (slash)
+        strbuf_printf(s, "/models--%.*s--%s", (int)(slash - repo), repo, slash + 1);
+    return slash != NULL;
+}
+
+static void add_token_path(StrBuf *s)
+{
+    static const char *const PLACES[][2] = {{"HF_TOKEN_PATH", ""},
+                                            {"HF_HOME", "/token"},
+                                            {"XDG_CACHE_HOME", "/huggingface/token"},
+                                            {NULL, NULL}};
+    add_place(s, PLACES, "~/.cache/huggingface/token");
+}
+
+static void add_lavis(StrBuf *s)
+{
+    static const char *const PLACES[][2] = {{"TORCH_HOME", "/hub/checkpoints"},
+                                            {"XDG_CACHE_HOME", "/torch/hub/checkpoints"},
+                                            {NULL, NULL}};
+    add_place(s, PLACES, "~/.cache/torch/hub/checkpoints");
+}
+
+bool lavis_path(const char *file, char **out)
+{
+    StrBuf s = {0};
+    add_lavis(&s);
+    strbuf_printf(&s, "/%s", file);
+    *out = s.failed ? NULL : mem_strdup(s.data);
+    strbuf_free(&s);
+    return *out != NULL;
+}
+
+/* --- whom to ask ---------------------------------------------------------------------------------- */
+
+/* As huggingface_hub reads a switch. */
+static bool is_on(const char *name)
+{
+    static const char *const YES[] = {"1", "ON", "YES", "TRUE"};
+    const char *v = getenv(name);
+    for (int i = 0; v && i < 4; i++)
+        if (strcasecmp(v, YES[i]) == 0)
+            return true;
+    return false;
+}
+
+bool hub_offline(void)
+{
+    return is_on(is_set(getenv("HF_HUB_OFFLINE")) ? "HF_HUB_OFFLINE" : "TRANSFORMERS_OFFLINE");
+}
+
+/* Without blanks and line ends around it. What else could not stand in a header is no token. */
+static bool keep_token(const char *text, size_t n, char token[HUB_TOKEN])
+{
+    size_t from = 0;
+    while (from < n && strchr(" \t\r\n", text[from]))
+        from++;
+    while (n > from && strchr(" \t\r\n", text[n - 1]))
+        n--;
+    n -= from;
+    if (n == 0 || n >= HUB_TOKEN)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (text[from + i] <= ' ' || text[from + i] > '~')
+            return false;
+    memcpy(token, text + from, n);
+    token[n] = 0;
+    return true;
+}
+
+static bool token_from_file(char token[HUB_TOKEN])
+{
+    StrBuf path = {0};
+    MappedFile f = {0};
+    Error ignored = {0};
+    add_token_path(&path);
+    bool ok = !path.failed && file_map_within(&f, path.data, 4096, ERR_FAILED, &ignored) &&
+              keep_token((const char *)f.data, f.size, token);
+    file_unmap(&f);
+    strbuf_free(&path);
+    return ok;
+}
+
+bool hub_token(char token[HUB_TOKEN])
+{
+    static const char *const NAMES[] = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"};
+    token[0] = 0;
+    if (is_on("HF_HUB_DISABLE_IMPLICIT_TOKEN"))
+        return false;
+    for (int i = 0; i < 2; i++) {
+        const char *v = getenv(NAMES[i]);
+        if (is_set(v))
+            return keep_token(v, strlen(v), token);
     }
-    add_expanded(s, "~/.cache/huggingface/hub");
+    return token_from_file(token);
+}
+
+void hub_add_endpoint(StrBuf *s)
+{
+    const char *v = getenv("HF_ENDPOINT");
+    size_t n = is_set(v) ? strlen(v) : 0;
+    while (n && v[n - 1] == '/')
+        n--;
+    if (n)
+        strbuf_add(s, v, n);
+    else
+        strbuf_puts(s, "https://huggingface.co");
 }
 
 /* --- what is in it ------------------------------------------------------------------------------- */
@@ -192,13 +250,9 @@ bool hub_snapshot(const char *folder, char **out)
 bool hub_cached(const char *repo, char **out)
 {
     StrBuf s = {0};
-    const char *slash = strchr(repo, '/');
     *out = NULL;
-    if (!slash)
-        return true;
-    add_cache_root(&s);
-    strbuf_printf(&s, "/models--%.*s--%s", (int)(slash - repo), repo, slash + 1);
-    bool ok = !s.failed && hub_snapshot(s.data, out);
+    hub_add_cache(&s);
+    bool ok = !hub_add_folder(&s, repo) || (!s.failed && hub_snapshot(s.data, out));
     strbuf_free(&s);
     return ok;
 }

@@ -1,26 +1,16 @@
-/* ckpt/hub.h: the published models by name, and Hugging Face's cache on this machine. For ckpt and
- * config; nothing is fetched or written. */
+/* ckpt/hub.h: Hugging Face's hub as the environment names it, and its cache on this machine, in which
+ * huggingface_hub's and our downloads are the same. Nothing is fetched or written here. Source:
+ * huggingface_hub/constants.py and file_download.py. */
 #ifndef CKPT_HUB_H
 #define CKPT_HUB_H
 
 #include <stdbool.h>
 #include <stddef.h>
-
-typedef struct HubModel {
-    const char *name;     /* ours, e.g. "opt-2.7b" */
-    const char *repo;     /* "Salesforce/blip2-opt-2.7b"; NULL: only as LAVIS' .pth files */
-    const char *lavis[3]; /* LAVIS' spellings, "blip2_opt/pretrain_opt2.7b" */
-} HubModel;
-
-/* By our name, the repository's with or without "Salesforce/", or one of LAVIS'. NULL: unknown. */
-const HubModel *hub_find(const char *name);
-const HubModel *hub_at(int i); /* NULL behind the last one */
+#include "base/str.h"
+#include "ckpt/models.h"
 
 /* The directory that holds the newest downloaded version of a repository: the snapshot (hub_snapshot) of
- * its folder under $HF_HUB_CACHE, $HUGGINGFACE_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub
- * or ~/.cache/huggingface/hub, the first that is set; "~" and "$NAME" in them are expanded. *out is
- * mem_alloc'd, NULL when there is none. false: out of memory. Source: huggingface_hub/constants.py and
- * file_download.py. */
+ * its folder in the cache. *out is mem_alloc'd, NULL when there is none. false: out of memory. */
 bool hub_cached(const char *repo, char **out);
 
 /* Whether the directory is a repository's folder in that cache, rather than a model. */
@@ -29,5 +19,27 @@ bool hub_is_folder(const char *dir);
 bool hub_snapshot(const char *folder, char **out);
 /* "OWNER/NAME" of the last part of a path when that is "models--OWNER--NAME". false: it is not. */
 bool hub_folder_repo(const char *path, char *repo, size_t cap);
+
+/* Appends the cache's path: $HF_HUB_CACHE, $HUGGINGFACE_HUB_CACHE, $HF_HOME/hub,
+ * $XDG_CACHE_HOME/huggingface/hub or ~/.cache/huggingface/hub, the first that is set; "~" and "$NAME" in
+ * them are expanded. */
+void hub_add_cache(StrBuf *s);
+/* Appends "/models--OWNER--NAME". false: repo has no "/". */
+bool hub_add_folder(StrBuf *s, const char *repo);
+
+/* Appends $HF_ENDPOINT, without "/" at its end, or the hub's own address. */
+void hub_add_endpoint(StrBuf *s);
+/* $HF_HUB_OFFLINE, or else $TRANSFORMERS_OFFLINE: nothing may be fetched. */
+bool hub_offline(void);
+
+enum { HUB_TOKEN = 512 };
+/* $HF_TOKEN, $HUGGING_FACE_HUB_TOKEN, or what `hf auth login` left at $HF_TOKEN_PATH or $HF_HOME/token;
+ * printable ASCII. false: there is none, and token is "". */
+bool hub_token(char token[HUB_TOKEN]);
+
+/* Where LAVIS keeps a file that it has downloaded: $TORCH_HOME/hub/checkpoints,
+ * $XDG_CACHE_HOME/torch/hub/checkpoints or ~/.cache/torch/hub/checkpoints (torch.hub.get_dir); it need not
+ * be there. *out is mem_alloc'd. false: out of memory. */
+bool lavis_path(const char *file, char **out);
 
 #endif
