@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #define BIT(verb) (1u << VERB_##verb)
+#define PICTURES  (BIT(CAPTION) | BIT(ASK)) /* their operands are pictures, folders and URLs */
 #define ANSWERS   (BIT(CAPTION) | BIT(ASK) | BIT(CHAT))
 #define GENERATES (ANSWERS | BIT(RUN))
 #define COMPUTES  (GENERATES | BIT(BENCH))
@@ -26,10 +27,10 @@ const char *const option_groups[] = {debug_group,  model_group,  prompt_group,
 
 /* clang-format off: one option, one block */
 const Option options[OPT_COUNT] = {
-    [OPT_MODEL] = {"model", 'm', KIND_FOLDER, "DIR|NAME", 0, 0, ANSWERS | BIT(BENCH) | BIT(SHOW),
-                   model_group,
-                   "a Hugging Face directory, or the name of a model that came with the program "
-                   "(default: the embedded model, scenes)"},
+    [OPT_MODEL] =
+        {"model", 'm', KIND_FOLDER, "DIR|NAME", 0, 0, ANSWERS | BIT(BENCH) | BIT(SHOW), model_group,
+         "a Hugging Face directory, or the name of a model: one that came with the program, "
+         "or that blip2 pull has fetched (default: the embedded model, scenes)"},
     [OPT_DTYPE] =
         {"dtype", 0, KIND_CHOICE, "f32|bf16|f16|int8|int4", 0, 0, COMPUTES | BIT(SHOW), model_group,
          "f32: weights as stored, products and sums in f32 (bit for bit the same everywhere in "
@@ -114,6 +115,8 @@ const Option options[OPT_COUNT] = {
     [OPT_IDS] =
         {"ids", 0, KIND_TEXT, "I,J,...", 0, 0, BIT(RUN), debug_group,
          "text token ids, start id included, without image placeholders; none: the picture alone"},
+    [OPT_RECURSIVE] = {"recursive", 'r', KIND_FLAG, NULL, 0, 0, PICTURES, debug_group,
+                       "of a folder also the pictures in the folders below it"},
     [OPT_DECODER_IDS] = {"decoder-ids", 0, KIND_TEXT, "I,J,...", 0, 0, BIT(RUN), debug_group,
                          "what the decoder of Flan-T5 is fed, the start id 0 in front"},
     [OPT_GENERATE] = {"generate", 0, KIND_FLAG, NULL, 0, 0, BIT(RUN), output_group,
@@ -127,7 +130,8 @@ const Option options[OPT_COUNT] = {
                     "write the normalised picture, float32 [3,S,S]"},
     [OPT_JSON] =
         {"json", 'j', KIND_FLAG, NULL, 0, 0,
-         ANSWERS | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) | BIT(RUN), output_group,
+         ANSWERS | BIT(LIST) | BIT(PULL) | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) | BIT(RUN),
+         output_group,
          "JSON on standard output, one object per line; a file name that is not UTF-8 also "
          "stands there in base64 (\"image_bytes\", \"path_bytes\", ...)"},
     [OPT_BATCH] =

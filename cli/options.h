@@ -12,6 +12,8 @@ typedef enum VerbId {
     VERB_CAPTION,
     VERB_ASK,
     VERB_CHAT,
+    VERB_LIST,
+    VERB_PULL,
     VERB_SHOW,
     VERB_DOCTOR,
     VERB_BENCH,
@@ -48,6 +50,7 @@ typedef enum OptId {
     OPT_SEED,
     OPT_JSON,
     OPT_BATCH,
+    OPT_RECURSIVE,
     OPT_LIBRARY,
     OPT_SIZE,
     OPT_U8,
@@ -123,7 +126,7 @@ typedef struct Verb {
     const char *summary;  /* one line, for lists */
     const char *details;  /* paragraphs, separated by \n */
     int (*run)(const Args *args);
-    Example examples[6];
+    Example examples[7];
 } Verb;
 
 extern const Verb verbs[VERB_COUNT];

@@ -58,10 +58,10 @@ typedef enum blip2_error_code {
     BLIP2_OK = 0,
     BLIP2_FAILED = 1,    /* this picture or text could not be done */
     BLIP2_USAGE = 2,     /* options that make no sense */
-    BLIP2_NO_MODEL = 4,  /* no such model */
+    BLIP2_NO_MODEL = 4,  /* no such model, or out of reach */
     BLIP2_BAD_MODEL = 5, /* damaged or incomplete model file */
     BLIP2_MEMORY = 6,    /* out of memory */
-    BLIP2_STOPPED = 7,   /* the token callback returned false */
+    BLIP2_STOPPED = 7,   /* a callback returned false */
     BLIP2_ERROR_MAX_ENUM = 0x7fffffff,
 } blip2_error_code;
 
@@ -368,6 +368,69 @@ typedef struct blip2_info {
 } blip2_info;
 
 BLIP2_API const blip2_info *blip2_model_info(const blip2_model *model);
+
+/* --- published models, and getting them ---------------------------------------------------------- */
+
+typedef struct blip2_zoo {
+    const char *name;           /* "opt-2.7b" */
+    const char *repository;     /* "Salesforce/blip2-opt-2.7b"; NULL: published by LAVIS alone */
+    const char *const *aliases; /* other names that are understood; ends with NULL */
+    const char *good_for;       /* a phrase */
+    const char *licence;        /* of the weights, and of a language model within */
+    uint64_t bytes;             /* to download, about */
+} blip2_zoo;
+
+BLIP2_API size_t blip2_zoo_count(void);
+/* NULL: there are not so many. It stays as long as the library. */
+BLIP2_API const blip2_zoo *blip2_zoo_at(size_t i);
+
+/* Where blip2_model_load would take a model from; nothing is loaded. The path goes to path[0..size), which
+ * may be NULL. Errors: NO_MODEL, USAGE (no room for the path), MEMORY. */
+BLIP2_API bool blip2_find(const char *path_or_name, char *path, size_t size, blip2_error *err);
+
+typedef struct blip2_pull_progress {
+    const char *repository;           /* of several that a model may consist of, this one */
+    const char *licence;              /* NULL: not known */
+    const char *file;                 /* one of those that are coming; NULL: none */
+    uint64_t bytes_done, bytes_total; /* of the repository; total 0: not known yet */
+    size_t files_done, files_total;
+} blip2_pull_progress;
+
+/* Called some times a second in the thread that pulls; false ends the call with STOPPED. */
+typedef bool (*blip2_pull_fn)(void *user, const blip2_pull_progress *progress);
+
+typedef struct blip2_pull_options {
+    size_t size; /* of this struct */
+    blip2_pull_fn on_progress;
+    void *user;
+    int files;    /* at once; 0: 4 */
+    int reserved; /* 0 */
+} blip2_pull_options;
+
+static inline blip2_pull_options blip2_pull_options_default(void)
+{
+    blip2_pull_options x;
+    memset(&x, 0, sizeof x);
+    x.size = sizeof x;
+    return x;
+}
+
+/* Fetches a model into Hugging Face's cache, as huggingface_hub lays it out (HF_HOME, HF_HUB_CACHE, HF_TOKEN,
+ * HF_ENDPOINT and HF_HUB_OFFLINE are obeyed), where blip2_model_load finds it by the same name. name: one of
+ * the zoo or its aliases, OWNER/NAME of a repository on the hub, or a .pth file of LAVIS, which goes
+ * where LAVIS looks for it. Only what is needed is fetched: configs, tokenizer, weights. Each
+ * file is checked; a call that was interrupted leaves what was there before, and the next one continues it;
+ * several may run at once. path receives the directory, or LAVIS' file, and may be NULL, as options. It takes
+ * libcurl, which is loaded by the first call that needs it. Errors: NO_MODEL (no such model, offline, or not
+ * for us), BAD_MODEL (a repository without weights that could be read), FAILED (transfer, disk), USAGE,
+ * STOPPED, MEMORY. */
+BLIP2_API bool blip2_pull(const char *name, const blip2_pull_options *options, char *path,
+                          size_t size, blip2_error *err);
+
+/* The picture at an http:// or https:// address. No other function fetches a picture: give it only addresses that
+ * your user has named. At most 256 MiB, a minute, and 5 redirections, from https only to https. Errors: FAILED, USAGE
+ * (no such address), MEMORY. */
+BLIP2_API blip2_image *blip2_image_from_url(const char *url, blip2_error *err);
 
 #ifdef __cplusplus
 }

@@ -197,15 +197,15 @@ static size_t on_body(char *bytes, size_t one, size_t n, void *user)
         return (x->dropped += n) <= DROPPED_MAX ? n : 0;
     if (x->reply->status / 100 != 2)
         return 0;
-    if (x->taken == 0 && n > 0 && !check_body(x))
+    if (x->reply->taken == 0 && !check_body(x))
         return 0;
-    x->taken += n;
-    if (x->r->limit && x->taken > x->r->limit)
-        return refuse_size(x, x->taken, "at least ") ? n : 0;
+    if (x->r->limit && x->reply->taken + n > x->r->limit)
+        return refuse_size(x, x->reply->taken + n, "at least ") ? n : 0;
     if (x->r->sink && !x->r->sink(x->r->user, x->reply, bytes, n, x->e)) {
         x->refused = true;
         return 0;
     }
+    x->reply->taken += n;
     return n;
 }
 
@@ -416,7 +416,7 @@ static bool finish(Exchange *x, Error *e)
     if (p->status / 100 == 2 || (x->r->head && is_redirect(p->status))) {
         p->fate = HTTP_DONE;
         /* An empty body never came to on_body. */
-        if (x->taken > 0 || x->r->head || !x->r->sink || p->status == 206)
+        if (p->taken > 0 || x->r->head || !x->r->sink || p->status == 206)
             return true;
         bool taken = x->r->sink(x->r->user, p, "", 0, e);
         p->fate = taken ? HTTP_DONE : HTTP_REFUSED;

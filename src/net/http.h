@@ -21,6 +21,7 @@ typedef struct HttpReply {
     HttpFate fate;
     int status;     /* 0: none came */
     int64_t length; /* of what the sink gets, as the server says; -1: it does not */
+    uint64_t taken; /* bytes that the sink has had: 0 at the first piece of a body */
     uint64_t from;  /* the first byte's place in the whole: as asked when status is 206, else 0 */
     int64_t whole;  /* bytes of the whole, if from > 0 and the server says; else -1 */
     char etag[160]; /* without W/ and quotes; "": none. The first answer that has one counts */
