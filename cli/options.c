@@ -138,8 +138,8 @@ const Option options[OPT_COUNT] = {
         {"batch", 0, KIND_WHOLE, "N", 1, 256, BIT(CAPTION) | BIT(ASK), output_group,
          "pictures computed together (default 8; 1 on a terminal). The texts do not depend on it"},
 
-    [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9, COMPUTES | BIT(SHOW), NULL,
-                        "test hook: the N-th allocation of the library fails"},
+    [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9, COMPUTES | BIT(SHOW) | BIT(PULL),
+                        NULL, "test hook: the N-th allocation of the library fails"},
     [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show this help"},
     [OPT_VERSION] = {"version", 'V', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show the version"},
 };

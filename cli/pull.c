@@ -130,6 +130,7 @@ static int pull_one(const Args *args, const char *name)
 int run_pull(const Args *args)
 {
     int done = 0, first = EXIT_OK;
+    blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
     for (int i = 0; i < args->count; i++) {
         int code = pull_one(args, args->operands[i]);
         done += code == EXIT_OK;

@@ -45,6 +45,15 @@ static bool take_tag(Fetch *f, const HttpReply *p, Arena *mem, Error *e)
     return f->tag || error_memory(e, f->name, 160);
 }
 
+static bool enough(void *user, const HttpReply *p, const void *bytes, size_t n, Error *e)
+{
+    (void)user;
+    (void)p;
+    (void)bytes;
+    (void)n;
+    return error_set(e, ERR_STOPPED, "enough");
+}
+
 bool fetch_look(Fetch *f, const HubRemote *h, Arena *mem, Error *e)
 {
     HttpReply reply;
@@ -56,11 +65,15 @@ bool fetch_look(Fetch *f, const HubRemote *h, Arena *mem, Error *e)
                      .quiet_s = quiet_seconds(),
                      .stop = h->stop,
                      .user = h->user};
-    if (hub_get(h, &q, &reply, &why))
+    bool ok = hub_get(h, &q, &reply, &why);
+    if (!ok && reply.fate == HTTP_STATUS && (reply.status == 405 || reply.status == 501)) {
+        why = (Error){0}; /* it has no HEAD: the beginning of a GET says the same */
+        q.head = false;
+        q.sink = enough;
+        ok = http_get(&q, &reply, &why) || (reply.fate == HTTP_REFUSED && reply.status / 100 == 2);
+    }
+    if (ok)
         return take_tag(f, &reply, mem, e);
-    /* A server that has no HEAD: what it lists says the same. */
-    if (reply.fate == HTTP_STATUS && (reply.status == 405 || reply.status == 501) && f->tag)
-        return true;
     return hub_explain(h, &reply, f->name, &why, e);
 }
 

@@ -200,7 +200,22 @@ static bool ask(HubRepo *r, Answer *a, const char *url, Error *e)
                      .user = a};
     if (hub_get(a->h, &q, &reply, &why))
         return true;
+    /* Some mirrors know a repository, but not its branches. */
+    const char *branch = strstr(url, "/revision/main");
+    if (branch && reply.fate == HTTP_STATUS && reply.status == 404) {
+        const char *plain = arena_printf(&r->mem, "%.*s%s", (int)(branch - url), url,
+                                         branch + sizeof "/revision/main" - 1);
+        return plain ? ask(r, a, plain, e) : error_memory(e, r->repo, 256);
+    }
     return hub_explain(a->h, &reply, r->repo, &why, e);
+}
+
+bool hub_repo_parse(HubRepo *r, const char *text, size_t n, const char *name, Error *e)
+{
+    json_t *answer = json_parse(text, n, name, ERR_FAILED, e);
+    bool ok = answer && read_answer(r, answer, name, e);
+    json_decref(answer);
+    return ok;
 }
 
 bool hub_repo(HubRepo *r, const HubRemote *h, const char *repo, Error *e)
@@ -210,10 +225,7 @@ bool hub_repo(HubRepo *r, const HubRemote *h, const char *repo, Error *e)
     const char *url =
         arena_printf(&r->mem, "%s/api/models/%s/revision/main?blobs=true", h->endpoint, repo);
     bool ok = url ? ask(r, &a, url, e) : error_memory(e, repo, 256);
-    json_t *answer =
-        ok ? json_parse(a.body.data ? a.body.data : "", a.body.len, url, ERR_FAILED, e) : NULL;
-    ok = answer && read_answer(r, answer, url, e);
-    json_decref(answer);
+    ok = ok && hub_repo_parse(r, a.body.data ? a.body.data : "", a.body.len, url, e);
     strbuf_free(&a.body);
     return ok;
 }

@@ -39,6 +39,8 @@ void hub_remote_free(HubRemote *h);
  * knows no such repository for us, ERR_FAILED, ERR_STOPPED, ERR_MEMORY. Free with hub_repo_free, also after
  * an error. */
 bool hub_repo(HubRepo *r, const HubRemote *h, const char *repo, Error *e);
+/* The same from the hub's answer, which comes from a stranger; r->repo is set. */
+bool hub_repo_parse(HubRepo *r, const char *text, size_t n, const char *name, Error *e);
 void hub_repo_free(HubRepo *r);
 /* NULL: the repository has no such file. */
 const HubEntry *hub_entry(const HubRepo *r, const char *name);

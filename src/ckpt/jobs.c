@@ -33,7 +33,7 @@ static void *work(void *user)
 static void tell(Jobs *j)
 {
     PullProgress *p = &j->progress;
-    if (!j->options->on_progress)
+    if (!j->options->on_progress || j->told_to_stop)
         return;
     p->bytes_done = 0;
     p->file = NULL;

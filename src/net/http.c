@@ -27,6 +27,11 @@ bool http_get(const HttpRequest *r, HttpReply *reply, Error *e)
                      "libcurl's header is (libcurl4-openssl-dev)",
                      r->url);
 }
+
+const char *http_library(void)
+{
+    return NULL;
+}
 #else
 #include "net/curl.h"
 
@@ -406,6 +411,8 @@ static bool follow(Exchange *x, int hops, bool *go)
                          "and change",
                          x->r->url);
     x->sends_token = same_origin(x, x->r->url, to);
+    if (x->sends_token) /* what a server says of a file it says when it has or gives it away */
+        x->reply->etag[0] = x->reply->linked[0] = 0;
     *go = true;
     return take_url(x, to);
 }
@@ -481,5 +488,11 @@ bool http_get(const HttpRequest *r, HttpReply *reply, Error *e)
         x.curl->easy_cleanup(x.handle);
     mem_free(x.url);
     return ok;
+}
+
+const char *http_library(void)
+{
+    const CurlCalls *c = curl_calls("libcurl", NULL);
+    return c ? c->version() : NULL;
 }
 #endif

@@ -315,7 +315,7 @@ from_cache() {
     blip2 ask "what is this?" "$T"
     failed 2 "*got the picture $T last*"
     blip2 chat "$T"
-    failed 1 "*Is a directory: give the pictures in it, $T/\*"
+    failed 1 "*got a directory: give the pictures in it, $T/\*"
     cp scene003.png "$T/-dash.png"
     cp scene003.png "$T/-m.png"
     cd "$T"

@@ -295,6 +295,35 @@ python_free_index() {
     not_pulled
 }
 
+@test "files that have moved within the hub; a hub without HEAD" {
+    repo $NAME
+    fault HEAD-model.safetensors moved
+    fault HEAD-config.json moved
+    fault config.json moved
+    blip2 pull $NAME
+    [ "$status" -eq 0 ]
+    pulled
+    [ "$(requests '[?]moved')" -eq 3 ]
+    rm -r "$T/hf"
+    fault HEAD-model.safetensors "always 405"
+    fault HEAD-config.json "always 501"
+    blip2 pull $NAME
+    [ "$status" -eq 0 ]
+    pulled
+}
+
+@test "memory that runs out" {
+    repo $NAME
+    for n in $(seq 1 7 200); do
+        blip2 pull $NAME --fail-alloc "$n"
+        [ "$status" -eq 0 ] || failed 6 "*out of memory*"
+        blip2 caption "$HUB/files/none.png" --fail-alloc "$n"
+        one_error
+    done
+    blip2 pull $NAME
+    pulled
+}
+
 @test "offline: said at once, and what is here is enough" {
     repo $NAME
     HF_HUB_OFFLINE=1 blip2 pull $NAME

@@ -16,6 +16,7 @@
  *      wrong                   one byte differs
  *      slow N                  N bytes at a time, a pause between
  *      tag X                   another ETag
+ *      moved                   the hub redirects to another address of its own, with an ETag of that answer
  *      size N                  X-Linked-Size says N
  *      raw                     a page of HTML for the list of files
  *   ROOT/token                 what a request to the hub must bring along
@@ -232,6 +233,11 @@ static void resolve(Request *r, char *repo, const char *file)
         refuse(r, 404, "EntryNotFound");
     } else if (*r->fault >= '0' && *r->fault <= '9') {
         refuse(r, atoi(r->fault), "");
+    } else if (fault(r, "moved")) {
+        say(r,
+            "HTTP/1.1 307 Temporary Redirect\r\nLocation: /%s/resolve/%s/%s?moved\r\n"
+            "ETag: W/\"17-moved\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            repo, commit, file);
     } else if (r->hub && apart) {
         say(r,
             "HTTP/1.1 302 Found\r\nLocation: http://localhost:%d/%s/%s?Signature=secret\r\n"
@@ -291,7 +297,7 @@ static void answer(Request *r)
         redirect(r, "file:///etc/passwd");
     else if (sscanf(r->path, "/files/%255[^?]", file) == 1)
         plain_file(r, file);
-    else if (sscanf(r->path, "/%127[^/]/%127[^/]/resolve/%127[^/]/%255s", owner, name, commit,
+    else if (sscanf(r->path, "/%127[^/]/%127[^/]/resolve/%127[^/]/%255[^?]", owner, name, commit,
                     file) == 4 &&
              r->hub) {
         snprintf(repo, sizeof repo, "%s/%s", owner, name);
