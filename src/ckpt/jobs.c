@@ -95,13 +95,13 @@ static int start(Jobs *j, pthread_t thread[JOBS_MAX])
 /* What was stopped because another one failed has nothing to say. */
 static bool first_error(const Jobs *j, Error *e)
 {
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < j->n; i++) {
-            const Error *x = &j->error[i];
-            if (x->code && (x->code != ERR_STOPPED || pass == 1))
-                return error_set(e, x->code, "%s", x->message);
-        }
-    return !j->told_to_stop || error_set(e, ERR_STOPPED, "%s: stopped", j->progress.repository);
+    for (size_t i = 0; i < j->n && !j->told_to_stop; i++) {
+        const Error *x = &j->error[i];
+        if (x->code && x->code != ERR_STOPPED)
+            return error_set(e, x->code, "%s", x->message);
+    }
+    return !atomic_load(&j->stop) ||
+           error_set(e, ERR_STOPPED, "%s: stopped", j->progress.repository);
 }
 
 bool jobs_run(Jobs *j, JobFn *fn, Error *e)
