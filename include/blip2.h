@@ -25,8 +25,8 @@
  * later libraries, whose structs may have more fields at the end. They have no padding there (hence
  * `reserved`, which must be 0): a later field never lies on bytes that nobody has set. Of the structs
  * without a size, blip2_error and blip2_turn, which the caller makes, never change, nor does
- * blip2_part, of which blip2_info holds an array. blip2_candidate, blip2_timings and blip2_info are
- * handed out as pointers and may grow at the end. Enums may get more values, the _MAX_ENUM ones only
+ * blip2_part, of which blip2_info holds an array. blip2_candidate, blip2_timings, blip2_info, blip2_zoo
+ * and blip2_pull_progress are handed out as pointers and may grow at the end. Enums may get more values, the _MAX_ENUM ones only
  * make room for them: an enum holds any int from 0 on.
  *
  * Threads: a model is immutable and may be shared by any number of sessions in any threads. A session
@@ -100,8 +100,8 @@ static inline blip2_load_options blip2_load_options_default(void)
     return x;
 }
 
-/* path_or_name: a Hugging Face directory, or a name ("scenes"); NULL: "scenes", which comes with the
- * library. Weights are mapped, not copied: the files must stay as they are while the model lives.
+/* path_or_name: a Hugging Face directory, or a name: "scenes", which comes with the library (and so
+ * does NULL), or that of a model in Hugging Face's cache (blip2_pull). Weights are mapped, not copied: the files must stay as they are while the model lives.
  * options may be NULL. A model loads when everything that it needs is there and right; what of its files
  * is not used or does not fit is told by blip2_info's notice. Errors: NO_MODEL, BAD_MODEL (missing or
  * misshapen tensors are named; no tokenizer), USAGE (no such dtype, reserved not 0), MEMORY. */
@@ -114,7 +114,7 @@ BLIP2_API void blip2_model_free(blip2_model *model);
 typedef struct blip2_image blip2_image;
 
 /* JPEG, PNG, WebP, GIF, BMP, PNM, TIFF (AVIF and HEIC where libheif is), told by content. "-" reads
- * standard input. Errors: FAILED (no picture, damaged, too large), USAGE (NULL), MEMORY. */
+ * standard input; an address on the net is not fetched (blip2_image_from_url). Errors: FAILED (no picture, damaged, too large), USAGE (NULL), MEMORY. */
 BLIP2_API blip2_image *blip2_image_from_file(const char *path, blip2_error *err);
 BLIP2_API blip2_image *blip2_image_from_memory(const void *bytes, size_t size, blip2_error *err);
 /* pixels [height, width, channels], 8 bits, rows without padding; channels 1, 3 or 4; copied. Errors:
@@ -384,8 +384,8 @@ BLIP2_API size_t blip2_zoo_count(void);
 /* NULL: there are not so many. It stays as long as the library. */
 BLIP2_API const blip2_zoo *blip2_zoo_at(size_t i);
 
-/* Where blip2_model_load would take a model from; nothing is loaded. The path goes to path[0..size), which
- * may be NULL. Errors: NO_MODEL, USAGE (no room for the path), MEMORY. */
+/* Where blip2_model_load would take a model from; nothing is loaded. path[0..size) receives it, and may
+ * be NULL. Errors: NO_MODEL, USAGE (no room for the path), MEMORY. */
 BLIP2_API bool blip2_find(const char *path_or_name, char *path, size_t size, blip2_error *err);
 
 typedef struct blip2_pull_progress {
@@ -415,21 +415,21 @@ static inline blip2_pull_options blip2_pull_options_default(void)
     return x;
 }
 
-/* Fetches a model into Hugging Face's cache, as huggingface_hub lays it out (HF_HOME, HF_HUB_CACHE, HF_TOKEN,
- * HF_ENDPOINT and HF_HUB_OFFLINE are obeyed), where blip2_model_load finds it by the same name. name: one of
- * the zoo or its aliases, OWNER/NAME of a repository on the hub, or a .pth file of LAVIS, which goes
- * where LAVIS looks for it. Only what is needed is fetched: configs, tokenizer, weights. Each
- * file is checked; a call that was interrupted leaves what was there before, and the next one continues it;
- * several may run at once. path receives the directory, or LAVIS' file, and may be NULL, as options. It takes
- * libcurl, which is loaded by the first call that needs it. Errors: NO_MODEL (no such model, offline, or not
- * for us), BAD_MODEL (a repository without weights that could be read), FAILED (transfer, disk), USAGE,
- * STOPPED, MEMORY. */
+/* Fetches a model into Hugging Face's cache, as huggingface_hub lays it out (HF_HOME, HF_HUB_CACHE,
+ * HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are obeyed), where blip2_model_load finds it by the same name.
+ * name: one of the zoo or its aliases, OWNER/NAME of a repository on the hub, or a .pth file of LAVIS,
+ * which goes where LAVIS looks for it. Only what is needed is fetched: configs, tokenizer, weights. Each
+ * file is checked; a call that was interrupted leaves what was there before, and the next one continues
+ * it; several may run at once. path[0..size) receives the directory, or LAVIS' file, and may be NULL, as
+ * may options. It takes libcurl, which the first call loads. Errors: NO_MODEL (no such model, offline, or
+ * not for us), BAD_MODEL (a repository without weights that could be read), FAILED (transfer, disk),
+ * USAGE, STOPPED, MEMORY. */
 BLIP2_API bool blip2_pull(const char *name, const blip2_pull_options *options, char *path,
                           size_t size, blip2_error *err);
 
-/* The picture at an http:// or https:// address. No other function fetches a picture: give it only addresses that
- * your user has named. At most 256 MiB, a minute, and 5 redirections, from https only to https. Errors: FAILED, USAGE
- * (no such address), MEMORY. */
+/* The picture at an http:// or https:// address. No other function fetches a picture: give it only
+ * addresses that your user has named. At most 256 MiB, a minute, and 5 redirections, from https only to
+ * https. Errors: FAILED, USAGE (no such address), MEMORY. */
 BLIP2_API blip2_image *blip2_image_from_url(const char *url, blip2_error *err);
 
 #ifdef __cplusplus

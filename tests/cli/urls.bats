@@ -89,3 +89,27 @@ scene003.png: $CAPTION" ]
     blip2 caption http://x/a.png
     [ "$out" = "$CAPTION" ]
 }
+
+@test "HTTPS: who is not trusted is refused, and it leads to HTTPS alone" {
+    command -v openssl >/dev/null || skip "no openssl"
+    mkdir "$T/tls"
+    cd "$T/tls"
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost >/dev/null 2>&1
+    { printf 'HTTP/1.0 200 OK\r\n\r\n'; cat "$SAMPLES/scene003.png"; } >a.png
+    printf 'HTTP/1.0 302 Found\r\nLocation: %s/files/a.png\r\n\r\n' "$HUB" >down.png
+    openssl s_server -accept 0 -key key.pem -cert cert.pem -HTTP >"$T/tls/said" 2>&1 3>&- 9>&- &
+    server=$!
+    for _ in $(seq 100); do
+        port=$(sed -n 's/^ACCEPT.*:\([0-9]*\)$/\1/p' "$T/tls/said")
+        [ -z "$port" ] || break
+        sleep 0.05
+    done
+    blip2 caption "https://localhost:$port/a.png"
+    failed 1 "blip2: https://localhost:$port/a.png: *certificate*"
+    CURL_CA_BUNDLE=$T/tls/cert.pem blip2 caption "https://localhost:$port/a.png"
+    [ "$out" = "$CAPTION" ] || { echo "$err"; kill $server; false; }
+    CURL_CA_BUNDLE=$T/tls/cert.pem blip2 caption "https://localhost:$port/down.png"
+    kill $server
+    failed 1 "blip2: https://localhost:$port/down.png: redirected from https to http, *"
+}
