@@ -1,22 +1,16 @@
 /* ckpt/pull.c: which files, where they go, in which order they become visible. The layout of the cache:
  * huggingface_hub/file_download.py and _snapshot_download.py. */
-#define _GNU_SOURCE
 #include "ckpt/pull.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/write.h"
 #include "ckpt/ckpt.h"
 #include "ckpt/jobs.h"
+#include "ckpt/layout.h"
 
 enum { FILES_MAX = 1000, INDEX_MAX = 64 << 20 };
 
@@ -47,60 +41,6 @@ typedef struct Pull {
     HubRepo repo;
     char *folder; /* of the repository in the cache */
 } Pull;
-
-/* --- directories ----------------------------------------------------------------------------------------- */
-
-static bool make_dir(const char *path, Error *e)
-{
-    if (mkdir(path, 0777) == 0 || errno == EEXIST)
-        return file_is_dir(path) ||
-               error_set(e, ERR_FAILED, "%s: expected a directory, got something else", path);
-    return error_set(e, ERR_FAILED, "%s: cannot be made: %s", path, strerror(errno));
-}
-
-/* The directory, and those that it lies in. */
-static bool make_dirs(const char *path, Error *e)
-{
-    char *copy = mem_strdup(path);
-    bool ok = copy || error_memory(e, path, strlen(path));
-    for (char *p = copy; ok && p && *p;) {
-        p += strspn(p, "/");
-        p += strcspn(p, "/");
-        char kept = *p;
-        *p = 0;
-        ok = file_is_dir(copy) || make_dir(copy, e);
-        *p = kept;
-    }
-    mem_free(copy);
-    return ok;
-}
-
-static bool make_dirs_in(const char *base, const char *name, Error *e)
-{
-    char *path = path_join(base, name);
-    bool ok = path ? make_dirs(path, e) : error_memory(e, base, 256);
-    mem_free(path);
-    return ok;
-}
-
-/* What is still to come must fit. */
-static bool check_room(const char *dir, const Fetch *file, size_t n, Error *e)
-{
-    struct statvfs v;
-    struct stat st;
-    uint64_t need = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t size = file[i].size > 0 ? (uint64_t)file[i].size : 0;
-        uint64_t part = stat(file[i].part, &st) == 0 ? (uint64_t)st.st_size : 0;
-        if (!fetch_is_here(&file[i]))
-            need += size > part ? size - part : 0;
-    }
-    if (need == 0 || statvfs(dir, &v) != 0 || v.f_blocks == 0)
-        return true;
-    uint64_t room = (uint64_t)v.f_bavail * v.f_frsize;
-    return need <= room || error_set(e, ERR_FAILED, "%s: disk: expected %.2f GB free, got %.2f GB",
-                                     dir, (double)need / 1e9, (double)room / 1e9);
-}
 
 /* --- jobs ------------------------------------------------------------------------------------------------ */
 
@@ -144,7 +84,7 @@ static bool fetch_all(Jobs *j, const char *dir, Error *e)
     j->progress.files_total = j->n;
     for (size_t i = 0; i < j->n; i++)
         j->progress.bytes_total += j->file[i].size > 0 ? (uint64_t)j->file[i].size : 0;
-    return check_room(dir, j->file, j->n, e) && jobs_run(j, fetch_job, e);
+    return layout_room(dir, j->file, j->n, e) && jobs_run(j, fetch_job, e);
 }
 
 /* --- the files of a repository ----------------------------------------------------------------------------- */
@@ -250,39 +190,15 @@ static bool plan(Pull *p, bool weights, Error *e)
 
 /* --- becoming visible ---------------------------------------------------------------------------------------- */
 
-/* A link that is there and right stays; another is replaced at once. Where links cannot be made, a second
- * name of the file will do. */
-static bool link_file(const char *dir, const Fetch *f, Error *e)
-{
-    char to[256], is[256], path[PATH_MAX - 64], tmp[PATH_MAX];
-    int k = snprintf(path, sizeof path, "%s/%s", dir, strrchr(f->name, '/') + 1);
-    snprintf(to, sizeof to, "../../blobs/%s", f->tag);
-    if (k < 0 || k >= (int)sizeof path)
-        return error_set(e, ERR_FAILED, "%s: the path is too long", dir);
-    ssize_t n = readlink(path, is, sizeof is - 1);
-    is[n > 0 ? n : 0] = 0;
-    if (strcmp(is, to) == 0)
-        return true;
-    snprintf(tmp, sizeof tmp, "%s.tmp.%ld", path, (long)getpid());
-    unlink(tmp);
-    bool ok = symlink(to, tmp) == 0 || link(f->place, tmp) == 0;
-    if (!ok || rename(tmp, path) != 0) {
-        int why = errno;
-        unlink(tmp);
-        return error_set(e, ERR_FAILED, "%s: cannot be made: %s", path, strerror(why));
-    }
-    return true;
-}
-
 static bool publish(Pull *p, char **path, Error *e)
 {
     const char *commit = p->repo.commit;
     char *dir = arena_printf(&p->jobs.mem, "%s/snapshots/%s", p->folder, commit);
     char *ref = arena_printf(&p->jobs.mem, "%s/refs/main", p->folder);
     bool ok = (dir && ref) || error_memory(e, p->folder, 1024);
-    ok = ok && make_dirs(dir, e);
+    ok = ok && layout_dir(dir, e);
     for (size_t i = 0; i < p->jobs.n && ok; i++)
-        ok = link_file(dir, &p->jobs.file[i], e);
+        ok = layout_link(dir, &p->jobs.file[i], e);
     Piece text = {commit, strlen(commit)};
     ok = ok && file_write(ref, &text, 1, WRITE_FILE, e);
     if (ok && !(*path = mem_strdup(dir)))
@@ -307,10 +223,10 @@ static bool make_folders(const Pull *p, Error *e)
     const char *slash = strrchr(p->folder, '/');
     StrBuf locks = {0};
     strbuf_printf(&locks, "%.*s/.locks%s", (int)(slash - p->folder), p->folder, slash);
-    bool ok = !locks.failed ? make_dirs(locks.data, e) : error_memory(e, p->folder, 1024);
+    bool ok = !locks.failed ? layout_dir(locks.data, e) : error_memory(e, p->folder, 1024);
     strbuf_free(&locks);
-    return ok && make_dirs_in(p->folder, "blobs", e) && make_dirs_in(p->folder, "refs", e) &&
-           make_dirs_in(p->folder, "snapshots", e);
+    return ok && layout_dir_in(p->folder, "blobs", e) && layout_dir_in(p->folder, "refs", e) &&
+           layout_dir_in(p->folder, "snapshots", e);
 }
 
 static bool pull_into(Pull *p, const char *repo, bool weights, char **path, Error *e)
@@ -363,7 +279,7 @@ static bool lavis_file(Jobs *j, const char *name, char *place, Error *e)
     j->n = 1;
     if (!f->url || !dir)
         return error_memory(e, name, 1024);
-    if (!make_dirs(dir, e) || !jobs_run(j, look_job, e))
+    if (!layout_dir(dir, e) || !jobs_run(j, look_job, e))
         return false;
     f->part = arena_printf(&j->mem, "%s.%s.incomplete", place, f->tag);
     f->lock = arena_printf(&j->mem, "%s.lock", place);

@@ -195,6 +195,8 @@ static void list_repo(Request *r, const char *repo)
     DIR *dir = opendir(in_root(path, sizeof path, "repos/%s/files", repo));
     if (!dir || (*r->fault >= '0' && *r->fault <= '9')) {
         int status = dir ? atoi(r->fault) : 404;
+        if (dir)
+            closedir(dir);
         refuse(r, status, status == 403 ? "GatedRepo" : "RepoNotFound");
         return;
     }
@@ -208,6 +210,7 @@ static void list_repo(Request *r, const char *repo)
                                   entry->d_name);
             between = ", ";
         }
+    closedir(dir);
     n += (size_t)snprintf(text + n, sizeof text - n, "]}");
     if (strncmp(r->fault, "raw", 3) == 0)
         n = (size_t)snprintf(text, sizeof text, "<html>maintenance</html>");
