@@ -7,16 +7,16 @@
 
 #include <string.h>
 
-static bool is_file(const char *word)
+static bool is_picture(const char *word)
 {
-    return strcmp(word, "-") == 0 || is_regular(word);
+    return strcmp(word, "-") == 0 || is_regular(word) || is_url(word) || is_folder(word);
 }
 
-/* Words that are neither files nor look like names of some: a question without quotes. */
+/* Words that are no pictures and do not look like names of some: a question without quotes. */
 static bool are_words(char *const *words, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (is_file(words[i]) || strpbrk(words[i], "./ "))
+        if (is_picture(words[i]) || strpbrk(words[i], "./ "))
             return false;
     return count > 0;
 }
@@ -25,13 +25,14 @@ static bool are_words(char *const *words, size_t count)
 static int check_order(char *const *operands, size_t pictures)
 {
     const char *last = operands[pictures];
-    if (is_file(last) && !is_file(operands[0]))
+    if (is_picture(last) && !is_picture(operands[0]))
         return usage_error(
-            "ask: expected IMAGE... QUESTION, got the file %s last: blip2 ask %s \"%s\"", last,
+            "ask: expected IMAGE... QUESTION, got the picture %s last: blip2 ask %s \"%s\"", last,
             last, operands[0]);
-    if (is_file(last))
-        return usage_error("ask: expected the question behind the pictures, got the file %s", last);
-    if (is_file(operands[0]) && !strchr(last, ' ') && are_words(operands + 1, pictures - 1))
+    if (is_picture(last))
+        return usage_error("ask: expected the question behind the pictures, got the picture %s",
+                           last);
+    if (is_picture(operands[0]) && !strchr(last, ' ') && are_words(operands + 1, pictures - 1))
         return usage_error(
             "ask: expected IMAGE... QUESTION with the question in quotes, got %zu words: blip2 "
             "ask %s \"%s %s...\"",
@@ -42,7 +43,8 @@ static int check_order(char *const *operands, size_t pictures)
 int run_ask(const Args *args)
 {
     size_t last = (size_t)args->count - 1;
-    if (args->has[OPT_RAW_PROMPT] && (last == 0 || is_file(args->operands[last]))) /* no question */
+    if (args->has[OPT_RAW_PROMPT] &&
+        (last == 0 || is_picture(args->operands[last]))) /* no question */
         return answer_pictures(args, BLIP2_ASK, NULL, args->operands, last + 1);
     int code = check_text("question", args->operands[last]);
     if (!code)

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "answer.h"
 #include "editor.h"
+#include "image.h"
 #include "json.h"
 #include "memory.h"
 #include "output.h"
@@ -72,7 +73,7 @@ static void failure(Chat *c, const blip2_error *err)
 static bool take_picture(Chat *c, const char *path)
 {
     blip2_error err = {0};
-    blip2_image *image = blip2_image_from_file(path, &err);
+    blip2_image *image = open_image(path, &err);
     blip2_image_free(c->image);
     free(c->path);
     c->image = image;

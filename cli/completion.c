@@ -3,6 +3,7 @@
 #include "options.h"
 #include "output.h"
 
+#include <blip2.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +34,13 @@ static const char *last_word(const Verb *verb)
 {
     const char *space = strchr(verb->name, ' ');
     return space ? space + 1 : verb->name;
+}
+
+/* What pull takes. */
+static void model_words(void)
+{
+    for (size_t i = 0; i < blip2_zoo_count(); i++)
+        out_print(i ? " %s" : "%s", blip2_zoo_at(i)->name);
 }
 
 /* Names of the commands of one word, or of the second words of debug. */
@@ -109,6 +117,10 @@ static void bash(void)
              "        words='");
     verb_words(false);
     out_text(" debug man completion bash zsh fish'\n"
+             "    elif [[ $verb == pull && $cur != -* ]]; then\n"
+             "        words='");
+    model_words();
+    out_text("'\n"
              "    elif [[ $verb && $verb != debug && $cur != -* ]]; then\n"
              "        mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
              "        return\n"
@@ -145,7 +157,13 @@ static void zsh_verbs(bool plumbing)
         for (int i = 0; i < OPT_COUNT; i++)
             if (options[i].group && option_fits((OptId)i, (VerbId)v))
                 zsh_option(&options[i]);
-        out_text("            '*:file:_files' ;;\n");
+        if (v == VERB_PULL) {
+            out_text("            '*:model:(");
+            model_words();
+            out_text(")' ;;\n");
+        } else {
+            out_text("            '*:file:_files' ;;\n");
+        }
     }
 }
 
@@ -216,7 +234,10 @@ static void fish(void)
     for (int v = 0; v < VERB_COUNT; v++)
         fish_verb(&verbs[v], verb_is_plumbing((VerbId)v));
     out_text("complete -c blip2 -f -n __fish_use_subcommand -a debug -d plumbing\n"
-             "complete -c blip2 -f -n '__fish_seen_subcommand_from help' -a 'man completion'\n");
+             "complete -c blip2 -f -n '__fish_seen_subcommand_from help' -a 'man completion'\n"
+             "complete -c blip2 -f -n '__fish_seen_subcommand_from pull' -a '");
+    model_words();
+    out_text("'\n");
     for (int i = 0; i < OPT_COUNT; i++)
         if (options[i].group)
             fish_option((OptId)i);

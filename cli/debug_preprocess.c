@@ -1,4 +1,5 @@
 /* blip2 debug preprocess: what the network sees of a picture. */
+#include "image.h"
 #include "memory.h"
 #include "output.h"
 #include "path.h"
@@ -54,7 +55,7 @@ int run_debug_preprocess(const Args *args)
             return usage_error("debug preprocess: --%s: expected another file than the picture, %s",
                                options[id].name, args->operands[0]);
     }
-    blip2_image *image = blip2_image_from_file(args->operands[0], &err);
+    blip2_image *image = open_image(args->operands[0], &err);
     if (!image)
         return report(&err);
     uint8_t *rgb = need_array(n, 1);

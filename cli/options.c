@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #define BIT(verb) (1u << VERB_##verb)
+#define PICTURES  (BIT(CAPTION) | BIT(ASK)) /* their operands are pictures, folders and URLs */
 #define ANSWERS   (BIT(CAPTION) | BIT(ASK) | BIT(CHAT))
 #define GENERATES (ANSWERS | BIT(RUN))
 #define COMPUTES  (GENERATES | BIT(BENCH))
@@ -28,8 +29,10 @@ const char *const option_groups[] = {debug_group,  model_group,  prompt_group,
 const Option options[OPT_COUNT] = {
     [OPT_MODEL] = {"model", 'm', KIND_FILE, "DIR|FILE|NAME", 0, 0, ANSWERS | BIT(BENCH) | BIT(SHOW),
                    model_group,
-                   "a Hugging Face directory, a packed file or LAVIS' .pth, or the name of a model "
-                   "(default: the embedded model, scenes)"},
+                   "a Hugging Face directory, a packed file or LAVIS' .pth, or a name: of the "
+                   "model that came "
+                   "with the program, or of one that blip2 pull has fetched (default: the embedded "
+                   "model, scenes)"},
     [OPT_TYPE] = {"type", 0, KIND_TEXT, "NAME", 0, 0, ANSWERS | BIT(CONVERT), model_group,
                   "of LAVIS' files: which published model it is, e.g. blip2_opt/pretrain_opt2.7b "
                   "(default: the file's name and what is in it tell)"},
@@ -128,6 +131,8 @@ const Option options[OPT_COUNT] = {
     [OPT_IDS] =
         {"ids", 0, KIND_TEXT, "I,J,...", 0, 0, BIT(RUN), debug_group,
          "text token ids, start id included, without image placeholders; none: the picture alone"},
+    [OPT_RECURSIVE] = {"recursive", 'r', KIND_FLAG, NULL, 0, 0, PICTURES, debug_group,
+                       "of a folder also the pictures in the folders below it"},
     [OPT_DECODER_IDS] = {"decoder-ids", 0, KIND_TEXT, "I,J,...", 0, 0, BIT(RUN), debug_group,
                          "what the decoder of Flan-T5 is fed, the start id 0 in front"},
     [OPT_GENERATE] = {"generate", 0, KIND_FLAG, NULL, 0, 0, BIT(RUN), output_group,
@@ -141,7 +146,8 @@ const Option options[OPT_COUNT] = {
                     "write the normalised picture, float32 [3,S,S]"},
     [OPT_JSON] =
         {"json", 'j', KIND_FLAG, NULL, 0, 0,
-         ANSWERS | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) | BIT(RUN), output_group,
+         ANSWERS | BIT(LIST) | BIT(PULL) | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) | BIT(RUN),
+         output_group,
          "JSON on standard output, one object per line; a file name that is not UTF-8 also "
          "stands there in base64 (\"image_bytes\", \"path_bytes\", ...)"},
     [OPT_BATCH] =
@@ -149,7 +155,7 @@ const Option options[OPT_COUNT] = {
          "pictures computed together (default 8; 1 on a terminal). The texts do not depend on it"},
 
     [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9,
-                        COMPUTES | BIT(SHOW) | BIT(CONVERT), NULL,
+                        COMPUTES | BIT(SHOW) | BIT(CONVERT) | BIT(PULL), NULL,
                         "test hook: the N-th allocation of the library fails"},
     [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show this help"},
     [OPT_VERSION] = {"version", 'V', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show the version"},

@@ -12,6 +12,8 @@ typedef enum VerbId {
     VERB_CAPTION,
     VERB_ASK,
     VERB_CHAT,
+    VERB_LIST,
+    VERB_PULL,
     VERB_SHOW,
     VERB_CONVERT,
     VERB_DOCTOR,
@@ -53,6 +55,7 @@ typedef enum OptId {
     OPT_SEED,
     OPT_JSON,
     OPT_BATCH,
+    OPT_RECURSIVE,
     OPT_LIBRARY,
     OPT_SIZE,
     OPT_U8,
@@ -128,7 +131,7 @@ typedef struct Verb {
     const char *summary;  /* one line, for lists */
     const char *details;  /* paragraphs, separated by \n */
     int (*run)(const Args *args);
-    Example examples[6];
+    Example examples[7];
 } Verb;
 
 extern const Verb verbs[VERB_COUNT];

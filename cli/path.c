@@ -108,3 +108,15 @@ bool same_file(const char *a, const char *b)
     free(second);
     return same;
 }
+
+bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool is_url(const char *text)
+{
+    bool like = strncasecmp(text, "https://", 8) == 0 || strncasecmp(text, "http://", 7) == 0;
+    return like && access(text, F_OK) != 0;
+}

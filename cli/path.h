@@ -9,6 +9,11 @@
  * name of a file is that file. Free with free(). */
 char *typed_path(const char *text);
 
+/* "http://..." or "https://...", and no file of that name. */
+bool is_url(const char *text);
+
+bool is_folder(const char *path);
+
 /* Whether there is a regular file, links followed: no directory, pipe or device. */
 bool is_regular(const char *path);
 

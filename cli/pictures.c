@@ -5,8 +5,10 @@
  * they are gone: what becomes of a picture does not depend on its neighbours. */
 #include "answer.h"
 
+#include "image.h"
 #include "json.h"
 #include "memory.h"
+#include "operands.h"
 #include "output.h"
 #include "path.h"
 #include "session.h"
@@ -168,7 +170,10 @@ static size_t read_some(Item *items, char *const *paths, size_t count)
     while (n < count && (n == 0 || (sum < GROUP_PIXELS && can_be_read_again(paths[n])))) {
         Item *item = &items[n];
         *item = (Item){.path = paths[n]};
-        item->image = blip2_image_from_file(item->path, &item->error);
+        if (is_folder(item->path))
+            pictures_none(item->path, &item->error);
+        else
+            item->image = open_image(item->path, &item->error);
         if (sum > 0 && !item->image && no_memory(item))
             break;
         sum += can_be_read_again(item->path) ? pixels(item->image) : GROUP_PIXELS;
@@ -234,13 +239,12 @@ static int check_paths(char *const *paths, size_t count)
                                         from_input);
 }
 
-static int prepare(Work *w, const Args *args, const Runtime *runtime, blip2_task task, size_t count)
+static int prepare(Work *w, const Args *args, const Runtime *runtime, blip2_task task)
 {
     int code = make_request(args, runtime->model, task, &w->generation, &w->request);
     w->session = runtime->session;
     w->request.text = w->question;
     w->json = args->has[OPT_JSON];
-    w->many = count > 1;
     w->streaming = !w->json && out_is_terminal() && w->generation.num_captions <= 1 &&
                    args_whole(args, OPT_BATCH, 1) == 1;
     w->group = w->streaming ? 1 : (size_t)args_whole(args, OPT_BATCH, GROUP);
@@ -251,21 +255,33 @@ static int prepare(Work *w, const Args *args, const Runtime *runtime, blip2_task
     return code ? code : check_request(args, runtime, &w->request);
 }
 
+static void do_all(Work *w, const Pictures *p)
+{
+    size_t count = p->count;
+    for (size_t i = 0; !w->final_code && !w->ended && i < count; i += w->group) {
+        if (w->many && !out_is_terminal())
+            progress("%zu of %zu pictures", i, count);
+        do_group(w, p->paths + i, count - i < w->group ? count - i : w->group);
+    }
+}
+
 int answer_pictures(const Args *args, blip2_task task, const char *question, char *const *paths,
                     size_t count)
 {
     Runtime runtime;
+    Pictures pictures;
     Work w = {.question = question};
     int code = check_paths(paths, count);
     if (code)
         return code;
     code = runtime_open(&runtime, args);
     if (!code)
-        code = prepare(&w, args, &runtime, task, count);
-    for (size_t i = 0; !code && !w.final_code && !w.ended && i < count; i += w.group) {
-        if (w.many && !out_is_terminal())
-            progress("%zu of %zu pictures", i, count);
-        do_group(&w, paths + i, count - i < w.group ? count - i : w.group);
+        code = prepare(&w, args, &runtime, task);
+    if (!code) {
+        pictures_find(&pictures, paths, count, args->has[OPT_RECURSIVE]);
+        w.many = pictures.many;
+        do_all(&w, &pictures);
+        pictures_free(&pictures);
     }
     runtime_close(&runtime);
     return code ? code : outcome(&w);

@@ -5,31 +5,32 @@
 
 /* clang-format off: text */
 const Verb verbs[VERB_COUNT] = {
-    [VERB_CAPTION] = {"caption",
-                      "IMAGE...",
-                      1,
-                      -1,
-                      "describe pictures",
-                      "Prints one line of text for each picture; with several pictures \"PATH: "
-                      "TEXT\", in the order given. "
-                      "\"-\" reads a picture from standard input. JPEG, PNG, WebP, GIF, BMP, "
-                      "PNM, TIFF and, where libheif is, AVIF and HEIC are told apart by content. "
-                      "On a terminal the text appears as it is generated. A picture that cannot be "
-                      "done is reported on "
-                      "standard error and the others are still done.\n"
-                      "With --json one object per line and picture: image, text, texts (when more "
-                      "than one), score, token_ids, "
-                      "timings_ms; or image and error.",
-                      run_caption,
-                      {{"blip2 caption photo.jpg", "describe a picture"},
-                       {"blip2 caption *.jpg", "many pictures, the model is loaded once"},
-                       {"curl -s https://example.org/a.jpg | blip2 caption -",
-                        "a picture from a pipe"},
-                       {"blip2 caption -m ~/models/blip2-opt-2.7b --prompt \"a photo of\" a.jpg",
-                        "another model, and the beginning of the caption"},
-                       {"blip2 caption --num-captions 3 --sample --seed 7 a.jpg",
-                        "three different captions, reproducible"},
-                       {"blip2 caption --json *.jpg > captions.jsonl", "for scripts"}}},
+    [VERB_CAPTION] =
+        {"caption",
+         "IMAGE...",
+         1,
+         -1,
+         "describe pictures",
+         "Prints one line of text for each picture; with several pictures \"PATH: "
+         "TEXT\", in the order given. "
+         "IMAGE is a file, a folder (the pictures in it, in order of name; -r also those below "
+         "it), "
+         "an http:// or https:// address, or \"-\", standard input. JPEG, PNG, WebP, GIF, BMP, "
+         "PNM, TIFF and, where libheif is, AVIF and HEIC are told apart by content. "
+         "On a terminal the text appears as it is generated. A picture that cannot be "
+         "done is reported on "
+         "standard error and the others are still done.\n"
+         "With --json one object per line and picture: image, text, texts (when more "
+         "than one), score, token_ids, "
+         "timings_ms; or image and error.",
+         run_caption,
+         {{"blip2 caption photo.jpg", "describe a picture"},
+          {"blip2 caption *.jpg", "many pictures, the model is loaded once"},
+          {"blip2 caption https://example.org/a.jpg", "a picture from the net"},
+          {"blip2 caption -r photos/", "all pictures in a folder and below it"},
+          {"blip2 caption -m ~/models/blip2-opt-2.7b --prompt \"a photo of\" a.jpg",
+           "another model, and the beginning of the caption"},
+          {"blip2 caption --json *.jpg > captions.jsonl", "for scripts"}}},
     [VERB_ASK] = {"ask",
                   "IMAGE... QUESTION",
                   1,
@@ -71,6 +72,38 @@ const Verb verbs[VERB_COUNT] = {
          {{"blip2 chat photo.jpg", "talk about a picture"},
           {"printf 'what is it?\\nwhich colour?\\n' | blip2 chat photo.jpg",
            "a dialogue from a script"}}},
+    [VERB_LIST] =
+        {"list",
+         "",
+         0,
+         0,
+         "the published models, and which are here",
+         "Name, what it is good for, size of the download, and where it is on this machine. "
+         "--json also has the other names that are understood, and the licence.",
+         run_list,
+         {{"blip2 list", "what there is"},
+          {"blip2 list --json | jq -r 'select(.path) | .name'", "what is here"}}},
+    [VERB_PULL] =
+        {"pull",
+         "NAME...",
+         1,
+         -1,
+         "fetch models",
+         "NAME is one of blip2 list, in any spelling of LAVIS or Hugging Face, a repository "
+         "OWNER/NAME "
+         "of Hugging Face's hub, or a .pth file of LAVIS. Only what is needed is fetched, several "
+         "files "
+         "at once, checked against their checksums, into Hugging Face's cache, where its own "
+         "programs "
+         "find it too; -m NAME uses it. An interrupted pull continues where it was. Prints the "
+         "path.\n"
+         "The environment: HF_HOME, HF_HUB_CACHE (where to), HF_TOKEN (for models behind terms), "
+         "HF_ENDPOINT (a mirror), HF_HUB_OFFLINE=1 (fetch nothing), https_proxy.",
+         run_pull,
+         {{"blip2 pull opt-2.7b", "a model of the list"},
+          {"blip2 caption -m opt-2.7b photo.jpg", "and its use"},
+          {"blip2 pull Salesforce/blip2-opt-2.7b-coco", "by its repository"},
+          {"HF_HOME=/data/hf blip2 pull flan-t5-xl", "to another disk"}}},
     [VERB_SHOW] = {"show",
                    "[MODEL]",
                    0,

@@ -51,3 +51,9 @@ add_test(NAME test_header COMMAND test_header
 # Nothing but blip2_* may be visible in either library.
 add_test(NAME visible_symbols COMMAND sh ${CMAKE_SOURCE_DIR}/tools/check_symbols.sh
          $<TARGET_FILE:blip2_shared> $<TARGET_FILE:blip2_static>)
+
+# Hugging Face's hub on this machine, for test_api_hub and tests/cli/{pull,urls}.bats.
+add_executable(hub_server tests/tools/hub_server.c)
+target_compile_options(hub_server PRIVATE -Wno-format-nonliteral)
+add_dependencies(test_api_hub hub_server)
+target_compile_definitions(test_api_hub PRIVATE HUB_SERVER="$<TARGET_FILE:hub_server>")

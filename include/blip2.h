@@ -25,8 +25,8 @@
  * later libraries, whose structs may have more fields at the end. They have no padding there (hence
  * `reserved`, which must be 0): a later field never lies on bytes that nobody has set. Of the structs
  * without a size, blip2_error and blip2_turn, which the caller makes, never change, nor does
- * blip2_part, of which blip2_info holds an array. blip2_candidate, blip2_timings and blip2_info are
- * handed out as pointers and may grow at the end. Enums may get more values, the _MAX_ENUM ones only
+ * blip2_part, of which blip2_info holds an array. blip2_candidate, blip2_timings, blip2_info, blip2_zoo
+ * and blip2_pull_progress are handed out as pointers and may grow at the end. Enums may get more values, the _MAX_ENUM ones only
  * make room for them: an enum holds any int from 0 on.
  *
  * Threads: a model is immutable and may be shared by any number of sessions in any threads. A session
@@ -58,10 +58,10 @@ typedef enum blip2_error_code {
     BLIP2_OK = 0,
     BLIP2_FAILED = 1,    /* this picture or text could not be done */
     BLIP2_USAGE = 2,     /* options that make no sense */
-    BLIP2_NO_MODEL = 4,  /* no such model */
+    BLIP2_NO_MODEL = 4,  /* no such model, or out of reach */
     BLIP2_BAD_MODEL = 5, /* damaged or incomplete model file */
     BLIP2_MEMORY = 6,    /* out of memory */
-    BLIP2_STOPPED = 7,   /* the token callback returned false */
+    BLIP2_STOPPED = 7,   /* a callback returned false */
     BLIP2_ERROR_MAX_ENUM = 0x7fffffff,
 } blip2_error_code;
 
@@ -106,7 +106,8 @@ static inline blip2_load_options blip2_load_options_default(void)
 }
 
 /* path_or_name: a Hugging Face directory, a file (one that blip2_convert has packed, LAVIS' .pth, or weights with
- * a config.json beside them), or a name ("scenes"); NULL: "scenes", which comes with the library. What
+ * a config.json beside them), or a name: "scenes", which comes with the library (and so
+ * does NULL), or that of a model in Hugging Face's cache (blip2_pull). What
  * LAVIS keeps in files of its own (vision tower, language model) is looked for beside the .pth, where LAVIS
  * keeps its downloads, and in Hugging Face's cache. Weights are mapped, not copied: the files must stay as they are while the model lives.
  * options may be NULL. A model loads when everything that it needs is there and right; what of its files
@@ -121,7 +122,7 @@ BLIP2_API void blip2_model_free(blip2_model *model);
 typedef struct blip2_image blip2_image;
 
 /* JPEG, PNG, WebP, GIF, BMP, PNM, TIFF (AVIF and HEIC where libheif is), told by content. "-" reads
- * standard input. Errors: FAILED (no picture, damaged, too large), USAGE (NULL), MEMORY. */
+ * standard input; an address on the net is not fetched (blip2_image_from_url). Errors: FAILED (no picture, damaged, too large), USAGE (NULL), MEMORY. */
 BLIP2_API blip2_image *blip2_image_from_file(const char *path, blip2_error *err);
 BLIP2_API blip2_image *blip2_image_from_memory(const void *bytes, size_t size, blip2_error *err);
 /* pixels [height, width, channels], 8 bits, rows without padding; channels 1, 3 or 4; copied. Errors:
@@ -413,6 +414,69 @@ static inline blip2_convert_options blip2_convert_options_default(void)
  * that is not empty, or no place for a file), STOPPED. */
 BLIP2_API bool blip2_convert(const char *from, const char *to, const blip2_convert_options *options,
                              blip2_error *err);
+
+/* --- published models, and getting them ---------------------------------------------------------- */
+
+typedef struct blip2_zoo {
+    const char *name;           /* "opt-2.7b" */
+    const char *repository;     /* "Salesforce/blip2-opt-2.7b"; NULL: published by LAVIS alone */
+    const char *const *aliases; /* other names that are understood; ends with NULL */
+    const char *good_for;       /* a phrase */
+    const char *licence;        /* of the weights, and of a language model within */
+    uint64_t bytes;             /* to download, about */
+} blip2_zoo;
+
+BLIP2_API size_t blip2_zoo_count(void);
+/* NULL: there are not so many. It stays as long as the library. */
+BLIP2_API const blip2_zoo *blip2_zoo_at(size_t i);
+
+/* Where blip2_model_load would take a model from; nothing is loaded. path[0..size) receives it, and may
+ * be NULL. Errors: NO_MODEL, USAGE (no room for the path), MEMORY. */
+BLIP2_API bool blip2_find(const char *path_or_name, char *path, size_t size, blip2_error *err);
+
+typedef struct blip2_pull_progress {
+    const char *repository;           /* of several that a model may consist of, this one */
+    const char *licence;              /* NULL: not known */
+    const char *file;                 /* one of those that are coming; NULL: none */
+    uint64_t bytes_done, bytes_total; /* of the repository; total 0: not known yet */
+    size_t files_done, files_total;
+} blip2_pull_progress;
+
+/* Called some times a second in the thread that pulls; false ends the call with STOPPED. */
+typedef bool (*blip2_pull_fn)(void *user, const blip2_pull_progress *progress);
+
+typedef struct blip2_pull_options {
+    size_t size; /* of this struct */
+    blip2_pull_fn on_progress;
+    void *user;
+    int files;    /* at once; 0: 4 */
+    int reserved; /* 0 */
+} blip2_pull_options;
+
+static inline blip2_pull_options blip2_pull_options_default(void)
+{
+    blip2_pull_options x;
+    memset(&x, 0, sizeof x);
+    x.size = sizeof x;
+    return x;
+}
+
+/* Fetches a model into Hugging Face's cache, as huggingface_hub lays it out (HF_HOME, HF_HUB_CACHE,
+ * HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are obeyed), where blip2_model_load finds it by the same name.
+ * name: one of the zoo or its aliases, OWNER/NAME of a repository on the hub, or a .pth file of LAVIS,
+ * which goes where LAVIS looks for it. Only what is needed is fetched: configs, tokenizer, weights. Each
+ * file is checked; a call that was interrupted leaves what was there before, and the next one continues
+ * it; several may run at once. path[0..size) receives the directory, or LAVIS' file, and may be NULL, as
+ * may options. It takes libcurl, which the first call loads. Errors: NO_MODEL (no such model, offline, or
+ * not for us), BAD_MODEL (a repository without weights that could be read), FAILED (transfer, disk),
+ * USAGE, STOPPED, MEMORY. */
+BLIP2_API bool blip2_pull(const char *name, const blip2_pull_options *options, char *path,
+                          size_t size, blip2_error *err);
+
+/* The picture at an http:// or https:// address. No other function fetches a picture: give it only
+ * addresses that your user has named. At most 256 MiB, a minute, and 5 redirections, from https only to
+ * https. Errors: FAILED, USAGE (no such address), MEMORY. */
+BLIP2_API blip2_image *blip2_image_from_url(const char *url, blip2_error *err);
 
 #ifdef __cplusplus
 }

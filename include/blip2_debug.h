@@ -102,6 +102,10 @@ BLIP2_API bool blip2_debug_machine(blip2_machine *m, int threads, blip2_measure 
 enum { BLIP2_DEBUG_FORMATS = 10 };
 BLIP2_API void blip2_debug_formats(const char *name[BLIP2_DEBUG_FORMATS]);
 
+/* The library that fetches models and pictures, "libcurl/7.88.1 OpenSSL/3.0.15 ..."; NULL: it is not there, or the build is
+ * without. */
+BLIP2_API const char *blip2_debug_downloads(void);
+
 /* --- what the command shares with the library ---------------------------------------------------- */
 
 /* Monotonic clock, in milliseconds. */

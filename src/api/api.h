@@ -51,6 +51,10 @@ static inline bool api_reserved(int reserved, const char *what, Error *e)
            error_set(e, ERR_USAGE, "%s: expected the fields of this version, got newer ones", what);
 }
 
+/* --- image.c ------------------------------------------------------------------------------------ */
+/* A picture from its file's bytes; `name` is what messages call it. */
+blip2_image *api_image_decode(const void *bytes, size_t size, const char *name, Error *e);
+
 /* --- model.c ------------------------------------------------------------------------------------ */
 /* ERR_USAGE when this version has no such type. */
 bool api_check_dtype(blip2_dtype dtype, Error *e);

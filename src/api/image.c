@@ -34,15 +34,24 @@ blip2_image *blip2_image_from_file(const char *path, blip2_error *err)
     return wrap(good, &p, path, now_ms() - start, &e, err);
 }
 
+blip2_image *api_image_decode(const void *bytes, size_t size, const char *name, Error *e)
+{
+    Picture p = {0};
+    double start = now_ms();
+    bool good = picture_decode(&p, bytes, size, name, e);
+    return wrap(good, &p, name, now_ms() - start, e, NULL);
+}
+
 blip2_image *blip2_image_from_memory(const void *bytes, size_t size, blip2_error *err)
 {
     static const char NAME[] = "picture in memory";
     Error e = {0};
-    Picture p = {0};
-    double start = now_ms();
-    bool good = (bytes || error_set(&e, ERR_USAGE, "%s: expected bytes, got NULL", NAME)) &&
-                picture_decode(&p, bytes, size, NAME, &e);
-    return wrap(good, &p, NAME, now_ms() - start, &e, err);
+    blip2_image *image = NULL;
+    if (bytes || error_set(&e, ERR_USAGE, "%s: expected bytes, got NULL", NAME))
+        image = api_image_decode(bytes, size, NAME, &e);
+    if (!image)
+        api_error(err, &e);
+    return image;
 }
 
 blip2_image *blip2_image_from_pixels(const uint8_t *pixels, int width, int height, int channels,

@@ -99,6 +99,9 @@ void ckpt_done_with(const CkptTensor *t);
  * is mem_alloc'd. */
 char *model_find(const char *name, Error *e);
 
+/* The known name that is nearest to a mistyped one; NULL: none is near. */
+const char *model_nearest(const char *name);
+
 /* ERR_NO_MODEL unless dir is a directory. */
 bool model_dir_check(const char *dir, Error *e);
 

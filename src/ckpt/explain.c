@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "ckpt/ckpt.h"
+#include "ckpt/hub.h"
 
 enum { JSON_MAX = 1 << 20, ENTRIES_MAX = 10000 };
 
@@ -179,34 +180,16 @@ bool model_dir_explain(const char *dir, const char *plain, Error *e)
 
 /* --- names --------------------------------------------------------------------------------------- */
 
-/* "OWNER/NAME" in the address of a page of huggingface.co; its length, 0: it is none. */
-static size_t repo_in_url(const char *url, const char **repo)
-{
-    static const char *const HOSTS[] = {"huggingface.co/", "hf.co/"};
-    for (int i = 0; i < 2; i++) {
-        const char *at = strstr(url, HOSTS[i]);
-        if (!at)
-            continue;
-        *repo = at + strlen(HOSTS[i]);
-        size_t owner = strcspn(*repo, "/?#");
-        if (owner == 0 || (*repo)[owner] != '/')
-            return 0;
-        size_t name = strcspn(*repo + owner + 1, "/?#");
-        return name ? owner + 1 + name : 0;
-    }
-    return 0;
-}
-
 static bool explain_url(const char *url, Error *e)
 {
     const char *repo;
-    size_t n = repo_in_url(url, &repo);
+    size_t n = hub_repo_in_url(url, &repo);
     if (n)
         return error_set(
             e, ERR_NO_MODEL,
-            "%s: model: expected a directory or a name, got a URL: download the repository and "
-            "pass its directory, or %.*s when it is in Hugging Face's cache",
-            url, (int)n, repo);
+            "%s: model: expected a directory or a name, got a URL: blip2 pull %.*s fetches the "
+            "repository, and %.*s is its name then",
+            url, (int)n, repo, (int)n, repo);
     return error_set(
         e, ERR_NO_MODEL,
         "%s: model: expected a directory or a name, got a URL: download the model and pass its "

@@ -94,18 +94,6 @@ static bool is_plain(const char *name)
     return *name && *name != '.' && !strchr(name, '/');
 }
 
-/* One "/", and only what a repository's name may hold. */
-static bool is_repo(const char *name)
-{
-    static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "0123456789-_.";
-    size_t owner = strspn(name, ALLOWED);
-    if (owner == 0 || name[owner] != '/' || *name == '.')
-        return false;
-    const char *rest = name + owner + 1;
-    return *rest && *rest != '.' && rest[strspn(rest, ALLOWED)] == 0;
-}
-
 static void search(Search *s, const HubModel *m)
 {
     const char *given = s->name;
@@ -118,13 +106,12 @@ static void search(Search *s, const HubModel *m)
             try_roots(s);
     }
     s->name = given;
-    const char *repo = m ? m->repo : is_repo(given) ? given : NULL;
+    const char *repo = m ? m->repo : hub_is_repo(given) ? given : NULL;
     if (!s->found && !s->failed && repo)
         s->failed = !hub_cached(repo, &s->found);
 }
 
-/* The known name that is nearest to a mistyped one; NULL: none is near. */
-static const char *nearest(const char *name)
+const char *model_nearest(const char *name)
 {
     const char *best = NULL;
     int least = 3;
@@ -141,29 +128,22 @@ static const char *nearest(const char *name)
 
 static bool not_here(const char *name, const HubModel *m, Error *e)
 {
-    if (m && m->repo)
-        return error_set(e, ERR_NO_MODEL,
-                         "%s: model: not on this machine: download the Hugging Face repository %s "
-                         "and pass its directory",
-                         name, m->repo);
     if (m)
         return error_set(e, ERR_NO_MODEL,
-                         "%s: model: published only as LAVIS .pth files, which are not supported "
-                         "yet",
-                         name);
+                         "%s: model: not on this machine: blip2 pull %s fetches it", name, m->name);
     if (strcmp(name, DEFAULT) == 0)
         return error_set(
             e, ERR_NO_MODEL,
             "%s: model: comes with the program, in share/blip2/models, and is not there; "
             "the environment variable BLIP2_MODELS may name where it is",
             name);
-    if (is_repo(name) && !nearest(name))
+    if (hub_is_repo(name) && !model_nearest(name))
         return error_set(
             e, ERR_NO_MODEL,
             "%s: model: expected a directory, or a repository in Hugging Face's cache, got "
-            "neither: download the repository and pass its directory",
-            name);
-    const char *near = nearest(name);
+            "neither: blip2 pull %s fetches the repository",
+            name, name);
+    const char *near = model_nearest(name);
     return error_set(e, ERR_NO_MODEL,
                      "%s: model: expected a directory or a known name (%s, %s, %s, ...), got "
                      "neither%s%s%s",

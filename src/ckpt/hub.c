@@ -262,6 +262,34 @@ bool hub_is_folder(const char *dir)
     return file_in_dir(dir, "snapshots") == 1 && file_in_dir(dir, "config.json") != 1;
 }
 
+bool hub_is_repo(const char *name)
+{
+    static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789-_.";
+    size_t owner = strspn(name, ALLOWED);
+    if (owner == 0 || name[owner] != '/' || *name == '.')
+        return false;
+    const char *rest = name + owner + 1;
+    return *rest && *rest != '.' && rest[strspn(rest, ALLOWED)] == 0;
+}
+
+size_t hub_repo_in_url(const char *url, const char **repo)
+{
+    static const char *const HOSTS[] = {"huggingface.co/", "hf.co/"};
+    for (int i = 0; i < 2; i++) {
+        const char *at = strstr(url, HOSTS[i]);
+        if (!at)
+            continue;
+        *repo = at + strlen(HOSTS[i]);
+        size_t owner = strcspn(*repo, "/?#");
+        if (owner == 0 || (*repo)[owner] != '/')
+            return 0;
+        size_t name = strcspn(*repo + owner + 1, "/?#");
+        return name ? owner + 1 + name : 0;
+    }
+    return 0;
+}
+
 bool hub_folder_repo(const char *path, char *repo, size_t cap)
 {
     static const char START[] = "models--";

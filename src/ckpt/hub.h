@@ -20,6 +20,12 @@ bool hub_snapshot(const char *folder, char **out);
 /* "OWNER/NAME" of the last part of a path when that is "models--OWNER--NAME". false: it is not. */
 bool hub_folder_repo(const char *path, char *repo, size_t cap);
 
+
+/* Whether a name can be that of a repository: "OWNER/NAME", of the letters that the hub allows. */
+bool hub_is_repo(const char *name);
+/* "OWNER/NAME" in the address of a page of huggingface.co; its length, 0: it is none. */
+size_t hub_repo_in_url(const char *url, const char **repo);
+
 /* Appends the cache's path: $HF_HUB_CACHE, $HUGGINGFACE_HUB_CACHE, $HF_HOME/hub,
  * $XDG_CACHE_HOME/huggingface/hub or ~/.cache/huggingface/hub, the first that is set; "~" and "$NAME" in
  * them are expanded. */

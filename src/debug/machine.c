@@ -9,6 +9,7 @@
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
 #include "image/image.h"
+#include "net/http.h"
 
 /* The kernel set that a session gets here, which $BLIP2_ISA may have fixed. */
 static bool kernels_in_use(blip2_machine *m, Error *e)
@@ -61,6 +62,11 @@ _Static_assert((int)BLIP2_DEBUG_FORMATS == (int)PICTURE_FORMATS, "the same list"
 void blip2_debug_formats(const char *name[BLIP2_DEBUG_FORMATS])
 {
     picture_formats(name);
+}
+
+const char *blip2_debug_downloads(void)
+{
+    return http_library();
 }
 
 static bool synthetic_type(blip2_dtype dtype, DType *t, Error *e)

@@ -22,6 +22,7 @@
     X(url_set)        \
     X(url_get)        \
     X(url_cleanup)    \
+    X(version)        \
     X(free)
 
 typedef struct CurlCalls {

@@ -27,7 +27,13 @@ bool http_get(const HttpRequest *r, HttpReply *reply, Error *e)
                      "libcurl's header is (libcurl4-openssl-dev)",
                      r->url);
 }
+
+const char *http_library(void)
+{
+    return NULL;
+}
 #else
+#include "net/answer.h"
 #include "net/curl.h"
 
 enum { QUIET_S = 30, CONNECT_S = 15, DROPPED_MAX = 1 << 16 };
@@ -47,117 +53,11 @@ typedef struct Exchange {
     char why[CURL_ERROR_SIZE];
 } Exchange;
 
-/* --- what the server says ------------------------------------------------------------------------ */
-
-/* The value of header NAME: in line[0..n), without blanks around; NULL: another header. */
-static const char *value_of(const char *line, size_t n, const char *name, size_t *length)
-{
-    size_t k = strlen(name);
-    if (n <= k || line[k] != ':' || strncasecmp(line, name, k) != 0)
-        return NULL;
-    const char *at = line + k + 1, *end = line + n;
-    while (at < end && strchr(" \t\r\n", *at))
-        at++;
-    while (end > at && strchr(" \t\r\n", end[-1]))
-        end--;
-    *length = (size_t)(end - at);
-    return at;
-}
-
-/* What does not fit is left out: half of an ETag would be another one. The first value counts. */
-static void keep_text(char *to, size_t cap, const char *value, size_t n)
-{
-    if (*to || n >= cap)
-        return;
-    memcpy(to, value, n);
-    to[n] = 0;
-}
-
-/* W/"x" and "x" are both x here: what is compared with is a checksum. */
-static void keep_tag(char to[160], const char *value, size_t n)
-{
-    if (n > 2 && value[0] == 'W' && value[1] == '/') {
-        value += 2;
-        n -= 2;
-    }
-    if (n >= 2 && value[0] == '"' && value[n - 1] == '"') {
-        value++;
-        n -= 2;
-    }
-    keep_text(to, 160, value, n);
-}
-
-/* A whole number of at most 18 digits; -1: none. */
-static int64_t number(const char *value, size_t n)
-{
-    int64_t x = 0;
-    if (n == 0 || n > 18)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        if (value[i] < '0' || value[i] > '9')
-            return -1;
-        x = 10 * x + (value[i] - '0');
-    }
-    return x;
-}
-
-/* "bytes 100-199/200" */
-static void take_range(Exchange *x, const char *value, size_t n)
-{
-    if (n < 6 || strncasecmp(value, "bytes ", 6) != 0)
-        return;
-    const char *at = value + 6, *end = value + n;
-    const char *dash = memchr(at, '-', (size_t)(end - at));
-    const char *slash = memchr(at, '/', (size_t)(end - at));
-    int64_t from = dash ? number(at, (size_t)(dash - at)) : -1;
-    x->begins = from < 0 ? UINT64_MAX : (uint64_t)from;
-    x->reply->whole = slash ? number(slash + 1, (size_t)(end - slash - 1)) : -1;
-}
-
-/* A status line begins a new answer: what the one before said of its body does not count. */
-static void take_status(Exchange *x, const char *line, size_t n)
-{
-    const char *space = memchr(line, ' ', n);
-    int64_t status = space && line + n - space > 3 ? number(space + 1, 3) : -1;
-    x->reply->status = status < 0 ? 0 : (int)status;
-    x->reply->length = x->reply->whole = -1;
-    x->begins = UINT64_MAX;
-}
-
-static void take_numbers(Exchange *x, const char *line, size_t n)
-{
-    size_t k;
-    const char *v;
-    if ((v = value_of(line, n, "content-length", &k)))
-        x->reply->length = number(v, k);
-    else if ((v = value_of(line, n, "content-range", &k)))
-        take_range(x, v, k);
-    else if ((v = value_of(line, n, "x-linked-size", &k)) && x->reply->linked_size < 0)
-        x->reply->linked_size = number(v, k);
-    else if ((v = value_of(line, n, "retry-after", &k)))
-        x->reply->wait = k < 6 && number(v, k) > 0 ? (int)number(v, k) : 0;
-}
-
 static size_t on_header(char *line, size_t one, size_t n, void *user)
 {
     Exchange *x = user;
-    HttpReply *p = x->reply;
-    size_t k;
-    const char *v;
-    n *= one;
-    if (n > 5 && strncasecmp(line, "HTTP/", 5) == 0)
-        take_status(x, line, n);
-    else if ((v = value_of(line, n, "etag", &k)))
-        keep_tag(p->etag, v, k);
-    else if ((v = value_of(line, n, "x-linked-etag", &k)))
-        keep_tag(p->linked, v, k);
-    else if ((v = value_of(line, n, "x-repo-commit", &k)))
-        keep_text(p->commit, sizeof p->commit, v, k);
-    else if ((v = value_of(line, n, "x-error-code", &k)))
-        keep_text(p->code, sizeof p->code, v, k);
-    else
-        take_numbers(x, line, n);
-    return n;
+    answer_line(x->reply, &x->begins, line, one * n);
+    return one * n;
 }
 
 /* --- the body -------------------------------------------------------------------------------------- */
@@ -197,15 +97,15 @@ static size_t on_body(char *bytes, size_t one, size_t n, void *user)
         return (x->dropped += n) <= DROPPED_MAX ? n : 0;
     if (x->reply->status / 100 != 2)
         return 0;
-    if (x->taken == 0 && n > 0 && !check_body(x))
+    if (x->reply->taken == 0 && !check_body(x))
         return 0;
-    x->taken += n;
-    if (x->r->limit && x->taken > x->r->limit)
-        return refuse_size(x, x->taken, "at least ") ? n : 0;
+    if (x->r->limit && x->reply->taken + n > x->r->limit)
+        return refuse_size(x, x->reply->taken + n, "at least ") ? n : 0;
     if (x->r->sink && !x->r->sink(x->r->user, x->reply, bytes, n, x->e)) {
         x->refused = true;
         return 0;
     }
+    x->reply->taken += n;
     return n;
 }
 
@@ -406,6 +306,8 @@ static bool follow(Exchange *x, int hops, bool *go)
                          "and change",
                          x->r->url);
     x->sends_token = same_origin(x, x->r->url, to);
+    if (x->sends_token) /* what a server says of a file it says when it has or gives it away */
+        x->reply->etag[0] = x->reply->linked[0] = 0;
     *go = true;
     return take_url(x, to);
 }
@@ -416,7 +318,7 @@ static bool finish(Exchange *x, Error *e)
     if (p->status / 100 == 2 || (x->r->head && is_redirect(p->status))) {
         p->fate = HTTP_DONE;
         /* An empty body never came to on_body. */
-        if (x->taken > 0 || x->r->head || !x->r->sink || p->status == 206)
+        if (p->taken > 0 || x->r->head || !x->r->sink || p->status == 206)
             return true;
         bool taken = x->r->sink(x->r->user, p, "", 0, e);
         p->fate = taken ? HTTP_DONE : HTTP_REFUSED;
@@ -481,5 +383,11 @@ bool http_get(const HttpRequest *r, HttpReply *reply, Error *e)
         x.curl->easy_cleanup(x.handle);
     mem_free(x.url);
     return ok;
+}
+
+const char *http_library(void)
+{
+    const CurlCalls *c = curl_calls("libcurl", NULL);
+    return c ? c->version() : NULL;
 }
 #endif

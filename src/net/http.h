@@ -21,12 +21,13 @@ typedef struct HttpReply {
     HttpFate fate;
     int status;     /* 0: none came */
     int64_t length; /* of what the sink gets, as the server says; -1: it does not */
+    uint64_t taken; /* bytes that the sink has had: 0 at the first piece of a body */
     uint64_t from;  /* the first byte's place in the whole: as asked when status is 206, else 0 */
-    int64_t whole;  /* bytes of the whole, if from > 0 and the server says; else -1 */
-    char etag[160]; /* without W/ and quotes; "": none. The first answer that has one counts */
-    char linked
-        [160]; /* X-Linked-Etag likewise, and X-Linked-Size: what a hub says of the file that */
-    int64_t linked_size; /* it redirects to; -1: none */
+    int64_t whole;  /* bytes of the whole, when from > 0 and the server says; else -1 */
+    /* ETag and X-Linked-Etag, which a hub gives for the file that it redirects to, without W/ and quotes:
+     * those of the last answer of the url's own host, or else of the first that has one; "": none. */
+    char etag[160], linked[160];
+    int64_t linked_size; /* X-Linked-Size; -1: none */
     char commit[64];     /* X-Repo-Commit */
     char code[32];       /* X-Error-Code: "GatedRepo", "RepoNotFound", ... */
     int wait;            /* seconds, Retry-After; 0: none */
@@ -54,6 +55,9 @@ typedef struct HttpRequest {
 /* true: HTTP_DONE. Otherwise e says what went wrong, beginning with the url without its query and
  * without a password; its code is ERR_FAILED but for ERR_MEMORY, ERR_STOPPED and what the sink set. */
 bool http_get(const HttpRequest *r, HttpReply *reply, Error *e);
+
+/* "libcurl/7.88.1 OpenSSL/3.0.15 ..."; NULL: it cannot be loaded, or was not there when this was built. */
+const char *http_library(void);
 
 /* "https://" or "http://", in any case. */
 bool http_is_url(const char *text);

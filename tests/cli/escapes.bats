@@ -148,7 +148,7 @@ change() {
             queue -- caption scene000.png "--$name=$evil"
         done < <("$BLIP2" help caption | sed -n 's/^ .*--\([a-z-]*\).*/\1/p' | sort -u)
     done
-    for topic in caption ask chat show doctor bench debug "debug run" man "completion bash" "completion zsh" "completion fish"; do
+    for topic in caption ask chat list pull show doctor bench debug "debug run" man "completion bash" "completion zsh" "completion fish"; do
         # shellcheck disable=SC2086 # two words
         queue -- help $topic
     done

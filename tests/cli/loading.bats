@@ -216,7 +216,7 @@ END
     blip2 show "$T/x.gguf"
     failed 4 "*model: expected a directory, got a GGUF or GGML file of llama.cpp*"
     blip2 show https://huggingface.co/Salesforce/blip2-opt-2.7b/tree/main
-    failed 4 "*got a URL: *Salesforce/blip2-opt-2.7b when *"
+    failed 4 "*got a URL: blip2 pull Salesforce/blip2-opt-2.7b fetches the repository*"
 }
 
 @test "weights by their own name, with the files beside them" {
@@ -314,14 +314,16 @@ from_cache() {
 
 @test "slips on the command line are recognised" {
     blip2 ask "what is on the right?" scene003.png
-    failed 2 "*expected IMAGE... QUESTION, got the file scene003.png last: blip2 ask scene003.png \"what is on the right?\""
+    failed 2 "*expected IMAGE... QUESTION, got the picture scene003.png last: blip2 ask scene003.png \"what is on the right?\""
     blip2 ask scene003.png what is on the right
     failed 2 "*with the question in quotes*"
     blip2 ask scene003.png nix.png "what is on the right?"
     [ "$status" -eq 3 ]
-    blip2 caption https://example.org/a.png
-    failed 1 "*a URL is not fetched*"
-    blip2 caption "$T"
+    blip2 ask "what is this?" https://example.org/a.png
+    failed 2 "*got the picture https://example.org/a.png last*"
+    blip2 ask "what is this?" "$T"
+    failed 2 "*got the picture $T last*"
+    blip2 chat "$T"
     failed 1 "*got a directory: give the pictures in it, $T/\*"
     cp scene003.png "$T/-dash.png"
     cp scene003.png "$T/-m.png"

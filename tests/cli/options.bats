@@ -109,9 +109,9 @@ silent() {
     blip2 ask scene000.png
     failed 2 "blip2: ask: the question is missing, *"
     blip2 ask scene000.png scene001.png
-    failed 2 "blip2: ask: expected the question behind the pictures, got the file scene001.png"
+    failed 2 "blip2: ask: expected the question behind the pictures, got the picture scene001.png"
     blip2 ask "what is it?" scene001.png
-    failed 2 "blip2: ask: expected IMAGE... QUESTION, got the file scene001.png last: *"
+    failed 2 "blip2: ask: expected IMAGE... QUESTION, got the picture scene001.png last: *"
 }
 
 @test "standard input is read once" {

@@ -135,11 +135,13 @@ END
     run bash -c '. "$1"; COMP_WORDS=(blip2 caption --num-b); COMP_CWORD=2; _blip2; echo "${COMPREPLY[@]}"
         COMP_WORDS=(blip2 capt); COMP_CWORD=1; _blip2; echo "${COMPREPLY[@]}"
         COMP_WORDS=(blip2 caption --generation h); COMP_CWORD=3; _blip2; echo "${COMPREPLY[@]}"
-        COMP_WORDS=(blip2 debug r); COMP_CWORD=2; _blip2; echo "${COMPREPLY[@]}"' - "$T/c"
+        COMP_WORDS=(blip2 debug r); COMP_CWORD=2; _blip2; echo "${COMPREPLY[@]}"
+        COMP_WORDS=(blip2 pull opt-6); COMP_CWORD=2; _blip2; echo "${COMPREPLY[@]}"' - "$T/c"
     [ "$output" = "--num-beams
 caption
 hf
-run" ]
+run
+opt-6.7b opt-6.7b-coco" ]
 }
 
 @test "--version" {

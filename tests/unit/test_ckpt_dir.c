@@ -324,11 +324,11 @@ static void published_models(void **state)
                                             "Salesforce/blip2-opt-2.7b",
                                             "blip2_opt/pretrain_opt2.7b", "pretrain_opt2.7b"};
     for (int i = 0; i < 5; i++)
-        finds_not(SPELLINGS[i], "not on this machine",
-                  "download the Hugging Face repository Salesforce/blip2-opt-2.7b ");
-    finds_not("blip2_t5/pretrain_flant5xxl", "Salesforce/blip2-flan-t5-xxl ", NULL);
-    finds_not("blip2/coco", "Salesforce/blip2-itm-vit-g-coco ", NULL);
-    finds_not("blip2/pretrain_vitL", "LAVIS .pth files", "not supported yet");
+        finds_not(SPELLINGS[i], "not on this machine", "blip2 pull opt-2.7b fetches it");
+    finds_not("blip2_t5/pretrain_flant5xxl", "blip2 pull flan-t5-xxl ", NULL);
+    finds_not("blip2/coco", "blip2 pull itm-vit-g-coco ", NULL);
+    finds_not("blip2/pretrain_vitL", "blip2 pull itm-vit-l ", NULL);
+    finds_not("owner/name", "blip2 pull owner/name ", NULL);
 }
 
 static void hugging_face_cache(void **state)
