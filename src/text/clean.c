@@ -55,13 +55,12 @@ size_t text_settled(const char *s, size_t n)
     return n;
 }
 
-/* Python's str.isspace: the white space of the splitter and the four separators U+001C..U+001F. */
 static bool is_space(const char *s, size_t n, size_t *length)
 {
     uint32_t cp;
     bool valid;
     *length = (size_t)utf8_next(s, n, &cp, &valid);
-    return valid && ((cp >= 0x1c && cp <= 0x1f) || unicode_class(cp) == CLASS_SPACE);
+    return valid && unicode_python_space(cp);
 }
 
 size_t text_strip(char *s, size_t n)

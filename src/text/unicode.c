@@ -33,6 +33,12 @@ CharClass unicode_class(uint32_t cp)
                      : (CharClass)class_in(UNICODE_RANGES, UNICODE_RANGE_COUNT, cp);
 }
 
+/* The white space of the splitter and four separators. */
+bool unicode_python_space(uint32_t cp)
+{
+    return (cp >= 0x1c && cp <= 0x1f) || unicode_class(cp) == CLASS_SPACE;
+}
+
 /* --- clusters ------------------------------------------------------------------------------------ */
 
 /* Grapheme_Cluster_Break=Control below U+10000; beyond, no cluster is short enough to matter. */
@@ -102,4 +108,27 @@ int bert_normalised(uint32_t cp, uint32_t to[BERT_MAPPED_MAX])
 bool bert_is_punctuation(uint32_t cp)
 {
     return class_in(BERT_PUNCTUATION, BERT_PUNCTUATION_COUNT, cp) != 0;
+}
+
+/* --- lower case ---------------------------------------------------------------------------------- */
+
+uint32_t unicode_lower(uint32_t cp)
+{
+    size_t lo = 0, hi = LOWER_RANGE_COUNT;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        const LowerRange *r = &LOWER_RANGES[mid];
+        if (cp > r->last)
+            lo = mid + 1;
+        else if (cp < r->first)
+            hi = mid;
+        else
+            return (cp - r->first) % (uint32_t)r->step ? cp : (uint32_t)((int)cp + r->by);
+    }
+    return cp;
+}
+
+SigmaClass sigma_class(uint32_t cp)
+{
+    return (SigmaClass)class_in(SIGMA_RANGES, SIGMA_RANGE_COUNT, cp);
 }

@@ -18,6 +18,7 @@ typedef enum CharClass { CLASS_OTHER, CLASS_LETTER, CLASS_NUMBER, CLASS_SPACE } 
 extern const UnicodeRange UNICODE_RANGES[];
 extern const size_t UNICODE_RANGE_COUNT;
 CharClass unicode_class(uint32_t cp);
+bool unicode_python_space(uint32_t cp); /* str.isspace, and \s of Python's re */
 
 /* Of grapheme clusters: what stands alone, continues the character before it, joins the one behind it. */
 typedef enum ClusterClass {
@@ -47,5 +48,20 @@ enum { BERT_MAPPED_MAX = 4 };
 /* The characters that cp becomes; their number. */
 int bert_normalised(uint32_t cp, uint32_t to[BERT_MAPPED_MAX]);
 bool bert_is_punctuation(uint32_t cp);
+
+/* Of lower case: each step-th code point of first..last moves by so many. */
+typedef struct LowerRange {
+    uint32_t first, last;
+    int step, by;
+} LowerRange;
+extern const LowerRange LOWER_RANGES[];
+extern const UnicodeRange SIGMA_RANGES[];
+extern const size_t LOWER_RANGE_COUNT, SIGMA_RANGE_COUNT;
+
+/* cp in lower case, where that is one code point whatever stands beside it. */
+uint32_t unicode_lower(uint32_t cp);
+/* What a capital sigma, which is another at the end of a word, makes of a character beside it. */
+typedef enum SigmaClass { SIGMA_OTHER, SIGMA_CASED, SIGMA_IGNORED } SigmaClass;
+SigmaClass sigma_class(uint32_t cp);
 
 #endif
