@@ -27,12 +27,12 @@ const char *const option_groups[] = {debug_group,  model_group,  prompt_group,
 
 /* clang-format off: one option, one block */
 const Option options[OPT_COUNT] = {
-    [OPT_MODEL] = {"model", 'm', KIND_FILE, "DIR|FILE|NAME", 0, 0, ANSWERS | BIT(BENCH) | BIT(SHOW),
-                   model_group,
-                   "a Hugging Face directory, a packed file or LAVIS' .pth, or a name: of the "
-                   "model that came "
-                   "with the program, or of one that blip2 pull has fetched (default: the embedded "
-                   "model, scenes)"},
+    [OPT_MODEL] =
+        {"model", 'm', KIND_FILE, "DIR|FILE|NAME", 0, 0, ANSWERS | BIT(BENCH) | BIT(SHOW),
+         model_group,
+         "a Hugging Face directory, a packed file or LAVIS' .pth, or a name: of the model that "
+         "came with the program, or of one that blip2 pull has fetched (default: the "
+         "embedded model, scenes)"},
     [OPT_TYPE] = {"type", 0, KIND_TEXT, "NAME", 0, 0, ANSWERS | BIT(CONVERT), model_group,
                   "of LAVIS' files: which published model it is, e.g. blip2_opt/pretrain_opt2.7b "
                   "(default: the file's name and what is in it tell)"},
