@@ -1,16 +1,11 @@
 /* blip2 ask IMAGE... QUESTION */
 #include "answer.h"
+#include "operands.h"
 #include "output.h"
-#include "path.h"
 #include "session.h"
 #include "verbs.h"
 
 #include <string.h>
-
-static bool is_picture(const char *word)
-{
-    return strcmp(word, "-") == 0 || is_regular(word) || is_url(word) || is_folder(word);
-}
 
 /* Words that are no pictures and do not look like names of some: a question without quotes. */
 static bool are_words(char *const *words, size_t count)

@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "operands.h"
 
+#include "image.h"
 #include "memory.h"
+#include "output.h"
 #include "path.h"
 
 #include <dirent.h>
@@ -100,4 +102,27 @@ void pictures_none(const char *folder, blip2_error *err)
     snprintf(err->message, sizeof err->message, "%.500s: %s", folder, why);
     if (dir)
         closedir(dir);
+}
+
+bool is_picture(const char *word)
+{
+    return strcmp(word, "-") == 0 || is_regular(word) || is_url(word) || is_folder(word);
+}
+
+int pictures_once(char *const *paths, size_t count)
+{
+    size_t from_input = 0;
+    for (size_t i = 0; i < count; i++)
+        from_input += strcmp(paths[i], "-") == 0;
+    return from_input < 2 ? 0
+                          : usage_error("-: standard input can be read only once, got it %zu times",
+                                        from_input);
+}
+
+blip2_image *open_operand(const char *path, blip2_error *err)
+{
+    if (!is_folder(path))
+        return open_image(path, err);
+    pictures_none(path, err);
+    return NULL;
 }

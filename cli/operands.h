@@ -19,7 +19,16 @@ typedef struct Pictures {
 void pictures_find(Pictures *p, char *const *operands, size_t count, bool below);
 void pictures_free(Pictures *p);
 
+/* Whether a word names a picture: "-", a file, a folder, an address. */
+bool is_picture(const char *word);
+
+/* Standard input can be read once only: 0, or EXIT_USAGE after one line. */
+int pictures_once(char *const *paths, size_t count);
+
 /* What is wrong with a folder that stayed: BLIP2_FAILED. */
 void pictures_none(const char *folder, blip2_error *err);
+
+/* The picture at one of the paths found, a folder that stayed included. */
+blip2_image *open_operand(const char *path, blip2_error *err);
 
 #endif

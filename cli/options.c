@@ -6,10 +6,12 @@
 #include <strings.h>
 
 #define BIT(verb) (1u << VERB_##verb)
-#define PICTURES  (BIT(CAPTION) | BIT(ASK)) /* their operands are pictures, folders and URLs */
+#define PICTURES \
+    (BIT(CAPTION) | BIT(ASK) | MEASURES) /* their operands are pictures, folders and URLs */
+#define MEASURES  (BIT(MATCH) | BIT(EMBED))
 #define ANSWERS   (BIT(CAPTION) | BIT(ASK) | BIT(CHAT))
 #define GENERATES (ANSWERS | BIT(RUN))
-#define COMPUTES  (GENERATES | BIT(BENCH))
+#define COMPUTES  (GENERATES | MEASURES | BIT(BENCH))
 #define ALL       ((1u << VERB_COUNT) - 1)
 
 static const char model_group[] = "Model";
@@ -28,20 +30,21 @@ const char *const option_groups[] = {debug_group,  model_group,  prompt_group,
 /* clang-format off: one option, one block */
 const Option options[OPT_COUNT] = {
     [OPT_MODEL] =
-        {"model", 'm', KIND_FILE, "DIR|FILE|NAME", 0, 0, ANSWERS | BIT(BENCH) | BIT(SHOW),
-         model_group,
+        {"model", 'm', KIND_FILE, "DIR|FILE|NAME", 0, 0,
+         ANSWERS | MEASURES | BIT(BENCH) | BIT(SHOW), model_group,
          "a Hugging Face directory, a packed file or LAVIS' .pth, or a name: of the model that "
          "came with the program, or of one that blip2 pull has fetched (default: the "
          "embedded model, scenes)"},
-    [OPT_TYPE] = {"type", 0, KIND_TEXT, "NAME", 0, 0, ANSWERS | BIT(CONVERT), model_group,
+    [OPT_TYPE] = {"type", 0, KIND_TEXT, "NAME", 0, 0, ANSWERS | MEASURES | BIT(CONVERT),
+                  model_group,
                   "of LAVIS' files: which published model it is, e.g. blip2_opt/pretrain_opt2.7b "
                   "(default: the file's name and what is in it tell)"},
     [OPT_VIT] =
-        {"vit", 0, KIND_FILE, "FILE", 0, 0, ANSWERS | BIT(CONVERT), model_group,
+        {"vit", 0, KIND_FILE, "FILE", 0, 0, ANSWERS | MEASURES | BIT(CONVERT), model_group,
          "of LAVIS' files: the base vision tower, eva_vit_g.pth or clip_vit_L.pth (default: "
          "beside the model's file, or where LAVIS keeps its downloads)"},
     [OPT_LLM] =
-        {"llm", 0, KIND_FOLDER, "DIR|REPO", 0, 0, ANSWERS | BIT(CONVERT), model_group,
+        {"llm", 0, KIND_FOLDER, "DIR|REPO", 0, 0, ANSWERS | MEASURES | BIT(CONVERT), model_group,
          "of LAVIS' files: the language model (default: beside the model's file, or in Hugging "
          "Face's cache)"},
     [OPT_TO] = {"to", 0, KIND_CHOICE, "packed|hf|lavis", 0, 0, BIT(CONVERT), output_group,
@@ -120,9 +123,10 @@ const Option options[OPT_COUNT] = {
          "choose the kernels anew by what is measured now, and store that in place of an earlier "
          "choice; on an idle machine"},
 
-    [OPT_LIBRARY] = {"library", 0, KIND_CHOICE, "lavis|hf", 0, 0, BIT(PREPROCESS) | BIT(RUN),
-                     debug_group,
-                     "prepare a picture as LAVIS (the default) or as transformers does"},
+    [OPT_LIBRARY] = {"library", 0, KIND_CHOICE, "lavis|hf", 0, 0,
+                     BIT(PREPROCESS) | BIT(RUN) | MEASURES, debug_group,
+                     "prepare a picture, and for match and embed a text, as LAVIS (the default) or "
+                     "as transformers does"},
     [OPT_SIZE] = {"size", 0, KIND_WHOLE, "S", 1, 4096, BIT(PREPROCESS), debug_group,
                   "width and height after the resize (default 224)"},
     [OPT_PIXELS] =
@@ -140,13 +144,29 @@ const Option options[OPT_COUNT] = {
                       "neutral: 1 beam, penalties 1, 20 new tokens"},
     [OPT_DUMP] = {"dump", 0, KIND_FOLDER, "DIR", 0, 0, BIT(RUN), output_group,
                   "write every activation of the pass over picture and ids to DIR/NAME.npy"},
+    [OPT_KIND] =
+        {"kind", 'k', KIND_CHOICE,
+         "image_embeds_proj|image_embeds|text_embeds_proj|text_embeds|multimodal_embeds|vision|"
+         "language_embeds",
+         0, 0, BIT(EMBED), debug_group,
+         "which features (default: image_embeds_proj, or image_embeds of a model without)"},
+    [OPT_POOL] = {"pool", 0, KIND_CHOICE, "none|first|mean|max", 0, 0, BIT(EMBED), output_group,
+                  "one row instead of all: the first, the mean, or the largest of each column "
+                  "(default none)"},
+    [OPT_CHOICES] = {"choices", 0, KIND_FILE, "FILE|A,B,C", 0, 0, BIT(ASK), output_group,
+                     "rank these answers, one per line of a file or between commas, by how likely "
+                     "the model finds them"},
     [OPT_U8] = {"u8", 0, KIND_FILE, "X.PPM", 0, 0, BIT(PREPROCESS), output_group,
                 "write the picture after the resize, before normalisation"},
-    [OPT_OUTPUT] = {"output", 'o', KIND_FILE, "X.NPY", 0, 0, BIT(PREPROCESS), output_group,
-                    "write the normalised picture, float32 [3,S,S]"},
+    [OPT_OUTPUT] = {"output", 'o', KIND_FILE, "FILE", 0, 0, BIT(PREPROCESS) | BIT(EMBED),
+                    output_group,
+                    "debug preprocess: write the normalised picture, float32 [3,S,S], as .npy; "
+                    "embed: write a .npy, .safetensors "
+                    "or .jsonl file (default: JSON lines on standard output)"},
     [OPT_JSON] =
         {"json", 'j', KIND_FLAG, NULL, 0, 0,
-         ANSWERS | BIT(LIST) | BIT(PULL) | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) | BIT(RUN),
+         ANSWERS | BIT(MATCH) | BIT(LIST) | BIT(PULL) | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) |
+             BIT(RUN),
          output_group,
          "JSON on standard output, one object per line; a file name that is not UTF-8 also "
          "stands there in base64 (\"image_bytes\", \"path_bytes\", ...)"},

@@ -170,10 +170,7 @@ static size_t read_some(Item *items, char *const *paths, size_t count)
     while (n < count && (n == 0 || (sum < GROUP_PIXELS && can_be_read_again(paths[n])))) {
         Item *item = &items[n];
         *item = (Item){.path = paths[n]};
-        if (is_folder(item->path))
-            pictures_none(item->path, &item->error);
-        else
-            item->image = open_image(item->path, &item->error);
+        item->image = open_operand(item->path, &item->error);
         if (sum > 0 && !item->image && no_memory(item))
             break;
         sum += can_be_read_again(item->path) ? pixels(item->image) : GROUP_PIXELS;
@@ -228,17 +225,6 @@ static int outcome(const Work *w)
     return w->done ? EXIT_SOME : w->first_code;
 }
 
-/* Standard input can be read once. */
-static int check_paths(char *const *paths, size_t count)
-{
-    size_t from_input = 0;
-    for (size_t i = 0; i < count; i++)
-        from_input += strcmp(paths[i], "-") == 0;
-    return from_input < 2 ? 0
-                          : usage_error("-: standard input can be read only once, got it %zu times",
-                                        from_input);
-}
-
 static int prepare(Work *w, const Args *args, const Runtime *runtime, blip2_task task)
 {
     int code = make_request(args, runtime->model, task, &w->generation, &w->request);
@@ -271,7 +257,7 @@ int answer_pictures(const Args *args, blip2_task task, const char *question, cha
     Runtime runtime;
     Pictures pictures;
     Work w = {.question = question};
-    int code = check_paths(paths, count);
+    int code = pictures_once(paths, count);
     if (code)
         return code;
     code = runtime_open(&runtime, args);

@@ -72,6 +72,55 @@ const Verb verbs[VERB_COUNT] = {
          {{"blip2 chat photo.jpg", "talk about a picture"},
           {"printf 'what is it?\\nwhich colour?\\n' | blip2 chat photo.jpg",
            "a dialogue from a script"}}},
+    [VERB_MATCH] =
+        {"match",
+         "IMAGE... TEXT...",
+         2,
+         -1,
+         "how well texts fit pictures",
+         "For each picture and text a line: itm, the probability that they match, from the "
+         "Q-Former that "
+         "reads both together; itc, the cosine of their features, which is made for search. The "
+         "words that are "
+         "pictures come first. It takes a matching model (itm-vit-g, itm-vit-g-coco). With --json "
+         "one object per "
+         "line and pair: image, text, itm, itc; or image, text, error.\n"
+         "A text is prepared as LAVIS' notebooks do, in lower case and without most punctuation, "
+         "and cut to 32 tokens; "
+         "--library hf leaves it as it is.",
+         run_match,
+         {{"blip2 match -m itm-vit-g photo.jpg \"a dog\" \"a cat\"", "which one is it?"},
+          {"blip2 match -m itm-vit-g *.jpg \"a red car\"", "which pictures show it?"},
+          {"blip2 match -m itm-vit-g -r photos/ \"a beach\" --json | jq -s 'sort_by(-.itm)[:10]'",
+           "the ten best of a folder"}}},
+    [VERB_EMBED] =
+        {"embed",
+         "IMAGE...|TEXT...|IMAGE TEXT...",
+         1,
+         -1,
+         "features of pictures, texts, or both",
+         "--kind, with LAVIS' names; rows x columns of the published models:\n"
+         "image_embeds_proj (32 x 256, of unit length) and text_embeds_proj (tokens x 256; its "
+         "first row is the text's): the "
+         "cosine of the two says how well they fit, for search.\n"
+         "image_embeds (32 x 768), text_embeds (tokens x 768), multimodal_embeds (32 x 768, "
+         "picture and text read together): "
+         "the Q-Former's states. vision (257 x 1408): the vision tower's tokens. language_embeds "
+         "(32 x 2560): what a language model reads.\n"
+         "Operands are pictures, texts for the text kinds, and for multimodal_embeds a picture and "
+         "its text, and again. "
+         ".npy is [items, rows, columns], with --pool [items, columns]; an item that failed is "
+         "not-a-number there. "
+         ".safetensors has a tensor \"0\", \"1\", ... for each item, and their names in its "
+         "metadata. JSON lines have image, "
+         "text, kind, pool, values.",
+         run_embed,
+         {{"blip2 embed -m itm-vit-g photos/ --pool first -o photos.npy", "a row for each picture"},
+          {"blip2 embed -m itm-vit-g -k text_embeds_proj --pool first \"a dog\" \"a cat\" -o "
+           "texts.npy",
+           "and for each text"},
+          {"blip2 embed -m itm-vit-g -k multimodal_embeds a.jpg \"a dog\" -o both.safetensors",
+           "a picture and its text together"}}},
     [VERB_LIST] =
         {"list",
          "",

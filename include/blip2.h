@@ -25,7 +25,7 @@
  * later libraries, whose structs may have more fields at the end. They have no padding there (hence
  * `reserved`, which must be 0): a later field never lies on bytes that nobody has set. Of the structs
  * without a size, blip2_error and blip2_turn, which the caller makes, never change, nor does
- * blip2_part, of which blip2_info holds an array. blip2_candidate, blip2_timings, blip2_info, blip2_zoo
+ * blip2_part, of which blip2_info holds an array. blip2_candidate, blip2_timings, blip2_score, blip2_feature, blip2_info, blip2_zoo
  * and blip2_pull_progress are handed out as pointers and may grow at the end. Enums may get more values, the _MAX_ENUM ones only
  * make room for them: an enum holds any int from 0 on.
  *
@@ -305,6 +305,118 @@ typedef struct blip2_timings {
 
 /* What item i took. When items were done together, their share. Never NULL. */
 BLIP2_API const blip2_timings *blip2_result_timings(const blip2_result *result, size_t item);
+
+/* --- matching --------------------------------------------------------------------------------------- */
+
+/* A picture and a text that may describe it. */
+typedef struct blip2_pair {
+    size_t size; /* of this struct */
+    blip2_image *image;
+    const char *text;
+    blip2_library
+        library;  /* whose preparation of the picture, and of the text: LAVIS' notebooks put it in
+                            * lower case without most punctuation, its models cut it to 32 ids; HF: as it is */
+    int reserved; /* 0 */
+} blip2_pair;
+
+static inline blip2_pair blip2_pair_default(void)
+{
+    blip2_pair x;
+    memset(&x, 0, sizeof x);
+    x.size = sizeof x;
+    return x;
+}
+
+typedef struct blip2_score {
+    double itm; /* the probability that they match: the softmax of the logits */
+    double
+        itc; /* the largest cosine of the text's feature and those of the picture's queries; not divided
+                 * by the model's temperature */
+    double itm_logits[2]; /* of not matching and of matching */
+} blip2_score;
+
+typedef struct blip2_scores blip2_scores;
+
+/* LAVIS' Blip2ITM, HF's Blip2ForImageTextRetrieval (its logits_per_image with and without
+ * use_image_text_matching_head). Pairs of one image share its encoding. What could not be done is that pair's error
+ * alone: FAILED (no picture, a text that does not fit the model), USAGE (a missing or invalid text, a model
+ * without the heads), MEMORY. What a pair gets does not depend on the others. NULL only as for
+ * blip2_generate. count may be 0. */
+BLIP2_API blip2_scores *blip2_match(blip2_session *session, const blip2_pair *pairs, size_t count,
+                                    blip2_error *err);
+/* Whether the session's model matches: USAGE. */
+BLIP2_API bool blip2_match_check(blip2_session *session, blip2_error *err);
+BLIP2_API void blip2_scores_free(blip2_scores *scores);
+/* NULL: the pair failed, or there is none. */
+BLIP2_API const blip2_score *blip2_scores_at(const blip2_scores *scores, size_t pair);
+/* Never NULL; code BLIP2_OK: none. */
+BLIP2_API const blip2_error *blip2_scores_error(const blip2_scores *scores, size_t pair);
+/* What the user should know and is no error (a text that was cut); NULL: nothing. */
+BLIP2_API const char *blip2_scores_notice(const blip2_scores *scores, size_t pair);
+
+/* --- features --------------------------------------------------------------------------------------- */
+
+/* Pictures and texts as numbers, named as LAVIS' extract_features names them; rows x columns for the
+ * published sizes. */
+typedef enum blip2_feature_kind {
+    BLIP2_VISION,            /* the vision tower's tokens, its class token first: 257 x 1408 */
+    BLIP2_IMAGE_EMBEDS,      /* the Q-Former's queries, having seen the picture: 32 x 768 */
+    BLIP2_LANGUAGE_EMBEDS,   /* what the language model reads of the picture: 32 x 2560 */
+    BLIP2_IMAGE_EMBEDS_PROJ, /* image_embeds, projected, of unit length: 32 x 256 */
+    BLIP2_TEXT_EMBEDS,       /* the text's tokens, [CLS] first: ids x 768 */
+    BLIP2_TEXT_EMBEDS_PROJ,  /* the same, projected, of unit length: ids x 256 */
+    BLIP2_MULTIMODAL_EMBEDS, /* the queries, having seen picture and text: 32 x 768 */
+    BLIP2_FEATURE_MAX_ENUM = 0x7fffffff,
+} blip2_feature_kind;
+
+/* Which rows of it. */
+typedef enum blip2_pool {
+    BLIP2_POOL_NONE,  /* all */
+    BLIP2_POOL_FIRST, /* the first: the class token, the first query, [CLS] */
+    BLIP2_POOL_MEAN,  /* one: the mean over the rows */
+    BLIP2_POOL_MAX,   /* one: the largest over the rows, column by column */
+    BLIP2_POOL_MAX_ENUM = 0x7fffffff,
+} blip2_pool;
+
+typedef struct blip2_embed_item {
+    size_t size;        /* of this struct */
+    blip2_image *image; /* of the kinds that need one */
+    const char *text;   /* likewise */
+    blip2_feature_kind kind;
+    blip2_pool pool;
+    blip2_library library; /* as in blip2_pair */
+    int reserved;          /* 0 */
+} blip2_embed_item;
+
+static inline blip2_embed_item blip2_embed_item_default(void)
+{
+    blip2_embed_item x;
+    memset(&x, 0, sizeof x);
+    x.size = sizeof x;
+    return x;
+}
+
+typedef struct blip2_feature {
+    const float *values; /* rows x columns, row after row */
+    size_t rows, columns;
+} blip2_feature;
+
+typedef struct blip2_features blip2_features;
+
+/* LAVIS' extract_features, HF's get_image_features, get_qformer_features and projection classes. Errors as for
+ * blip2_match; USAGE also for a kind that the model has not. */
+BLIP2_API blip2_features *blip2_embed(blip2_session *session, const blip2_embed_item *items,
+                                      size_t count, blip2_error *err);
+/* Whether the session's model has such features: USAGE. */
+BLIP2_API bool blip2_embed_check(blip2_session *session, blip2_feature_kind kind, blip2_error *err);
+/* What a kind is made of. */
+BLIP2_API bool blip2_feature_has_image(blip2_feature_kind kind);
+BLIP2_API bool blip2_feature_has_text(blip2_feature_kind kind);
+BLIP2_API void blip2_features_free(blip2_features *features);
+/* NULL: the item failed, or there is none. */
+BLIP2_API const blip2_feature *blip2_features_at(const blip2_features *features, size_t item);
+BLIP2_API const blip2_error *blip2_features_error(const blip2_features *features, size_t item);
+BLIP2_API const char *blip2_features_notice(const blip2_features *features, size_t item);
 
 /* --- items that come and go --------------------------------------------------------------------- */
 

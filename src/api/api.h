@@ -54,6 +54,8 @@ static inline bool api_reserved(int reserved, const char *what, Error *e)
 /* --- image.c ------------------------------------------------------------------------------------ */
 /* A picture from its file's bytes; `name` is what messages call it. */
 blip2_image *api_image_decode(const void *bytes, size_t size, const char *name, Error *e);
+/* The picture prepared as the library does. */
+EncodeJob api_image_job(const blip2_image *image, blip2_library library);
 
 /* --- model.c ------------------------------------------------------------------------------------ */
 /* ERR_USAGE when this version has no such type. */
@@ -76,6 +78,8 @@ void api_exit(blip2_session *s);
 void api_sweep_batch(blip2_session *s);
 
 /* --- options.c ---------------------------------------------------------------------------------- */
+/* Whether a value of an enum is one of 0 to last: ERR_USAGE. */
+bool api_choice(const char *what, int value, int last, Error *e);
 /* The caller's options (NULL: the defaults of task, LAVIS) as the generator takes them, without the
  * model's end ids. `banned` stays the caller's. */
 bool api_gen_options(const blip2_model *m, blip2_task task, const blip2_options *o, GenOptions *out,
@@ -93,8 +97,13 @@ typedef struct Ticket {
     Error error;
 } Ticket;
 
-/* What a call may not get wrong: session, items, count, their size. */
-bool api_check_items(const blip2_session *s, const blip2_item *items, size_t count, Error *e);
+/* What a call may not get wrong: session, items (`what`), count, their size. */
+bool api_check_call(const blip2_session *s, const void *items, size_t count, const char *what,
+                    Error *e);
+/* Element i of an array whose elements begin with their size and have that of the first one: theirs into ours
+ * of `size` bytes, of which `known` are this version's (sized_take). ERR_USAGE. */
+bool api_element(void *ours, size_t size, size_t known, const void *theirs, size_t i,
+                 const char *what, Error *e);
 /* Item i of an array whose elements have the caller's size, that of the first, as the engine takes it;
  * but for its callback, which asked (may be NULL) receives. need_image: it must have a picture. Nothing
  * is copied that the item points to. */

@@ -64,6 +64,14 @@ blip2_image *blip2_image_from_pixels(const uint8_t *pixels, int width, int heigh
     return wrap(good, &p, "pixels", 0, &e, err);
 }
 
+EncodeJob api_image_job(const blip2_image *image, blip2_library library)
+{
+    bool hf = library == BLIP2_HF;
+    return (EncodeJob){.picture = &image->picture,
+                       .route = hf ? ROUTE_HF : ROUTE_LAVIS,
+                       .serial = 2 * image->serial + hf};
+}
+
 void blip2_image_free(blip2_image *image)
 {
     if (!image)

@@ -16,7 +16,8 @@ _Static_assert((int)LIB_LAVIS == BLIP2_LAVIS && (int)LIB_HF == BLIP2_HF &&
 #define ENDS_WITH(type, last) (sizeof(type) == offsetof(type, last) + sizeof(((type *)NULL)->last))
 _Static_assert(ENDS_WITH(blip2_load_options, language) && ENDS_WITH(blip2_convert_options, user) &&
                    ENDS_WITH(blip2_session_options, reserved) &&
-                   ENDS_WITH(blip2_options, banned_count) && ENDS_WITH(blip2_item, user),
+                   ENDS_WITH(blip2_options, banned_count) && ENDS_WITH(blip2_item, user) &&
+                   ENDS_WITH(blip2_pair, reserved) && ENDS_WITH(blip2_embed_item, reserved),
                "no struct with a size ends in padding");
 
 /* Every setting that both sides have under one name. */
@@ -51,7 +52,7 @@ void blip2_options_init(blip2_options *options, const blip2_model *model, blip2_
 
 /* --- to the generator ---------------------------------------------------------------------------- */
 
-static bool check_choice(const char *what, int value, int last, Error *e)
+bool api_choice(const char *what, int value, int last, Error *e)
 {
     if (value >= 0 && value <= last)
         return true;
@@ -60,8 +61,8 @@ static bool check_choice(const char *what, int value, int last, Error *e)
 
 static bool check_options(const blip2_options *o, Error *e)
 {
-    if (!check_choice("options: library", (int)o->library, BLIP2_HF, e) ||
-        !check_choice("options: early_stopping", (int)o->early_stopping, BLIP2_EARLY_NEVER, e))
+    if (!api_choice("options: library", (int)o->library, BLIP2_HF, e) ||
+        !api_choice("options: early_stopping", (int)o->early_stopping, BLIP2_EARLY_NEVER, e))
         return false;
     if (o->banned_count > INT_MAX)
         return error_set(e, ERR_USAGE, "options: banned: expected at most %d ids, got %zu", INT_MAX,
@@ -87,7 +88,7 @@ bool api_gen_options(const blip2_model *m, blip2_task task, const blip2_options 
                      GenOptions *out, Error *e)
 {
     blip2_options o;
-    if (!check_choice("item: task", (int)task, BLIP2_CHAT, e))
+    if (!api_choice("item: task", (int)task, BLIP2_CHAT, e))
         return false;
     if (!options) {
         *out = task_defaults(&m->net->config, (Task)task, LIB_LAVIS);

@@ -22,28 +22,31 @@ static bool check_turns(const blip2_item *item, Error *e)
     return true;
 }
 
-bool api_check_items(const blip2_session *s, const blip2_item *items, size_t count, Error *e)
+bool api_check_call(const blip2_session *s, const void *items, size_t count, const char *what,
+                    Error *e)
 {
     enum { MOST = 1 << 20 };
     if (!s)
         return api_missing("session", e);
     if (count && !items)
-        return api_missing("items", e);
+        return api_missing(what, e);
     if (count > MOST)
-        return error_set(e, ERR_USAGE, "items: expected at most %d, got %zu", MOST, count);
+        return error_set(e, ERR_USAGE, "%s: expected at most %d, got %zu", what, MOST, count);
     return engine_idle(&s->engine, e) && (!count || sized_check(items, "item", e));
 }
 
-static bool whole_item(const blip2_item *items, size_t i, blip2_item *out, Error *e)
+bool api_element(void *ours, size_t size, size_t known, const void *theirs, size_t i,
+                 const char *what, Error *e)
 {
-    const char *theirs = (const char *)items + i * items->size;
-    size_t size;
-    memcpy(&size, theirs, sizeof size);
-    *out = (blip2_item){.size = sizeof *out};
-    if (size != items->size)
-        return error_set(e, ERR_USAGE, "item: size: expected that of the first, %zu, got %zu",
-                         items->size, size);
-    return sized_take(out, sizeof *out, theirs, "item", e);
+    size_t each, own;
+    memcpy(&each, theirs, sizeof each);
+    const char *at = (const char *)theirs + i * each;
+    memcpy(&own, at, sizeof own);
+    memset((char *)ours + sizeof own, 0, size - sizeof own);
+    if (own != each)
+        return error_set(e, ERR_USAGE, "%s: size: expected that of the first, %zu, got %zu", what,
+                         each, own);
+    return sized_take(ours, known, at, what, e);
 }
 
 static bool check_item(const blip2_session *s, const blip2_item *item, bool need_image, Error *e)
@@ -59,8 +62,8 @@ static bool check_item(const blip2_session *s, const blip2_item *item, bool need
 bool api_request(const blip2_session *s, const blip2_item *items, size_t i, bool need_image,
                  EngineRequest *r, Ticket *asked, Error *e)
 {
-    blip2_item item;
-    if (!whole_item(items, i, &item, e))
+    blip2_item item = {.size = sizeof item};
+    if (!api_element(&item, sizeof item, sizeof item, items, i, "item", e))
         return false;
     *r = (EngineRequest){.prompt = {.task = (Task)item.task,
                                     .text = item.text,
@@ -69,7 +72,7 @@ bool api_request(const blip2_session *s, const blip2_item *items, size_t i, bool
                                     .turns = (const Turn *)item.turns,
                                     .n_turns = item.turn_count}};
     if (item.image)
-        r->image = (EncodeJob){.picture = &item.image->picture, .serial = item.image->serial};
+        r->image = api_image_job(item.image, BLIP2_LAVIS);
     if (asked) {
         asked->on_token = item.on_token;
         asked->user = item.user;

@@ -1,13 +1,12 @@
 /* debug/run.c: one pass through a model, with every named activation written to a file; and ids from
  * ids, without text. */
-#include "blip2_debug.h"
+#include "debug/run.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "api/api.h"
 #include "base/file.h"
 #include "ckpt/ckpt.h"
 
@@ -89,16 +88,28 @@ static bool read_text(Engine *en, const blip2_debug_run *r, const Encoded *pictu
            (ctx_sync(&en->text) || error_set(e, en->text.err.code, "%s", en->text.err.message));
 }
 
+/* The model's tower and Q-Former; NULL: the model has none, or e has the error. */
+static bool see_picture(Engine *en, EncodeJob *job, Dump *dump, Error *e)
+{
+    const ModelConfig *k = &en->net->config;
+    if (!(k->parts & PART_VISION))
+        return true;
+    if (k->kind == MODEL_MATCHING)
+        job->parts = 1u << ENCODED_VISION | 1u << ENCODED_QUERIES;
+    set_tap(&en->encoder.c, dump);
+    encoder_encode(&en->encoder, job, 1);
+    set_tap(&en->encoder.c, NULL);
+    return job->encoded || error_set(e, job->error.code, "%s", job->error.message);
+}
+
 /* Picture, then text, every named activation to dump->dir when there is one. */
 static bool run_forward(Engine *en, const blip2_debug_run *r, Dump *dump, Error *e)
 {
-    EncodeJob job = run_image(r);
-    set_tap(&en->encoder.c, dump);
-    encoder_encode(&en->encoder, &job, 1);
-    set_tap(&en->encoder.c, NULL);
-    if (!job.encoded)
-        return error_set(e, job.error.code, "%s", job.error.message);
-    bool ok = read_text(en, r, job.encoded, dump, e);
+    EncodeJob again = run_image(r), job = again;
+    if (!see_picture(en, &job, dump, e))
+        return false;
+    bool ok = en->net->config.kind == MODEL_MATCHING ? run_matching(en, &again, job.encoded, r, e)
+                                                     : read_text(en, r, job.encoded, dump, e);
     encoder_release(&en->encoder, job.encoded);
     return ok && (!dump->e.code || error_set(e, dump->e.code, "%s", dump->e.message));
 }

@@ -1,6 +1,12 @@
 /* task/reading.c: see task/reading.h. */
 #include "task/reading.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "text/caption.h"
+
 static int image_index(Reading *r, const Encoded *image)
 {
     for (int i = 0; i < r->images; i++)
@@ -58,15 +64,40 @@ Tensor *reading_heads(Ctx *c, const Qformer *q, const Reading *r, Tensor *states
     return gather_rows(c, states, NULL, from, r->n * n);
 }
 
-bool reading_ids(const Engine *en, const char *text, size_t n, int most, Ids *out, Error *e)
+/* As LAVIS' data sets and notebooks hand texts to its models, whose tokenizers cut them. */
+static bool lavis_ids(const Tokenizer *t, const char *text, Ids *out, char *notice, Error *e)
+{
+    StrBuf clean = {0};
+    char told[128];
+    bool ok = caption_clean(text, strlen(text), CAPTION_WORDS, &clean) ||
+              error_memory(e, "text", strlen(text));
+    ok = ok && tokenizer_encode(t, clean.data ? clean.data : "", clean.len, true, false, out, e);
+    strbuf_free(&clean);
+    if (!ok || out->n <= LAVIS_PROMPT_IDS)
+        return ok;
+    snprintf(told, sizeof told,
+             "text: cut to %d of %zu tokens, as LAVIS does (the rules of hf keep all)",
+             LAVIS_PROMPT_IDS, out->n);
+    note_append(notice, 256, told);
+    tokenizer_truncate(t, out, LAVIS_PROMPT_IDS, false);
+    return true;
+}
+
+bool reading_ids(const Engine *en, const char *text, Library library, Ids *out, char *notice,
+                 Error *e)
 {
     int positions = en->net->config.qformer.positions;
-    if (!en->tokenizer)
+    const Tokenizer *t = en->tokenizer;
+    if (!text)
+        return error_set(e, ERR_USAGE, "text: expected one, got NULL");
+    long fault = utf8_invalid(text, strlen(text));
+    if (fault >= 0)
+        return error_set(e, ERR_USAGE, "text: invalid UTF-8 at byte %ld", fault);
+    if (!t)
         return error_set(e, ERR_BAD_MODEL, "%s", "tokenizer: expected one, got none");
-    if (!tokenizer_encode(en->tokenizer, text, n, true, false, out, e))
+    if (!(library == LIB_LAVIS ? lavis_ids(t, text, out, notice, e)
+                               : tokenizer_encode(t, text, strlen(text), true, false, out, e)))
         return false;
-    if (most)
-        tokenizer_truncate(en->tokenizer, out, (size_t)most, false);
     return out->n <= (size_t)positions ||
            error_set(e, ERR_FAILED, "text: expected at most %d tokens, got %zu", positions, out->n);
 }

@@ -26,9 +26,12 @@ int reading_row(const Reading *r, const Qformer *q, int i, int *n);
 /* The first n rows of every text of what reading_run returned. */
 Tensor *reading_heads(Ctx *c, const Qformer *q, const Reading *r, Tensor *states, int n);
 
-/* The ids of a text, [CLS] and [SEP] included: cut to `most` ids (0: not cut). ERR_USAGE (not UTF-8),
- * ERR_BAD_MODEL (no tokenizer), ERR_FAILED (more than there are positions), ERR_MEMORY. */
-bool reading_ids(const Engine *en, const char *text, size_t n, int most, Ids *out, Error *e);
+/* The ids of a text, [CLS] and [SEP] included. LIB_LAVIS: cleaned as its data sets and notebooks do
+ * (text/caption.h) and cut to LAVIS_PROMPT_IDS (blip2_qformer.py, max_txt_len), of which notice[256] is told;
+ * LIB_HF: as it is. ERR_USAGE (none, not UTF-8), ERR_BAD_MODEL (no tokenizer), ERR_FAILED (more than
+ * there are positions), ERR_MEMORY. */
+bool reading_ids(const Engine *en, const char *text, Library library, Ids *out, char *notice,
+                 Error *e);
 
 /* Whether ids can be read: ERR_FAILED. */
 bool reading_check(const QformerConfig *k, const int *ids, int n, Error *e);
