@@ -60,6 +60,21 @@ json_t *failure_json(const char *path, const char *message)
     return o;
 }
 
+/* [{"text", "probability", "score"}, ...], best first */
+static json_t *choices_json(const blip2_result *result, size_t index)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < blip2_result_count(result, index); i++) {
+        const blip2_candidate *c = blip2_result_candidate(result, index, i);
+        json_t *o = json_object();
+        json_put(o, "text", json_text(c->text));
+        json_put(o, "probability", json_number(c->probability));
+        json_put(o, "score", json_number(c->score));
+        json_add(all, o);
+    }
+    return all;
+}
+
 json_t *answer_json(const char *path, const char *question, const blip2_result *result,
                     size_t index)
 {
@@ -70,7 +85,9 @@ json_t *answer_json(const char *path, const char *question, const blip2_result *
     if (question)
         json_put(o, "question", json_text(question));
     json_put(o, "text", json_text(best->text));
-    if (count > 1) {
+    if (best->probability > 0)
+        json_put(o, "choices", choices_json(result, index));
+    else if (count > 1) {
         json_t *texts = json_array();
         for (size_t i = 0; i < count; i++)
             json_add(texts, json_text(blip2_result_candidate(result, index, i)->text));

@@ -133,11 +133,12 @@ static int match_all(Work *w, const Args *args, size_t pictures)
     return !w->failed ? EXIT_OK : w->done ? EXIT_SOME : w->first_code;
 }
 
-/* The operands that are pictures stand first; at least one is. */
+/* The operands that are pictures stand first; at least one is. A file that is not there is heard of. */
 static size_t count_pictures(const Args *args)
 {
     size_t n = 1;
-    while (n < (size_t)args->count && is_picture(args->operands[n]))
+    while (n < (size_t)args->count &&
+           (is_picture(args->operands[n]) || is_picture_name(args->operands[n])))
         n++;
     return n;
 }

@@ -22,7 +22,7 @@ static void add(Pictures *p, char *path)
 }
 
 /* By name, since a damaged picture must be heard of, too, and whatever else lies there must not. */
-static bool is_picture_name(const char *name)
+bool is_picture_name(const char *name)
 {
     static const char *const ENDS[] = {"jpg", "jpeg", "jpe",  "jfif", "png",  "webp",
                                        "gif", "bmp",  "dib",  "pnm",  "ppm",  "pgm",

@@ -22,6 +22,9 @@ void pictures_free(Pictures *p);
 /* Whether a word names a picture: "-", a file, a folder, an address. */
 bool is_picture(const char *word);
 
+/* Whether a name ends as those of pictures do. */
+bool is_picture_name(const char *name);
+
 /* Standard input can be read once only: 0, or EXIT_USAGE after one line. */
 int pictures_once(char *const *paths, size_t count);
 

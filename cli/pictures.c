@@ -5,6 +5,7 @@
  * they are gone: what becomes of a picture does not depend on its neighbours. */
 #include "answer.h"
 
+#include "choices.h"
 #include "image.h"
 #include "json.h"
 #include "memory.h"
@@ -36,6 +37,7 @@ typedef struct Work {
     blip2_item request; /* but for its picture */
     blip2_options generation;
     const char *question;
+    Choices choices; /* ask: ranked instead of generating; none: not */
     bool json, streaming, many;
     bool ended; /* nothing more can be written */
     size_t group, done, failed;
@@ -70,8 +72,11 @@ static void write_texts(Work *w, const Item *item)
         return;
     }
     for (size_t i = 0; i < count; i++) {
+        const blip2_candidate *c = blip2_result_candidate(item->result, item->index, i);
         print_label(w, item->path);
-        out_plain(blip2_result_candidate(item->result, item->index, i)->text);
+        if (w->choices.count)
+            out_print("%.4f  ", c->probability);
+        out_plain(c->text);
         out_text("\n");
     }
 }
@@ -126,7 +131,10 @@ static blip2_result *compute(Work *w, Item *items, size_t count)
             asked[used++].image = items[i].image;
         }
     }
-    blip2_result *result = used ? blip2_generate(w->session, asked, used, &err) : NULL;
+    blip2_result *result = !used              ? NULL
+                           : w->choices.count ? blip2_rank(w->session, asked, used, w->choices.text,
+                                                           w->choices.count, &err)
+                                              : blip2_generate(w->session, asked, used, &err);
     for (size_t i = 0; i < count; i++)
         if (items[i].image) {
             items[i].result = result;
@@ -231,8 +239,8 @@ static int prepare(Work *w, const Args *args, const Runtime *runtime, blip2_task
     w->session = runtime->session;
     w->request.text = w->question;
     w->json = args->has[OPT_JSON];
-    w->streaming = !w->json && out_is_terminal() && w->generation.num_captions <= 1 &&
-                   args_whole(args, OPT_BATCH, 1) == 1;
+    w->streaming = !w->json && !w->choices.count && out_is_terminal() &&
+                   w->generation.num_captions <= 1 && args_whole(args, OPT_BATCH, 1) == 1;
     w->group = w->streaming ? 1 : (size_t)args_whole(args, OPT_BATCH, GROUP);
     if (w->streaming) {
         w->request.on_token = show_token;
@@ -260,6 +268,12 @@ int answer_pictures(const Args *args, blip2_task task, const char *question, cha
     int code = pictures_once(paths, count);
     if (code)
         return code;
+    if (args->has[OPT_CHOICES])
+        code = choices_read(&w.choices, args->value[OPT_CHOICES].text);
+    if (code) {
+        choices_free(&w.choices);
+        return code;
+    }
     code = runtime_open(&runtime, args);
     if (!code)
         code = prepare(&w, args, &runtime, task);
@@ -269,6 +283,7 @@ int answer_pictures(const Args *args, blip2_task task, const char *question, cha
         do_all(&w, &pictures);
         pictures_free(&pictures);
     }
+    choices_free(&w.choices);
     runtime_close(&runtime);
     return code ? code : outcome(&w);
 }

@@ -41,13 +41,17 @@ const Verb verbs[VERB_COUNT] = {
                   "--raw-prompt none, and the question may then be left out. Several pictures "
                   "before the question are asked the same, and "
                   "the answers are "
-                  "printed as by caption.",
+                  "printed as by caption.\n--choices ranks a closed list of answers instead of "
+                  "generating: one line for each, its "
+                  "probability among them in front, best first; with --json \"choices\".",
                   run_ask,
                   {{"blip2 ask photo.jpg \"which city is this?\"", "a short answer"},
                    {"blip2 ask a.jpg b.jpg \"is there a dog?\"",
                     "the same question about two pictures"},
                    {"blip2 ask photo.jpg \"what is it?\" --prompt \"Question: {} Short answer:\"",
                     "another template"},
+                   {"blip2 ask photo.jpg \"is it day or night?\" --choices day,night",
+                    "one of a closed list"},
                    {"blip2 ask photo.jpg \"how many?\" --json", "for scripts"}}},
     [VERB_CHAT] =
         {"chat",

@@ -291,6 +291,9 @@ typedef struct blip2_candidate {
     double score; /* the beam's score, or the sum of log-probabilities */
     const int *ids;
     size_t id_count;
+    /* Of blip2_rank, else 0: */
+    double probability; /* among the choices */
+    size_t choice;      /* which one it is */
 } blip2_candidate;
 
 /* Candidates, best first (samples: as they were drawn): num_captions of them, or 0 when the item
@@ -417,6 +420,17 @@ BLIP2_API void blip2_features_free(blip2_features *features);
 BLIP2_API const blip2_feature *blip2_features_at(const blip2_features *features, size_t item);
 BLIP2_API const blip2_error *blip2_features_error(const blip2_features *features, size_t item);
 BLIP2_API const char *blip2_features_notice(const blip2_features *features, size_t item);
+
+/* --- closed lists ------------------------------------------------------------------------------------ */
+
+/* How likely each of the choices is as the answer to an item (picture, question or prompt; of its options only the
+ * library counts, on_token is not called). A result as of blip2_generate, whose candidates are all
+ * choices, the likeliest first: score is the sum of the log-probabilities of the choice's tokens and of
+ * the end behind them, probability the softmax of the scores. LAVIS ranks candidates so (predict_class). Errors as
+ * for blip2_generate; USAGE also for an empty list or choice. */
+BLIP2_API blip2_result *blip2_rank(blip2_session *session, const blip2_item *items, size_t count,
+                                   const char *const *choices, size_t choice_count,
+                                   blip2_error *err);
 
 /* --- items that come and go --------------------------------------------------------------------- */
 

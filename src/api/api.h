@@ -122,4 +122,11 @@ blip2_result *result_new(size_t count, Error *e);
 /* What has become of t's item, moved to place i. Errors, memory's included, become its error there. */
 void result_take(blip2_result *r, size_t i, const Ticket *t);
 
+/* Item i's candidates are n choices, copied, best first. false: ERR_MEMORY, it has none. */
+bool result_rank(blip2_result *r, size_t i, const char *const *text, const Ids *ids,
+                 const double *score, size_t n, Error *e);
+/* The rest of an item that was no Ticket's. */
+void result_settle(blip2_result *r, size_t i, const EngineTimes *t, double decode_ms,
+                   const char *notice, const Error *e);
+
 #endif

@@ -1,5 +1,7 @@
 /* api/result.c: what the items of a call came to, kept for the caller. */
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -61,7 +63,8 @@ static bool keep_candidate(const EngineItem *it, blip2_candidate *to, GenSequenc
         strbuf_free(&text);
         return false;
     }
-    *to = (blip2_candidate){text.data, from->score, from->ids, (size_t)from->n};
+    *to = (blip2_candidate){
+        .text = text.data, .score = from->score, .ids = from->ids, .id_count = (size_t)from->n};
     from->ids = NULL; /* the candidate owns them now */
     return true;
 }
@@ -77,9 +80,8 @@ static bool keep_candidates(Outcome *o, const EngineItem *it, GenSequence *seq, 
     return o->candidate != NULL;
 }
 
-static blip2_timings timings_of(const EngineItem *it, double decode_ms)
+static blip2_timings timings_of(EngineTimes t, double decode_ms)
 {
-    EngineTimes t = engine_times(it);
     return (blip2_timings){.decode_image = decode_ms,
                            .preprocess = t.preprocess,
                            .encode = t.encode,
@@ -107,7 +109,7 @@ void result_take(blip2_result *r, size_t i, const Ticket *t)
     api_error(&o->error, error_of(t));
     if (!t->item)
         return;
-    o->timings = timings_of(t->item, t->decode_ms);
+    o->timings = timings_of(engine_times(t->item), t->decode_ms);
     snprintf(o->notice, sizeof o->notice, "%s", engine_notice(t->item));
     if (seq && !keep_candidates(o, t->item, seq, n)) {
         Error e = {0};
@@ -116,6 +118,69 @@ void result_take(blip2_result *r, size_t i, const Ticket *t)
         error_memory(&e, "texts", (size_t)n * sizeof *seq);
         api_error(&o->error, &e);
     }
+}
+
+/* --- choices --------------------------------------------------------------------------------------- */
+
+static int by_score(const void *a, const void *b)
+{
+    const blip2_candidate *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    return x->choice < y->choice ? -1 : 1;
+}
+
+static bool copy_choice(blip2_candidate *to, const char *text, const Ids *ids)
+{
+    Ids copy = {0};
+    char *own = mem_alloc(strlen(text) + 1);
+    bool ok = ids_append(&copy, ids->id, ids->n);
+    if (own)
+        memcpy(own, text, strlen(text) + 1);
+    to->text = own;
+    to->ids = copy.id;
+    to->id_count = ids->n;
+    return ok && own;
+}
+
+/* The softmax of the scores. */
+static void set_probabilities(blip2_candidate *c, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += exp(c[i].score - c[0].score); /* the best one stands first */
+    for (size_t i = 0; i < n; i++)
+        c[i].probability = exp(c[i].score - c[0].score) / sum;
+}
+
+bool result_rank(blip2_result *r, size_t i, const char *const *text, const Ids *ids,
+                 const double *score, size_t n, Error *e)
+{
+    Outcome *o = &r->item[i];
+    o->candidate = mem_calloc(n, sizeof *o->candidate);
+    bool ok = o->candidate != NULL;
+    for (size_t k = 0; ok && k < n; k++) {
+        ok = copy_choice(&o->candidate[k], text[k], &ids[k]);
+        o->candidate[k].score = score[k];
+        o->candidate[k].choice = k;
+        o->count++;
+    }
+    if (!ok) {
+        drop_candidates(o);
+        return error_memory(e, "choices", n * sizeof *o->candidate);
+    }
+    qsort(o->candidate, n, sizeof *o->candidate, by_score);
+    set_probabilities(o->candidate, n);
+    return true;
+}
+
+void result_settle(blip2_result *r, size_t i, const EngineTimes *t, double decode_ms,
+                   const char *notice, const Error *e)
+{
+    Outcome *o = &r->item[i];
+    api_error(&o->error, e);
+    o->timings = timings_of(*t, decode_ms);
+    snprintf(o->notice, sizeof o->notice, "%s", notice);
 }
 
 /* --- what the caller sees ------------------------------------------------------------------------ */

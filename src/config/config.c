@@ -117,6 +117,7 @@ LanguageConfig config_language(const ModelConfig *c)
     case MODEL_T5:
         return (LanguageConfig){"t5",    "Flan-T5", t5->width, t5->layers + t5->decoder_layers,
                                 t5->mlp, t5->vocab, 0};
-    default: return (LanguageConfig){.name = "none", .title = "matching"};
+    default: /* the words that the Q-Former reads */
+        return (LanguageConfig){.name = "none", .title = "matching", .vocab = c->qformer.vocab};
     }
 }

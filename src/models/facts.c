@@ -76,6 +76,9 @@ uint64_t model_working_bytes(const ModelConfig *k)
 const char *model_architecture(const ModelConfig *k, Arena *mem)
 {
     LanguageConfig lm = config_language(k);
+    if (!lm.layers)
+        return arena_printf(mem, "ViT %dx%d, Q-Former %dx%d, %s", k->vit.layers, k->vit.width,
+                            k->qformer.layers, k->qformer.width, lm.title);
     return arena_printf(mem, "ViT %dx%d, Q-Former %dx%d, %s %dx%d", k->vit.layers, k->vit.width,
                         k->qformer.layers, k->qformer.width, lm.title, lm.layers, lm.width);
 }

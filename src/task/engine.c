@@ -192,6 +192,20 @@ bool engine_check(Engine *en, const EngineRequest *r, Error *e)
     return ok;
 }
 
+bool engine_prompt(const Engine *en, const EngineRequest *r, Ids *out, char *notice, Error *e)
+{
+    EngineItem it = {.o = r->options};
+    bool ok = can_generate(&en->net->config, r, e) && make_prompt(en, &it, r, e) &&
+              ids_known(en, &it.prompt, e);
+    if (ok) {
+        *out = it.prompt;
+        note_append(notice, sizeof it.notice, it.notice);
+    } else {
+        ids_free(&it.prompt);
+    }
+    return ok;
+}
+
 /* --- ids that come ------------------------------------------------------------------------------- */
 
 static bool take_token(void *user, int id)

@@ -54,6 +54,10 @@ void engine_free(Engine *en); /* all items leave; {0} is fine */
  * or invalid text), ERR_FAILED (a prompt that does not fit), ERR_BAD_MODEL (no tokenizer), ERR_MEMORY. */
 bool engine_check(Engine *en, const EngineRequest *r, Error *e);
 
+/* The ids of a request's prompt, into out, which is empty before; its picture is not looked at. notice[256]: what
+ * is no error. Errors as engine_check. */
+bool engine_prompt(const Engine *en, const EngineRequest *r, Ids *out, char *notice, Error *e);
+
 /* false, with ERR_USAGE, in an item's callback. */
 bool engine_idle(const Engine *en, Error *e);
 
