@@ -15,6 +15,7 @@ bool wordpiece_ready(Tokenizer *t, const char *unknown, int longest_word, const 
     size_t n;
     w->unknown = vocab_find(&t->vocab, unknown, strlen(unknown));
     w->longest_word = longest_word;
+    w->tokens = t->vocab.size;
     for (int id = 0; id < t->vocab.size; id++)
         if (vocab_text(&t->vocab, id, &n) && n > w->longest)
             w->longest = n;
@@ -81,6 +82,13 @@ static bool kind_load(Tokenizer *t, const json_t *doc, const char *file, Error *
            check_decoder(doc, file, e) && load_model(t, json_object_get(doc, "model"), file, e);
 }
 
+static bool kind_normalise(const Tokenizer *t, const char *s, size_t n, StrBuf *out)
+{
+    (void)t;
+    wordpiece_normalise(s, n, out);
+    return !out->failed;
+}
+
 static bool kind_encode(const Tokenizer *t, const char *s, size_t n, Ids *out)
 {
     return wordpiece_encode(t->data, &t->vocab, s, n, out);
@@ -96,5 +104,5 @@ static void kind_free(void *data)
     (void)data;
 }
 
-const TokenizerKind KIND_WORDPIECE = {"WordPiece", sizeof(Wordpiece), kind_load,
+const TokenizerKind KIND_WORDPIECE = {"WordPiece", sizeof(Wordpiece), kind_load, kind_normalise,
                                       kind_encode, kind_decode,       kind_free};

@@ -180,22 +180,20 @@ static bool encode_between(Work *w, StrBuf *marked, const char *s, size_t n)
 
 bool unigram_encode(const Unigram *u, const Vocab *v, const char *s, size_t n, Ids *out)
 {
-    StrBuf text = {0}, marked = {0};
+    StrBuf marked = {0};
     Work w = {.u = u, .v = v, .out = out};
-    charsmap_apply(&u->normal, s, n, &text);
-    bool ok = !text.failed;
+    bool ok = true;
     size_t from = 0;
-    for (size_t at = 0, k; ok && at < text.len; at += k) {
+    for (size_t at = 0, k; ok && at < n; at += k) {
         uint32_t cp;
         bool valid;
-        k = (size_t)utf8_next(text.data + at, text.len - at, &cp, &valid);
+        k = (size_t)utf8_next(s + at, n - at, &cp, &valid);
         if (unicode_class(cp) != CLASS_SPACE)
             continue;
-        ok = encode_between(&w, &marked, text.data + from, at - from);
+        ok = encode_between(&w, &marked, s + from, at - from);
         from = at + k;
     }
-    ok = ok && encode_between(&w, &marked, text.data + from, text.len - from);
-    strbuf_free(&text);
+    ok = ok && encode_between(&w, &marked, s + from, n - from);
     strbuf_free(&marked);
     mem_free(w.way);
     mem_free(w.ids);

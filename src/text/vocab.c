@@ -123,7 +123,11 @@ bool vocab_add(Vocab *v, const char *text, size_t n, int64_t id, const char *whe
     if (at == v->slot_n)
         return error_set(e, ERR_BAD_MODEL, "%s: too many tokens with the same hash", where);
     memcpy(v->text + v->text_n, text, n);
-    v->token[id] = (VocabToken){.at = (uint32_t)v->text_n, .n = (uint32_t)n, .present = true};
+    v->token[id] = (VocabToken){.at = (uint32_t)v->text_n,
+                                .n = (uint32_t)n,
+                                .shown_at = (uint32_t)v->text_n,
+                                .shown_n = (uint32_t)n,
+                                .present = true};
     v->text_n += n;
     v->slot[at] = (int)id;
     v->count++;
@@ -136,8 +140,19 @@ const char *vocab_text(const Vocab *v, int id, size_t *n)
 {
     if (id < 0 || id >= v->size || !v->token[id].present)
         return NULL;
-    *n = v->token[id].n;
-    return v->text + v->token[id].at;
+    *n = v->token[id].shown_n;
+    return v->text + v->token[id].shown_at;
+}
+
+bool vocab_show(Vocab *v, int id, const char *text, size_t n)
+{
+    if (n > UINT32_MAX - v->text_n || !MEM_GROW(v->text, &v->text_cap, v->text_n + n + 1))
+        return false;
+    memcpy(v->text + v->text_n, text, n);
+    v->token[id].shown_at = (uint32_t)v->text_n;
+    v->token[id].shown_n = (uint32_t)n;
+    v->text_n += n;
+    return true;
 }
 
 void vocab_free(Vocab *v)

@@ -11,7 +11,7 @@
 typedef struct Work {
     const Wordpiece *w;
     const Vocab *v;
-    StrBuf word; /* the one being read, normalised */
+    StrBuf word; /* the one being read */
     int characters;
     Ids *out;
 } Work;
@@ -26,7 +26,7 @@ static int longest_token(const Work *k, const char *s, size_t n, bool first, siz
     *taken = n > most ? utf8_cut(s, n, most) : n;
     while (*taken > 0) {
         int id = vocab_find_joined(k->v, "##", marks, s, *taken);
-        if (id >= 0)
+        if (id >= 0 && id < k->w->tokens)
             return id;
         *taken = utf8_cut(s, n, *taken - 1);
     }
@@ -86,16 +86,27 @@ static bool take_character(Work *k, uint32_t cp)
     return end_word(k);
 }
 
+void wordpiece_normalise(const char *s, size_t n, StrBuf *out)
+{
+    for (size_t at = 0; at < n;) {
+        uint32_t cp, to[BERT_MAPPED_MAX];
+        bool valid;
+        char bytes[4];
+        at += (size_t)utf8_next(s + at, n - at, &cp, &valid);
+        int count = bert_normalised(cp, to);
+        for (int i = 0; i < count; i++)
+            strbuf_add(out, bytes, (size_t)utf8_put(to[i], bytes));
+    }
+}
+
 bool wordpiece_encode(const Wordpiece *w, const Vocab *v, const char *s, size_t n, Ids *out)
 {
     Work k = {.w = w, .v = v, .out = out};
     bool ok = true, valid;
     for (size_t at = 0; ok && at < n;) {
-        uint32_t cp, to[BERT_MAPPED_MAX];
+        uint32_t cp;
         at += (size_t)utf8_next(s + at, n - at, &cp, &valid);
-        int count = bert_normalised(cp, to);
-        for (int i = 0; ok && i < count; i++)
-            ok = take_character(&k, to[i]);
+        ok = take_character(&k, cp);
     }
     ok = ok && end_word(&k);
     strbuf_free(&k.word);

@@ -163,7 +163,7 @@ static void bad_files(void **state)
         {"spiece.model",
          "\x0a\x07\x0a\x03"
          "abc\x18\x02",
-         "expected a piece \"</s>\""},
+         "expected a token \"</s>\""},
         {"spiece.model",
          "\x0a\x07\x0a\x03"
          "a\xff"
