@@ -11,6 +11,9 @@
 
 /* --- pieces -------------------------------------------------------------------------------------- */
 
+/* A longer one would make encoding slow; sentencepiece makes them of 16 characters. */
+enum { PIECE_BYTES_MAX = 1024 };
+
 bool unigram_take(Tokenizer *t, const char *text, size_t n, double score, const char *where,
                   Error *e)
 {
@@ -19,6 +22,9 @@ bool unigram_take(Tokenizer *t, const char *text, size_t n, double score, const 
     if (bad >= 0)
         return error_set(e, ERR_BAD_MODEL, "%s: piece %d: invalid UTF-8 at byte %ld", where, u->n,
                          bad);
+    if (n > PIECE_BYTES_MAX)
+        return error_set(e, ERR_BAD_MODEL, "%s: piece %d: expected at most %d bytes, got %zu",
+                         where, u->n, PIECE_BYTES_MAX, n);
     if (score != score || score > 1e30 || score < -1e30)
         return error_set(e, ERR_BAD_MODEL, "%s: piece %d: expected a score, got %g", where, u->n,
                          score);

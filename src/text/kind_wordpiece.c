@@ -6,7 +6,7 @@
 
 #include "text/parts.h"
 
-enum { LONGEST_WORD = 100, LONGEST_WORD_MAX = 100000 };
+enum { LONGEST_WORD = 100, LONGEST_WORD_MAX = 1000 };
 
 bool wordpiece_ready(Tokenizer *t, const char *unknown, int longest_word, const char *where,
                      Error *e)
@@ -19,6 +19,8 @@ bool wordpiece_ready(Tokenizer *t, const char *unknown, int longest_word, const 
     for (int id = 0; id < t->vocab.size; id++)
         if (vocab_text(&t->vocab, id, &n) && n > w->longest)
             w->longest = n;
+    size_t most = 4 * (size_t)longest_word + 2; /* no word has more bytes, "##" included */
+    w->longest = w->longest < most ? w->longest : most;
     return w->unknown >= 0 || error_set(e, ERR_BAD_MODEL,
                                         "%s: unk_token: expected a token of the vocabulary, got "
                                         "\"%.40s\"",

@@ -11,7 +11,7 @@
 #include "text/load.h"
 #include "text/unicode.h"
 
-enum { TEXT_LIMIT = INT_MAX / 4 };
+enum { TEXT_LIMIT = INT_MAX / 4, SHOWN_BYTES = 40 };
 
 /* --- loading ------------------------------------------------------------------------------------ */
 
@@ -59,7 +59,7 @@ static bool load_dir(Tokenizer *t, const Folder *dir, Error *e)
 
 /* What is looked for in normalised text is normalised itself, and is so in decoded text, too (huggingface/
  * tokenizers, added_vocabulary.rs). */
-static bool normalise_added(Tokenizer *t)
+static bool normalise_added(Tokenizer *t, const char *where, Error *e)
 {
     AddedSet *set = &t->added[1];
     StrBuf text = {0};
@@ -67,8 +67,16 @@ static bool normalise_added(Tokenizer *t)
     for (size_t i = 0, n; ok && t->kind->normalise && i < set->n; i++) {
         const char *s = vocab_text(&t->vocab, set->token[i].id, &n);
         text.len = 0;
-        ok = t->kind->normalise(t, s, n, &text) &&
-             vocab_show(&t->vocab, set->token[i].id, text.len ? text.data : "", text.len);
+        ok = t->kind->normalise(t, s, n, &text);
+        if (ok && text.len > ADDED_BYTES_MAX)
+            ok = error_set(
+                e, ERR_BAD_MODEL,
+                "%s: added token \"%.*s\": expected at most %d bytes when normalised, got "
+                "%zu",
+                where, (int)utf8_cut(s, n, SHOWN_BYTES), s, ADDED_BYTES_MAX, text.len);
+        else if (!ok ||
+                 !vocab_show(&t->vocab, set->token[i].id, text.len ? text.data : "", text.len))
+            ok = error_memory(e, where, text.len);
     }
     strbuf_free(&text);
     return ok;
@@ -77,9 +85,7 @@ static bool normalise_added(Tokenizer *t)
 /* Ends all ways of loading. */
 static Tokenizer *finish(Tokenizer *t, bool ok, const char *where, Error *e)
 {
-    if (ok && !normalise_added(t))
-        ok = error_memory(e, where, t->added[1].n);
-    if (!ok) {
+    if (!ok || !normalise_added(t, where, e)) {
         tokenizer_free(t);
         return NULL;
     }
@@ -95,7 +101,7 @@ Tokenizer *tokenizer_open(const Folder *dir, Error *e)
         error_memory(e, dir->path, sizeof *t);
         return NULL;
     }
-    return finish(t, load_dir(t, dir, e), dir, e);
+    return finish(t, load_dir(t, dir, e), dir->path, e);
 }
 
 Tokenizer *tokenizer_load(const char *dir, Error *e)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "text/unigram.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,18 +78,32 @@ typedef struct Work {
     Ids *out;
 } Work;
 
+static int byte_of(const Work *w, int place, size_t k)
+{
+    size_t n;
+    return (unsigned char)vocab_text(w->v, w->u->sorted[place], &n)[k];
+}
+
 /* The first of sorted[lo..hi) whose byte k, which all of them have, is at least b. */
 static int lower(const Work *w, int lo, int hi, size_t k, int b)
 {
-    size_t n;
     while (lo < hi) {
         int mid = lo + (hi - lo) / 2;
-        if ((unsigned char)vocab_text(w->v, w->u->sorted[mid], &n)[k] < b)
+        if (byte_of(w, mid, k) < b)
             lo = mid + 1;
         else
             hi = mid;
     }
     return lo;
+}
+
+/* Leaves of sorted[*lo..*hi), which are in order and have a byte k, those where it is b. */
+static void narrow(const Work *w, int *lo, int *hi, size_t k, int b)
+{
+    if (byte_of(w, *lo, k) == b && byte_of(w, *hi - 1, k) == b)
+        return;
+    *lo = lower(w, *lo, *hi, k, b);
+    *hi = lower(w, *lo, *hi, k, b + 1);
 }
 
 static void offer(Work *w, int from, size_t k, double score, int id)
@@ -113,10 +128,9 @@ static bool offer_pieces(Work *w, const char *s, size_t n, int from, size_t char
             alone |= k == character;
             lo++;
         }
-        if (k == n)
+        if (k == n || lo == hi)
             break;
-        lo = lower(w, lo, hi, k, (unsigned char)s[k]);
-        hi = lower(w, lo, hi, k, (unsigned char)s[k] + 1);
+        narrow(w, &lo, &hi, k, (unsigned char)s[k]);
     }
     return alone;
 }
@@ -137,7 +151,7 @@ static bool push_way(Work *w, size_t n)
 
 static bool encode_word(Work *w, const char *s, size_t n)
 {
-    if (!MEM_GROW(w->way, &w->cap_way, n + 1) || !MEM_GROW(w->ids, &w->cap_ids, n))
+    if (n >= INT_MAX || !MEM_GROW(w->way, &w->cap_way, n + 1) || !MEM_GROW(w->ids, &w->cap_ids, n))
         return false;
     for (size_t i = 0; i <= n; i++)
         w->way[i] = (Way){.from = -1};

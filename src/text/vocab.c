@@ -24,16 +24,14 @@ static uint64_t hash_bytes(uint64_t h, const char *s, size_t n)
     return h;
 }
 
-static uint64_t hash_joined(const char *a, size_t na, const char *b, size_t nb)
-{
-    return hash_mix(hash_bytes(hash_bytes(0xcbf29ce484222325u, a, na), b, nb));
-}
+static const uint64_t HASH_EMPTY = 0xcbf29ce484222325u;
 
-/* The slot that holds the text, or the free one where it belongs; slot_n when there is neither
- * within PROBES_MAX steps. */
-static size_t slot_of(const Vocab *v, const char *a, size_t na, const char *b, size_t nb)
+/* The slot that holds the text, whose bytes have that hash, or the free one where it belongs; slot_n when there is
+ * neither within PROBES_MAX steps. */
+static size_t slot_at(const Vocab *v, uint64_t hash, const char *a, size_t na, const char *b,
+                      size_t nb)
 {
-    size_t mask = v->slot_n - 1, at = hash_joined(a, na, b, nb) & mask;
+    size_t mask = v->slot_n - 1, at = hash_mix(hash) & mask;
     for (int probe = 0; probe < PROBES_MAX && v->slot_n; probe++, at = (at + 1) & mask) {
         if (v->slot[at] < 0)
             return at;
@@ -45,10 +43,33 @@ static size_t slot_of(const Vocab *v, const char *a, size_t na, const char *b, s
     return v->slot_n;
 }
 
+static size_t slot_of(const Vocab *v, const char *a, size_t na, const char *b, size_t nb)
+{
+    return slot_at(v, hash_bytes(hash_bytes(HASH_EMPTY, a, na), b, nb), a, na, b, nb);
+}
+
 int vocab_find_joined(const Vocab *v, const char *a, size_t na, const char *b, size_t nb)
 {
     size_t at = slot_of(v, a, na, b, nb);
     return at < v->slot_n ? v->slot[at] : -1;
+}
+
+/* A token cannot end within a character: both are UTF-8. */
+int vocab_longest(const Vocab *v, const char *a, size_t na, const char *s, size_t n, int below,
+                  size_t *taken)
+{
+    uint64_t hash = hash_bytes(HASH_EMPTY, a, na);
+    int best = -1;
+    for (size_t k = 1; k <= n; k++) {
+        hash = hash_bytes(hash, s + k - 1, 1);
+        size_t at = slot_at(v, hash, a, na, s, k);
+        int id = at < v->slot_n ? v->slot[at] : -1;
+        if (id >= 0 && id < below) {
+            best = id;
+            *taken = k;
+        }
+    }
+    return best;
 }
 
 int vocab_find(const Vocab *v, const char *text, size_t n)

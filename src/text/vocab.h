@@ -34,6 +34,10 @@ bool vocab_add(Vocab *v, const char *text, size_t n, int64_t id, const char *whe
 int vocab_find(const Vocab *v, const char *text, size_t n); /* the id, or -1 */
 /* Of the token whose text is a[0..na) followed by b[0..nb). */
 int vocab_find_joined(const Vocab *v, const char *a, size_t na, const char *b, size_t nb);
+/* Of the token below `below` whose text is a[0..na) followed by the most of s[0..n), *taken bytes, at least one.
+ * Time in proportion to n. */
+int vocab_longest(const Vocab *v, const char *a, size_t na, const char *s, size_t n, int below,
+                  size_t *taken);
 
 /* The text of a token (not zero-terminated), or NULL when there is no such id. The pointer holds
  * until the next vocab_add or vocab_show. */

@@ -23,19 +23,12 @@ typedef struct Work {
 static int longest_token(const Work *k, const char *s, size_t n, bool first, size_t *taken)
 {
     size_t marks = first ? 0 : 2, most = k->w->longest > marks ? k->w->longest - marks : 0;
-    *taken = n > most ? utf8_cut(s, n, most) : n;
-    while (*taken > 0) {
-        int id = vocab_find_joined(k->v, "##", marks, s, *taken);
-        if (id >= 0 && id < k->w->tokens)
-            return id;
-        *taken = utf8_cut(s, n, *taken - 1);
-    }
-    return -1;
+    return vocab_longest(k->v, "##", marks, s, n < most ? n : most, k->w->tokens, taken);
 }
 
 static bool push_pieces(Work *k)
 {
-    size_t before = k->out->n, taken;
+    size_t before = k->out->n, taken = 0;
     for (size_t at = 0; at < k->word.len; at += taken) {
         int id = longest_token(k, k->word.data + at, k->word.len - at, at == 0, &taken);
         if (id < 0) {

@@ -15,7 +15,7 @@ typedef struct Wordpiece {
     int unknown;      /* id of what no pieces make */
     int longest_word; /* in characters; what is longer is unknown */
     int tokens;       /* ids from here on are added tokens, which are no pieces */
-    size_t longest;   /* bytes of the longest token */
+    size_t longest;   /* bytes of the longest token that can be needed */
 } Wordpiece;
 
 /* Appends s[0..n), valid UTF-8, each character as BERT's uncased normaliser has it. */
