@@ -1,5 +1,6 @@
-/* Modes, chosen by the first byte: the rest is a tokenizer.json, a spiece.model or a vocab.txt to load and use, or a
- * text that must come back unchanged through a small vocabulary. */
+/* Modes, chosen by the first byte: the rest is a tokenizer.json, a spiece.model or a vocab.txt to load and use; or a
+ * text that must come back unchanged through a small byte-level vocabulary, or must get ids in a small Unigram or
+ * WordPiece one; or a caption to clean up. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "text/caption.h"
 #include "text/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -46,24 +48,75 @@ static Tokenizer *small_tokenizer(void)
     return t;
 }
 
-/* Whatever loads can be used, and says why when it does not load. */
+static Tokenizer *load(const char *name)
+{
+    char path[512];
+    static char text[1 << 16];
+    Error e = {0};
+    snprintf(path, sizeof path, SOURCE_DIR "/tests/data/tokenizer_beside/%s", name);
+    FILE *f = fopen(path, "r");
+    check(f != NULL, path);
+    size_t n = fread(text, 1, sizeof text, f);
+    fclose(f);
+    Tokenizer *t = tokenizer_parse(text, n, path, &e);
+    check(t != NULL, e.message);
+    return t;
+}
+
+/* Ids that all exist, whose text is UTF-8. */
+static void use(const Tokenizer *t, const char *s, size_t n)
+{
+    Error e = {0};
+    Ids ids = {0};
+    StrBuf out = {0};
+    bool valid = utf8_invalid(s, n) < 0;
+    for (int split = 0; split < 2; split++) {
+        ids.n = out.len = 0;
+        check(tokenizer_encode(t, s, n, true, split, &ids, &e) == valid, "invalid UTF-8 taken");
+        for (size_t i = 0; i < ids.n; i++)
+            check(tokenizer_has(t, ids.id[i]), "an id of nothing");
+        check(tokenizer_decode(t, ids.id, ids.n, split, &out), "decode failed");
+        check(out.len == 0 || utf8_invalid(out.data, out.len) < 0, "decoded text is not UTF-8");
+    }
+    size_t before = ids.n;
+    tokenizer_truncate(t, &ids, 3, true);
+    check(ids.n <= before, "cut to more");
+    ids_free(&ids);
+    strbuf_free(&out);
+}
+
+/* Whatever loads can be used, on its own bytes too, and says why when it does not load. */
 static void try_file(const char *bytes, size_t n, const char *name)
 {
     static const char TEXT[] = "a photo of</s> it's 12  the <s>caf\xc3\xa9 \xf0\x9f\x98\x80 ab";
     Error e = {0};
-    Ids ids = {0};
-    StrBuf out = {0};
+    StrBuf own = {0};
     Tokenizer *t = tokenizer_parse(bytes, n, name, &e);
     check((t != NULL) == (e.code == ERR_NONE), "an error without a message, or the reverse");
     if (!t)
         return;
-    check(tokenizer_encode(t, TEXT, strlen(TEXT), true, false, &ids, &e), e.message);
-    check(tokenizer_decode(t, ids.id, ids.n, false, &out), "decode failed");
-    check(out.len == 0 || utf8_invalid(out.data, out.len) < 0, "decoded text is not UTF-8");
-    tokenizer_truncate(t, &ids, 3, true);
-    ids_free(&ids);
-    strbuf_free(&out);
+    use(t, TEXT, strlen(TEXT));
+    utf8_add_lossy(&own, n > 512 ? bytes + n - 512 : bytes, n > 512 ? 512 : n);
+    use(t, strbuf_cstr(&own), own.len);
+    strbuf_free(&own);
     tokenizer_free(t);
+}
+
+/* Lower case has at most three bytes for two. */
+static void try_caption(const char *s, size_t n)
+{
+    StrBuf text = {0}, out = {0};
+    utf8_add_lossy(&text, s, n);
+    const char *whole = strbuf_cstr(&text);
+    check(caption_clean(whole, text.len, CAPTION_WORDS, &out), "caption failed");
+    check(out.len == 0 || utf8_invalid(out.data, out.len) < 0, "caption is not UTF-8");
+    check(2 * out.len <= 3 * text.len, "caption is longer");
+    out.len = 0;
+    check(question_clean(whole, text.len, CAPTION_WORDS, &out), "question failed");
+    check(out.len == 0 || utf8_invalid(out.data, out.len) < 0, "question is not UTF-8");
+    check(2 * out.len <= 3 * text.len, "question is longer");
+    strbuf_free(&text);
+    strbuf_free(&out);
 }
 
 static void try_text(const Tokenizer *t, const char *s, size_t n)
@@ -91,15 +144,24 @@ static void try_text(const Tokenizer *t, const char *s, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static Tokenizer *small;
-    if (!small)
-        small = small_tokenizer();
-    size_t in_use = mem_in_use();
+    static Tokenizer *small, *unigram, *wordpiece;
     static const char *const NAMES[] = {"tokenizer.json", "spiece.model", "vocab.txt"};
-    if (n > 0 && data[0] % 4 < 3)
-        try_file((const char *)data + 1, n - 1, NAMES[data[0] % 4]);
-    else if (n > 0)
-        try_text(small, (const char *)data + 1, n - 1);
+    if (!small) {
+        small = small_tokenizer();
+        unigram = load("t5.json");
+        wordpiece = load("bert.json");
+    }
+    if (n == 0)
+        return 0;
+    const char *s = (const char *)data + 1;
+    size_t in_use = mem_in_use();
+    switch (data[0] % 8) {
+    case 3: try_text(small, s, n - 1); break;
+    case 4: use(unigram, s, n - 1); break;
+    case 5: use(wordpiece, s, n - 1); break;
+    case 6: try_caption(s, n - 1); break;
+    default: try_file(s, n - 1, NAMES[data[0] % 8 % 3]);
+    }
     check(mem_in_use() == in_use, "memory leaked");
     return 0;
 }

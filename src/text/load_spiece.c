@@ -74,7 +74,8 @@ static bool read_field(Bytes *b, Field *f)
 enum { MODEL_PIECES = 1, MODEL_TRAINER = 2, MODEL_NORMALIZER = 3 };
 enum { PIECE_TEXT = 1, PIECE_SCORE = 2, PIECE_TYPE = 3 };
 enum { TRAINER_TYPE = 3, NORMALIZER_MAP = 2 };
-enum { TYPE_UNKNOWN = 2, TYPE_BYTE = 6, TRAINED_UNIGRAM = 1 };
+enum { TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER_DEFINED = 4, TYPE_BYTE = 6 };
+enum { TRAINED_UNIGRAM = 1 };
 
 typedef struct Spiece {
     Tokenizer *t;
@@ -87,6 +88,18 @@ static bool damaged(const Spiece *s)
 {
     return error_set(s->e, ERR_BAD_MODEL, "%s: file: expected a sentencepiece model, damaged",
                      s->path);
+}
+
+/* Pieces that no text is made of, and those that are never taken apart, are added tokens (convert_slow_tokenizer.py,
+ * SentencePieceExtractor). */
+static bool take_piece(const Spiece *s, const char *text, size_t n, double score, uint64_t type)
+{
+    int id = unigram_of(s->t)->n;
+    AddedToken flags = {.special = type == TYPE_CONTROL};
+    if (!unigram_take(s->t, text, n, score, s->path, s->e))
+        return false;
+    return (type != TYPE_CONTROL && type != TYPE_USER_DEFINED) ||
+           tokenizer_add(s->t, text, n, id, flags, s->path, s->e);
 }
 
 static bool read_piece(Spiece *s, Bytes b)
@@ -111,8 +124,8 @@ static bool read_piece(Spiece *s, Bytes b)
         return error_set(s->e, ERR_BAD_MODEL, "%s: byte fallback: not supported", s->path);
     if (type == TYPE_UNKNOWN)
         s->unknown = unigram_of(s->t)->n;
-    return unigram_take(s->t, text.at ? (const char *)text.at : "", (size_t)(text.end - text.at),
-                        (double)score, s->path, s->e);
+    return take_piece(s, text.at ? (const char *)text.at : "", (size_t)(text.end - text.at),
+                      (double)score, type);
 }
 
 static bool read_trainer(const Spiece *s, Bytes b)

@@ -43,6 +43,19 @@ static Tokenizer *load_with(const char *from, const char *name, const char *besi
     return t;
 }
 
+/* The tokenizer of one file under another name. */
+static Tokenizer *load_file_as(const char *path, const char *name)
+{
+    Error e = {0};
+    size_t n;
+    unsigned char *bytes = file_read(path, 1 << 20, &n, ERR_FAILED, &e);
+    Tokenizer *t = bytes ? tokenizer_parse((const char *)bytes, n, name, &e) : NULL;
+    if (!t)
+        fail_msg("%s", e.message);
+    mem_free(bytes);
+    return t;
+}
+
 static int set_up(void **state)
 {
     t5[0] = load(T5);
@@ -96,6 +109,27 @@ static void the_vocabulary_alone(void **state)
     assert_true(tokenizer_is_special(t5[2], 32000) && tokenizer_is_special(t5[2], 1));
     assert_int_equal(tokenizer_size(bert[2]), 30522);
     assert_true(tokenizer_is_special(bert[2], 101) && !tokenizer_is_special(bert[2], 1037));
+}
+
+/* Control pieces and those of the user in a spiece.model; what transformers makes of t5_symbols.model. */
+static void pieces_that_are_added_tokens(void **state)
+{
+    static const int WANT[] = {10, 6, 17, 7, 5, 4, 22, 3, 5, 6, 2, 1};
+    Tokenizer *t =
+        load_file_as(SOURCE_DIR "/tests/data/tokenizer_beside/t5_symbols.model", "spiece.model");
+    Ids ids = encode(t, "a photo<u1> of<c1> oto OTO", 26);
+    StrBuf all = {0}, bare = {0};
+    assert_int_equal(ids.n, 12);
+    for (size_t k = 0; k < ids.n; k++)
+        assert_int_equal(ids.id[k], WANT[k]);
+    assert_true(tokenizer_decode(t, ids.id, ids.n, false, &all));
+    assert_true(tokenizer_decode(t, ids.id, ids.n, true, &bare));
+    assert_string_equal(strbuf_cstr(&all), "a photo<u1> of<c1>oto <unk></s>");
+    assert_string_equal(strbuf_cstr(&bare), "a photo<u1> ofoto ");
+    strbuf_free(&all);
+    strbuf_free(&bare);
+    ids_free(&ids);
+    tokenizer_free(t);
 }
 
 /* LAVIS adds the token itself: BertTokenizer.from_pretrained("bert-base-uncased"), then
@@ -353,6 +387,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_cases),
         cmocka_unit_test(the_vocabulary_alone),
+        cmocka_unit_test(pieces_that_are_added_tokens),
         cmocka_unit_test(the_token_that_lavis_adds),
         cmocka_unit_test(unknown_characters_have_their_price),
         cmocka_unit_test(long_texts_take_bounded_time),
