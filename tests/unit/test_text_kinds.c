@@ -1,18 +1,9 @@
-/* Unigram (Flan-T5) and WordPiece (BERT) against the reference's cases, by all loading routes; long texts; bad
- * files. */
+/* Unigram (Flan-T5) and WordPiece (BERT) against the reference's cases, by all loading routes; long texts. */
 #include "text_cases.h"
+#include "text_parts.h"
 
 #define T5   SOURCE_DIR "/tests/data/tokenizers/flan-t5"
 #define BERT SOURCE_DIR "/tests/data/tokenizers/bert"
-
-#define UNIGRAM_PARTS                                                             \
-    "\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": " \
-    "\"WhitespaceSplit\"}, "                                                      \
-    "{\"type\": \"Metaspace\"}]}, \"decoder\": {\"type\": \"Metaspace\"}"
-#define WORDPIECE_PARTS                                                              \
-    "\"normalizer\": {\"type\": \"BertNormalizer\"}, \"pre_tokenizer\": {\"type\": " \
-    "\"BertPreTokenizer\"}, "                                                        \
-    "\"decoder\": {\"type\": \"WordPiece\"}"
 
 static const char *const SPIECE[] = {"spiece.model", "added_tokens.json", "special_tokens_map.json",
                                      "tokenizer_config.json"};
@@ -213,12 +204,6 @@ static void long_texts_take_bounded_time(void **state)
     }
 }
 
-static void add_many(StrBuf *out, const char *unit, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        strbuf_puts(out, unit);
-}
-
 /* Pieces that all begin alike, as long as they may be, and a text in which none of the long ones fits. */
 static void long_pieces_take_bounded_time(void **state)
 {
@@ -285,103 +270,6 @@ static void failing_allocations(void **state)
     fail_each(bert[0]);
 }
 
-/* --- bad files ----------------------------------------------------------------------------------- */
-
-static void refused(const char *file, const void *bytes, size_t n, const char *want)
-{
-    char dir[] = "/tmp/blip2-text-XXXXXX";
-    Error e = {0};
-    assert_non_null(mkdtemp(dir));
-    char *path = path_join(dir, file);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes, 1, n, f), n);
-    fclose(f);
-    Tokenizer *t = tokenizer_load(dir, &e);
-    unlink(path);
-    rmdir(dir);
-    mem_free(path);
-    if (t || !strstr(e.message, want) || !strstr(e.message, file) || e.code != ERR_BAD_MODEL)
-        fail_msg("%s, expected %s", t ? "loaded" : e.message, want);
-}
-
-static void bad_files(void **state)
-{
-    static const struct {
-        const char *file, *bytes, *want;
-    } BAD[] = {
-        {"spiece.model", "hello", "expected a sentencepiece model"},
-        {"spiece.model",
-         "\x0a\x05\x0a\x03"
-         "abc",
-         "expected a piece for what is unknown"},
-        {"spiece.model",
-         "\x0a\x07\x0a\x03"
-         "abc\x18\x02",
-         "expected a token \"</s>\""},
-        {"spiece.model",
-         "\x0a\x07\x0a\x03"
-         "a\xff"
-         "c\x18\x02",
-         "invalid UTF-8 at byte 1"},
-        {"spiece.model", "\x12\x02\x18\x02", "expected 1 (unigram), got 2"},
-        {"spiece.model", "\x0a\x7f", "damaged"},
-        {"spiece.model", "version https://git-lfs.github.com/spec/v1\n",
-         "expected a sentencepiece model"},
-        {"spiece.model", "\x1a\x06\x12\x04\xff\xff\xff\x7f", "precompiled_charsmap: damaged"},
-        {"vocab.txt", "[PAD]\n[UNK]\n", "expected a token \"[CLS]\""},
-        {"vocab.txt", "[PAD]\n[CLS]\n[SEP]\n", "unk_token"},
-        {"vocab.txt", "a\nb\na\n", "\"a\": expected one id, got 0 and 2"},
-        {"vocab.txt", "a\n\xff\n", "invalid UTF-8 at byte 2"},
-        {"vocab.txt", "version https://git-lfs.github.com/spec/v1\n",
-         "expected one token per line, got"},
-        {"tokenizer.json",
-         "{" WORDPIECE_PARTS
-         ", \"model\": {\"type\": \"WordPiece\", \"max_input_chars_per_word\": 1001}}",
-         "max_input_chars_per_word: expected 1 to 1000, got 1001"},
-        {"tokenizer.json", "{\"model\": {\"type\": \"WordLevel\"}}",
-         "expected BPE, Unigram or WordPiece"},
-        {"tokenizer.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 0}}}",
-         "normalizer: expected BertNormalizer"},
-        {"tokenizer.json",
-         "{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 0]], \"unk_id\": 1}, "
-         "\"pre_tokenizer\": {\"pretokenizers\": [{\"type\": \"WhitespaceSplit\"}, {\"type\": "
-         "\"Metaspace\"}]}, \"decoder\": {\"type\": \"Metaspace\"}}",
-         "unk_id: expected the id of a piece"},
-        {"tokenizer.json",
-         "{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 0]], \"unk_id\": 0}, "
-         "\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"?\"}}",
-         "expected base64"},
-    };
-    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
-        refused(BAD[i].file, BAD[i].bytes, strlen(BAD[i].bytes), BAD[i].want);
-}
-
-/* What would make much of little. */
-static void files_that_swell(void **state)
-{
-    StrBuf s = {0};
-    /* a normalizer_spec with a precompiled_charsmap: one unit, a text of 300 bytes */
-    strbuf_add(&s, "\x1a\xb7\x02\x12\xb4\x02\x04\0\0\0\0\0\0\0", 14);
-    add_many(&s, "a", 300);
-    refused("spiece.model", s.data, s.len, "expected replacements of at most 256 bytes");
-    s.len = 0;
-    strbuf_add(&s, "\x0a\x83\x10\x0a\x80\x10", 6); /* a piece of 2048 bytes */
-    add_many(&s, "a", 2048);
-    refused("spiece.model", s.data, s.len, "piece 0: expected at most 1024 bytes, got 2048");
-    s.len = 0;
-    strbuf_puts(&s, "{" WORDPIECE_PARTS
-                    ", \"added_tokens\": [{\"id\": 1, \"normalized\": true, \"content\": \"");
-    add_many(&s, "\xea\xb0\x81", 300); /* a syllable becomes three letters of three bytes */
-    strbuf_puts(
-        &s,
-        "\"}], \"model\": {\"type\": \"WordPiece\", \"unk_token\": \"a\", \"vocab\": {\"a\": 0}}}");
-    Error e = {0};
-    assert_null(tokenizer_parse(s.data, s.len, "tokenizer.json", &e));
-    assert_non_null(strstr(e.message, "expected at most 1024 bytes when normalised, got 2700"));
-    strbuf_free(&s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,8 +281,6 @@ int main(void)
         cmocka_unit_test(long_texts_take_bounded_time),
         cmocka_unit_test(long_pieces_take_bounded_time),
         cmocka_unit_test(failing_allocations),
-        cmocka_unit_test(bad_files),
-        cmocka_unit_test(files_that_swell),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
