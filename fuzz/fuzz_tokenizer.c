@@ -1,6 +1,6 @@
 /* Modes, chosen by the first byte: the rest is a tokenizer.json, a spiece.model or a vocab.txt to load and use; or a
  * text that must come back unchanged through a small byte-level vocabulary, or must get ids in a small Unigram or
- * WordPiece one; or a caption to clean up. */
+ * WordPiece one; or a caption to clean up; or which tokenizer, one byte, and the files beside it. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +21,10 @@ static void check(bool ok, const char *what)
     abort();
 }
 
+/* --- tokenizers to begin with --------------------------------------------------------------------- */
+
 /* All bytes, a few merges, two special tokens and one that is not. */
-static Tokenizer *small_tokenizer(void)
+static void make_bpe(StrBuf *json)
 {
     static const char REST[] =
         "\"th\":256,\"the\":257,\"aa\":258,\"aaaa\":259,\"\xc4\xa0"
@@ -33,35 +35,56 @@ static Tokenizer *small_tokenizer(void)
         "{\"id\":262,\"content\":\"<s>\",\"special\":true},"
         "{\"id\":263,\"content\":\"<se\",\"special\":true,\"normalized\":false},"
         "{\"id\":264,\"content\":\"ab\"}]}";
-    StrBuf json = {0};
     uint32_t next = 0x100;
-    strbuf_puts(&json, "{\"model\":{\"type\":\"BPE\",\"vocab\":{");
+    strbuf_puts(json, "{\"model\":{\"type\":\"BPE\",\"vocab\":{");
     for (uint32_t b = 0; b < 256; b++) {
         bool own = (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || b >= 0xae;
-        strbuf_printf(&json, "\"\\u%04x\":%u,", own ? b : next++, b);
+        strbuf_printf(json, "\"\\u%04x\":%u,", own ? b : next++, b);
     }
-    strbuf_puts(&json, REST);
-    Error e = {0};
-    Tokenizer *t = tokenizer_parse(json.data, json.len, "small", &e);
-    check(t != NULL, e.message);
-    strbuf_free(&json);
-    return t;
+    strbuf_puts(json, REST);
 }
 
-static Tokenizer *load(const char *name)
+static void read_whole(const char *name, StrBuf *out)
 {
-    char path[512];
-    static char text[1 << 16];
-    Error e = {0};
+    char path[512], text[4096];
     snprintf(path, sizeof path, SOURCE_DIR "/tests/data/tokenizer_beside/%s", name);
     FILE *f = fopen(path, "r");
     check(f != NULL, path);
-    size_t n = fread(text, 1, sizeof text, f);
+    for (size_t n; (n = fread(text, 1, sizeof text, f)) > 0;)
+        strbuf_add(out, text, n);
     fclose(f);
-    Tokenizer *t = tokenizer_parse(text, n, path, &e);
+}
+
+enum { BPE, T5, BERT, T5_SPIECE, BERT_TXT, BASES };
+
+/* from NULL: make_bpe. */
+static struct Base {
+    const char *name, *from;
+    StrBuf text;
+} base[BASES] = {{"tokenizer.json", NULL, {0}},
+                 {"tokenizer.json", "t5.json", {0}},
+                 {"tokenizer.json", "bert.json", {0}},
+                 {"spiece.model", "t5.model", {0}},
+                 {"vocab.txt", "bert.txt", {0}}};
+
+static void read_bases(void)
+{
+    for (int i = 0; i < BASES; i++)
+        if (base[i].from)
+            read_whole(base[i].from, &base[i].text);
+        else
+            make_bpe(&base[i].text);
+}
+
+static Tokenizer *load(const struct Base *b)
+{
+    Error e = {0};
+    Tokenizer *t = tokenizer_parse(b->text.data, b->text.len, b->name, &e);
     check(t != NULL, e.message);
     return t;
 }
+
+/* --- modes ---------------------------------------------------------------------------------------- */
 
 /* Ids that all exist, whose text is UTF-8. */
 static void use(const Tokenizer *t, const char *s, size_t n)
@@ -85,14 +108,12 @@ static void use(const Tokenizer *t, const char *s, size_t n)
     strbuf_free(&out);
 }
 
-/* Whatever loads can be used, on its own bytes too, and says why when it does not load. */
-static void try_file(const char *bytes, size_t n, const char *name)
+/* Whatever loads can be used, on its own bytes too, and says why when it does not load. t: is freed. */
+static void use_loaded(Tokenizer *t, const Error *e, const char *bytes, size_t n)
 {
     static const char TEXT[] = "a photo of</s> it's 12  the <s>caf\xc3\xa9 \xf0\x9f\x98\x80 ab";
-    Error e = {0};
     StrBuf own = {0};
-    Tokenizer *t = tokenizer_parse(bytes, n, name, &e);
-    check((t != NULL) == (e.code == ERR_NONE), "an error without a message, or the reverse");
+    check((t != NULL) == (e->code == ERR_NONE), "an error without a message, or the reverse");
     if (!t)
         return;
     use(t, TEXT, strlen(TEXT));
@@ -100,6 +121,33 @@ static void try_file(const char *bytes, size_t n, const char *name)
     use(t, strbuf_cstr(&own), own.len);
     strbuf_free(&own);
     tokenizer_free(t);
+}
+
+static void try_file(const char *bytes, size_t n, const char *name)
+{
+    Error e = {0};
+    Tokenizer *t = tokenizer_parse(bytes, n, name, &e);
+    use_loaded(t, &e, bytes, n);
+}
+
+/* The files beside it are separated by zeros; an empty one is not there. */
+static void try_beside(const struct Base *b, const char *bytes, size_t n)
+{
+    static const char *const NAMES[] = {"tokenizer_config.json", "special_tokens_map.json",
+                                        "added_tokens.json", "config.json"};
+    FolderFile file[5] = {{b->name, b->text.data, b->text.len}};
+    Folder folder = {.path = "memory", .file = file, .files = 1};
+    Error e = {0};
+    size_t at = 0;
+    for (int i = 0; i < 4 && at < n; i++) {
+        const char *end = memchr(bytes + at, 0, n - at);
+        size_t size = end ? (size_t)(end - bytes) - at : n - at;
+        if (size)
+            file[folder.files++] = (FolderFile){NAMES[i], bytes + at, size};
+        at += size + 1;
+    }
+    Tokenizer *t = tokenizer_open(&folder, &e);
+    use_loaded(t, &e, bytes, n);
 }
 
 /* Lower case has at most three bytes for two. */
@@ -147,11 +195,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     static Tokenizer *small, *unigram, *wordpiece;
     static const char *const NAMES[] = {"tokenizer.json", "spiece.model", "vocab.txt"};
     if (!small) {
-        small = small_tokenizer();
-        unigram = load("t5.json");
-        wordpiece = load("bert.json");
+        read_bases();
+        small = load(&base[BPE]);
+        unigram = load(&base[T5]);
+        wordpiece = load(&base[BERT]);
     }
-    if (n == 0)
+    if (n < 2)
         return 0;
     const char *s = (const char *)data + 1;
     size_t in_use = mem_in_use();
@@ -160,7 +209,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     case 4: use(unigram, s, n - 1); break;
     case 5: use(wordpiece, s, n - 1); break;
     case 6: try_caption(s, n - 1); break;
-    default: try_file(s, n - 1, NAMES[data[0] % 8 % 3]);
+    case 7: try_beside(&base[data[1] % BASES], s + 1, n - 2); break;
+    default: try_file(s, n - 1, NAMES[data[0] % 8]);
     }
     check(mem_in_use() == in_use, "memory leaked");
     return 0;
