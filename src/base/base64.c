@@ -18,22 +18,21 @@ void *base64_decode(const char *s, size_t n, size_t *out_n)
     if (n > 0 && n % 4 == 0)
         for (int i = 0; i < 2 && s[n - 1] == '='; i++)
             n--;
+    *out_n = 0;
+    for (size_t i = 0; i < n; i++)
+        if (value_of(s[i]) < 0)
+            return NULL;
     if (n % 4 == 1)
         return NULL;
-    unsigned char *out = mem_alloc(n / 4 * 3 + 3);
+    *out_n = n / 4 * 3 + (n % 4 ? n % 4 - 1 : 0);
+    unsigned char *out = mem_alloc(*out_n);
     size_t k = 0;
     uint32_t bits = 0;
     for (size_t i = 0; out && i < n; i++) {
-        int v = value_of(s[i]);
-        if (v < 0) {
-            mem_free(out);
-            return NULL;
-        }
-        bits = bits << 6 | (uint32_t)v;
+        bits = bits << 6 | (uint32_t)value_of(s[i]);
         if (i % 4 == 0)
             continue;
         out[k++] = (unsigned char)(bits >> (6 - 2 * (i % 4)));
     }
-    *out_n = k;
     return out;
 }

@@ -21,12 +21,29 @@ static int by_text(const void *x, const void *y)
     return order ? order : (a->n > b->n) - (a->n < b->n);
 }
 
+static int by_text_and_id(const void *x, const void *y)
+{
+    int order = by_text(x, y);
+    return order ? order : ((const AddedToken *)x)->id - ((const AddedToken *)y)->id;
+}
+
+/* Normalised, a token may be empty, or as another: of those the first id counts. */
+static void drop_useless(AddedSet *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->token[i].n > 0 && (kept == 0 || by_text(&s->token[kept - 1], &s->token[i]) != 0))
+            s->token[kept++] = s->token[i];
+    s->n = kept;
+}
+
 void added_sort(AddedSet *s, const Vocab *v)
 {
     for (size_t i = 0; i < s->n; i++)
         s->token[i].text = vocab_text(v, s->token[i].id, &s->token[i].n);
     if (s->n)
-        qsort(s->token, s->n, sizeof *s->token, by_text);
+        qsort(s->token, s->n, sizeof *s->token, by_text_and_id);
+    drop_useless(s);
     size_t at = 0;
     for (int b = 0; b < 257; b++) {
         while (at < s->n && (unsigned char)s->token[at].text[0] < b)

@@ -13,7 +13,7 @@ typedef struct AddedToken {
     size_t n;
     int id;
     bool special;        /* for tokenizer_add, which notes it in the Vocab */
-    bool normalized;     /* is matched in a second pass, in what the others have left */
+    bool normalized;     /* is matched in a second pass, in what the others have left, normalised */
     bool lstrip, rstrip; /* takes the white space beside it */
 } AddedToken;
 

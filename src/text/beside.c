@@ -34,16 +34,32 @@ bool beside_json(const Folder *dir, const char *name, bool optional, json_t **do
     return ok;
 }
 
-/* The class that a model without tokenizer_class in its tokenizer_config.json gets (auto/
+/* Classes, and the model types whose class they are where tokenizer_config.json says none (auto/
  * tokenization_auto.py, TOKENIZER_MAPPING_NAMES). */
-static bool model_says_gpt2(const Folder *dir, bool *gpt2, Error *e)
+static const struct {
+    const char *name, *fast, *types[3];
+    TokenizerClass as;
+} CLASSES[] = {{"GPT2Tokenizer", "GPT2TokenizerFast", {"blip-2", "opt", "gpt2"}, AS_GPT2},
+               {"T5Tokenizer", "T5TokenizerFast", {"t5"}, AS_T5},
+               {"BertTokenizer", "BertTokenizerFast", {"bert"}, AS_BERT}};
+enum { CLASS_COUNT = sizeof CLASSES / sizeof *CLASSES };
+
+static TokenizerClass class_of_model(const char *type)
+{
+    for (int i = 0; i < CLASS_COUNT; i++)
+        for (int k = 0; k < 3 && CLASSES[i].types[k]; k++)
+            if (strcmp(type, CLASSES[i].types[k]) == 0)
+                return CLASSES[i].as;
+    return AS_FILE;
+}
+
+static bool find_class_of_model(Beside *b, const Folder *dir, Error *e)
 {
     json_t *model;
     if (!beside_json(dir, "config.json", true, &model, e))
         return false;
     const char *type = json_string_value(json_object_get(model, "model_type"));
-    *gpt2 = type &&
-            (strcmp(type, "blip-2") == 0 || strcmp(type, "opt") == 0 || strcmp(type, "gpt2") == 0);
+    b->as = type ? class_of_model(type) : AS_FILE;
     json_decref(model);
     return true;
 }
@@ -55,9 +71,10 @@ static bool find_class(Beside *b, const Folder *dir, Error *e)
         error_prefix(e, dir->path);
         return false;
     }
-    b->gpt2 =
-        name && (strcmp(name, "GPT2Tokenizer") == 0 || strcmp(name, "GPT2TokenizerFast") == 0);
-    return name || model_says_gpt2(dir, &b->gpt2, e);
+    for (int i = 0; name && i < CLASS_COUNT; i++)
+        if (strcmp(name, CLASSES[i].name) == 0 || strcmp(name, CLASSES[i].fast) == 0)
+            b->as = CLASSES[i].as;
+    return name || find_class_of_model(b, dir, e);
 }
 
 bool beside_read(Beside *b, const Folder *dir, Error *e)
@@ -75,8 +92,7 @@ void beside_free(Beside *b)
     *b = (Beside){0};
 }
 
-/* tokenizer_config.json has an added_tokens_decoder: then added tokens are those and no others. */
-static bool lists_added(const Beside *b)
+bool beside_lists_added(const Beside *b)
 {
     return json_is_object(json_object_get(b->config, "added_tokens_decoder"));
 }
@@ -119,24 +135,6 @@ static bool add_decoder(Tokenizer *t, const json_t *config, Error *e)
     return true;
 }
 
-/* added_tokens.json: {"<image>": 50265} */
-static bool add_legacy(Tokenizer *t, const json_t *added, Error *e)
-{
-    static const char WHERE[] = "added_tokens.json";
-    const char *text;
-    json_t *id;
-    json_object_foreach((json_t *)(uintptr_t)added, text, id)
-    {
-        AddedToken flags = {.normalized = true};
-        if (!json_is_integer(id))
-            return error_set(e, ERR_BAD_MODEL, "%s: \"%.40s\": expected an integer id", WHERE,
-                             text);
-        if (!add_token(t, text, strlen(text), json_integer_value(id), flags, WHERE, e))
-            return false;
-    }
-    return true;
-}
-
 /* A special token: "text" or {"content": "text", flags}. One that has no id yet gets the next. */
 static bool add_special(Tokenizer *t, const json_t *v, const char *where, Error *e)
 {
@@ -159,18 +157,60 @@ static const char *const NAMED[] = {"bos_token", "eos_token", "unk_token", "sep_
 enum { NAMED_COUNT = sizeof NAMED / sizeof *NAMED };
 
 /* special_tokens_map.json wins, but only where tokenizer_config.json does not list the added tokens. */
-static const json_t *named(const Beside *b, const char *key, const char **where)
+const json_t *beside_named(const Beside *b, const char *key, const char **where)
 {
-    const json_t *v = lists_added(b) ? NULL : json_object_get(b->map, key);
+    const json_t *v = beside_lists_added(b) ? NULL : json_object_get(b->map, key);
     *where = v ? "special_tokens_map.json" : "tokenizer_config.json";
     return v ? v : json_object_get(b->config, key);
+}
+
+static bool is_text(const json_t *v, const char *text)
+{
+    const char *s = json_string_value(json_is_object(v) ? json_object_get(v, "content") : v);
+    return s && strcmp(s, text) == 0;
+}
+
+/* One of these files names it as a special token. */
+static bool is_special(const Beside *b, const char *text)
+{
+    static const char *const LISTS[] = {"extra_special_tokens", "additional_special_tokens"};
+    const char *where;
+    for (int i = 0; i < NAMED_COUNT; i++)
+        if (is_text(beside_named(b, NAMED[i], &where), text))
+            return true;
+    for (int k = 0; k < 2; k++) {
+        const json_t *list = beside_named(b, LISTS[k], &where);
+        for (size_t i = 0; i < json_array_size(list); i++)
+            if (is_text(json_array_get(list, i), text))
+                return true;
+    }
+    return false;
+}
+
+/* added_tokens.json: {"<image>": 50265} */
+static bool add_legacy(Tokenizer *t, const Beside *b, Error *e)
+{
+    static const char WHERE[] = "added_tokens.json";
+    const char *text;
+    json_t *id;
+    json_object_foreach(b->added, text, id)
+    {
+        bool special = is_special(b, text);
+        AddedToken flags = {.special = special, .normalized = !special};
+        if (!json_is_integer(id))
+            return error_set(e, ERR_BAD_MODEL, "%s: \"%.40s\": expected an integer id", WHERE,
+                             text);
+        if (!add_token(t, text, strlen(text), json_integer_value(id), flags, WHERE, e))
+            return false;
+    }
+    return true;
 }
 
 static bool add_named(Tokenizer *t, const Beside *b, Error *e)
 {
     const char *where = NULL;
     for (int i = 0; i < NAMED_COUNT; i++) {
-        const json_t *v = named(b, NAMED[i], &where);
+        const json_t *v = beside_named(b, NAMED[i], &where);
         if (!add_special(t, v, where, e))
             return false;
     }
@@ -181,7 +221,7 @@ static bool add_named(Tokenizer *t, const Beside *b, Error *e)
 static bool add_more(Tokenizer *t, const Beside *b, const char *key, Error *e)
 {
     const char *where, *name;
-    json_t *list = (json_t *)(uintptr_t)named(b, key, &where), *v;
+    json_t *list = (json_t *)(uintptr_t)beside_named(b, key, &where), *v;
     for (size_t i = 0; i < json_array_size(list); i++)
         if (!add_special(t, json_array_get(list, i), where, e))
             return false;
@@ -217,60 +257,13 @@ static bool add_family(Tokenizer *t, const Beside *b, Error *e)
 
 bool beside_add_tokens(Tokenizer *t, const Beside *b, const char *dir, Error *e)
 {
-    bool listed = lists_added(b);
+    bool listed = beside_lists_added(b);
     bool ok = json_get_flag(b->config, "split_special_tokens", false, &t->split_special,
                             "tokenizer_config.json", e) &&
-              add_decoder(t, b->config, e) && (listed || add_legacy(t, b->added, e)) &&
+              add_decoder(t, b->config, e) && (listed || add_legacy(t, b, e)) &&
               add_named(t, b, e) && add_more(t, b, "extra_special_tokens", e) &&
               add_more(t, b, "additional_special_tokens", e) && add_family(t, b, e);
     if (!ok)
         error_prefix(e, dir);
     return ok;
-}
-
-/* --- GPT2Tokenizer ------------------------------------------------------------------------------- */
-
-/* Its special tokens where no file has a word about them. One that is not in the vocabulary would get an
- * id there that no model has a row for: that is left out. */
-static bool add_defaults(const json_t *doc, Beside *b)
-{
-    static const char DEFAULT[] = "<|endoftext|>";
-    const json_t *vocab = json_object_get(json_object_get(doc, "model"), "vocab");
-    bool ok = b->config || (b->config = json_object());
-    for (int i = 0; ok && i < 3 && json_object_get(vocab, DEFAULT); i++) /* bos, eos, unk */
-        if (!json_object_get(b->config, NAMED[i]) && !json_object_get(b->map, NAMED[i]))
-            ok = json_object_set_new(b->config, NAMED[i], json_string(DEFAULT)) == 0;
-    return ok;
-}
-
-static bool rebuild(json_t *doc, const Beside *b, bool prefix_space)
-{
-    static const char *const MODEL[] = {"dropout",
-                                        "unk_token",
-                                        "continuing_subword_prefix",
-                                        "end_of_word_suffix",
-                                        "fuse_unk",
-                                        "byte_fallback",
-                                        "ignore_merges"};
-    json_t *model = json_object_get(doc, "model");
-    for (size_t i = 0; i < sizeof MODEL / sizeof *MODEL; i++)
-        json_object_del(model, MODEL[i]);
-    json_object_del(doc, "normalizer");
-    if (lists_added(b))
-        json_object_del(doc, "added_tokens");
-    return json_object_set_new(doc, "pre_tokenizer",
-                               json_pack("{s:s, s:b}", "type", "ByteLevel", "add_prefix_space",
-                                         (int)prefix_space)) == 0 &&
-           json_object_set_new(doc, "decoder", json_pack("{s:s}", "type", "ByteLevel")) == 0;
-}
-
-bool beside_as_gpt2(json_t *doc, Beside *b, const char *dir, Error *e)
-{
-    bool prefix_space;
-    if (!json_get_flag(b->config, "add_prefix_space", false, &prefix_space, "tokenizer_config.json",
-                       e)) {
-        error_prefix(e, dir);
-        return false;
-    }
-    return (rebuild(doc, b, prefix_space) && add_defaults(doc, b)) || error_memory(e, dir, 256);
 }

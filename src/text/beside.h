@@ -9,12 +9,15 @@
 
 enum { TOKENIZER_FILE_MAX = 16 << 20 }; /* bytes; real ones have up to ten million */
 
+/* What transformers makes of these files: tokenizer_class, or the model's type, says so. AS_FILE: what tokenizer.json
+ * says. */
+typedef enum TokenizerClass { AS_FILE, AS_GPT2, AS_T5, AS_BERT } TokenizerClass;
+
 /* Starts as {0}, ends with beside_free. A file that is not there is NULL. */
 typedef struct Beside {
     json_t *config, *map,
         *added; /* tokenizer_config.json, special_tokens_map.json, added_tokens.json */
-    bool
-        gpt2; /* transformers makes a GPT2Tokenizer of it: tokenizer_class, or the model's, says so */
+    TokenizerClass as;
 } Beside;
 
 bool beside_read(Beside *b, const Folder *dir, Error *e);
@@ -24,10 +27,11 @@ void beside_free(Beside *b);
  * messages. */
 bool beside_add_tokens(Tokenizer *t, const Beside *b, const char *dir, Error *e);
 
-/* GPT2Tokenizer takes vocabulary, merges, added tokens and template from tokenizer.json and makes all the
- * rest anew, by tokenizer_config.json (transformers 5.24, convert_to_native_format and models/gpt2/
- * tokenization_gpt2.py): doc becomes what that amounts to. */
-bool beside_as_gpt2(json_t *doc, Beside *b, const char *dir, Error *e);
+/* tokenizer_config.json has an added_tokens_decoder: then added tokens are those and no others. */
+bool beside_lists_added(const Beside *b);
+
+/* What the files say of "eos_token" and the like, NULL when nothing; *where: the file. */
+const json_t *beside_named(const Beside *b, const char *key, const char **where);
 
 /* DIR/NAME as text, to be freed, or as a JSON object. An absent file is fine when optional: true with *doc
  * NULL. */

@@ -14,6 +14,20 @@ static uint32_t read32(const unsigned char *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+/* A longer one would make a long text of a short one; real ones have at most 33 bytes. */
+enum { REPLACEMENT_MAX = 256 };
+
+static bool texts_are_short(const Charsmap *c)
+{
+    for (size_t at = 0; at < c->text_n;) {
+        size_t k = strlen(c->text + at);
+        if (k > REPLACEMENT_MAX)
+            return false;
+        at += k + 1;
+    }
+    return true;
+}
+
 bool charsmap_read(Charsmap *c, const void *blob, size_t n, const char *where, Error *e)
 {
     const unsigned char *p = blob;
@@ -35,7 +49,10 @@ bool charsmap_read(Charsmap *c, const void *blob, size_t n, const char *where, E
         c->unit[i] = read32(p + 4 + 4 * i);
     memcpy(c->text, p + 4 + bytes, c->text_n);
     c->text[c->text_n] = '\0';
-    return true;
+    return texts_are_short(c) ||
+           error_set(e, ERR_BAD_MODEL,
+                     "%s: precompiled_charsmap: expected replacements of at most %d bytes", where,
+                     REPLACEMENT_MAX);
 }
 
 void charsmap_free(Charsmap *c)

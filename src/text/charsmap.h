@@ -19,7 +19,7 @@ typedef struct Charsmap {
 } Charsmap;
 
 /* blob: its size in bytes (32 bits, little-endian), the trie, the texts; copied. `where` begins the message.
- * ERR_BAD_MODEL, ERR_MEMORY. */
+ * ERR_BAD_MODEL, ERR_MEMORY; *c is to be freed in any case. */
 bool charsmap_read(Charsmap *c, const void *blob, size_t n, const char *where, Error *e);
 void charsmap_free(Charsmap *c);
 

@@ -18,7 +18,10 @@ typedef struct TokenizerKind {
     /* Reads the kind's parts of a tokenizer.json into t->vocab and its own data. */
     bool (*load)(Tokenizer *t, const json_t *doc, const char *file, Error *e);
 
-    /* Appends the ids of a piece without added tokens, n >= 1, valid UTF-8. False: out of memory. */
+    /* Appends the normalised text of a piece, n >= 1, valid UTF-8. NULL: that is the text. False: out of memory. */
+    bool (*normalise)(const Tokenizer *t, const char *s, size_t n, StrBuf *out);
+
+    /* Appends the ids of a normalised piece without added tokens, n >= 1, valid UTF-8. False: out of memory. */
     bool (*encode)(const Tokenizer *t, const char *s, size_t n, Ids *out);
 
     /* Appends the text of ids that all exist, as valid UTF-8. False: out of memory. */

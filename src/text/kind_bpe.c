@@ -93,4 +93,5 @@ static void kind_free(void *data)
     bpe_free(data);
 }
 
-const TokenizerKind KIND_BPE = {"BPE", sizeof(Bpe), kind_load, kind_encode, kind_decode, kind_free};
+const TokenizerKind KIND_BPE = {"BPE",       sizeof(Bpe), kind_load, NULL,
+                                kind_encode, kind_decode, kind_free};

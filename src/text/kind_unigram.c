@@ -11,6 +11,9 @@
 
 /* --- pieces -------------------------------------------------------------------------------------- */
 
+/* A longer one would make encoding slow; sentencepiece makes them of 16 characters. */
+enum { PIECE_BYTES_MAX = 1024 };
+
 bool unigram_take(Tokenizer *t, const char *text, size_t n, double score, const char *where,
                   Error *e)
 {
@@ -19,6 +22,9 @@ bool unigram_take(Tokenizer *t, const char *text, size_t n, double score, const 
     if (bad >= 0)
         return error_set(e, ERR_BAD_MODEL, "%s: piece %d: invalid UTF-8 at byte %ld", where, u->n,
                          bad);
+    if (n > PIECE_BYTES_MAX)
+        return error_set(e, ERR_BAD_MODEL, "%s: piece %d: expected at most %d bytes, got %zu",
+                         where, u->n, PIECE_BYTES_MAX, n);
     if (score != score || score > 1e30 || score < -1e30)
         return error_set(e, ERR_BAD_MODEL, "%s: piece %d: expected a score, got %g", where, u->n,
                          score);
@@ -67,6 +73,8 @@ static bool load_normalizer(Tokenizer *t, const json_t *p, const char *file, Err
         return error_set(e, ERR_BAD_MODEL, "%s: normalizer: expected a precompiled_charsmap", file);
     size_t n;
     void *blob = base64_decode(json_string_value(map), json_string_length(map), &n);
+    if (!blob && n)
+        return error_memory(e, file, n);
     bool ok = blob ? charsmap_read(&unigram_of(t)->normal, blob, n, file, e)
                    : error_set(e, ERR_BAD_MODEL,
                                "%s: normalizer: precompiled_charsmap: expected base64", file);
@@ -118,6 +126,12 @@ static bool kind_load(Tokenizer *t, const json_t *doc, const char *file, Error *
 
 /* --- the kind ------------------------------------------------------------------------------------ */
 
+static bool kind_normalise(const Tokenizer *t, const char *s, size_t n, StrBuf *out)
+{
+    charsmap_apply(&unigram_of(t)->normal, s, n, out);
+    return !out->failed;
+}
+
 static bool kind_encode(const Tokenizer *t, const char *s, size_t n, Ids *out)
 {
     return unigram_encode(unigram_of(t), &t->vocab, s, n, out);
@@ -133,5 +147,5 @@ static void kind_free(void *data)
     unigram_free(data);
 }
 
-const TokenizerKind KIND_UNIGRAM = {"Unigram",   sizeof(Unigram), kind_load,
+const TokenizerKind KIND_UNIGRAM = {"Unigram",   sizeof(Unigram), kind_load, kind_normalise,
                                     kind_encode, kind_decode,     kind_free};

@@ -6,7 +6,7 @@
 
 #include "text/parts.h"
 
-enum { LONGEST_WORD = 100, LONGEST_WORD_MAX = 100000 };
+enum { LONGEST_WORD = 100, LONGEST_WORD_MAX = 1000 };
 
 bool wordpiece_ready(Tokenizer *t, const char *unknown, int longest_word, const char *where,
                      Error *e)
@@ -15,9 +15,12 @@ bool wordpiece_ready(Tokenizer *t, const char *unknown, int longest_word, const 
     size_t n;
     w->unknown = vocab_find(&t->vocab, unknown, strlen(unknown));
     w->longest_word = longest_word;
+    w->tokens = t->vocab.size;
     for (int id = 0; id < t->vocab.size; id++)
         if (vocab_text(&t->vocab, id, &n) && n > w->longest)
             w->longest = n;
+    size_t most = 4 * (size_t)longest_word + 2; /* no word has more bytes, "##" included */
+    w->longest = w->longest < most ? w->longest : most;
     return w->unknown >= 0 || error_set(e, ERR_BAD_MODEL,
                                         "%s: unk_token: expected a token of the vocabulary, got "
                                         "\"%.40s\"",
@@ -81,6 +84,13 @@ static bool kind_load(Tokenizer *t, const json_t *doc, const char *file, Error *
            check_decoder(doc, file, e) && load_model(t, json_object_get(doc, "model"), file, e);
 }
 
+static bool kind_normalise(const Tokenizer *t, const char *s, size_t n, StrBuf *out)
+{
+    (void)t;
+    wordpiece_normalise(s, n, out);
+    return !out->failed;
+}
+
 static bool kind_encode(const Tokenizer *t, const char *s, size_t n, Ids *out)
 {
     return wordpiece_encode(t->data, &t->vocab, s, n, out);
@@ -96,5 +106,5 @@ static void kind_free(void *data)
     (void)data;
 }
 
-const TokenizerKind KIND_WORDPIECE = {"WordPiece", sizeof(Wordpiece), kind_load,
+const TokenizerKind KIND_WORDPIECE = {"WordPiece", sizeof(Wordpiece), kind_load, kind_normalise,
                                       kind_encode, kind_decode,       kind_free};

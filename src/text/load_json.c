@@ -1,7 +1,7 @@
 /* text/load_json.c: tokenizer.json (huggingface/tokenizers): what all kinds share. */
 #include <string.h>
 
-#include "text/beside.h"
+#include "text/class.h"
 #include "text/kind_bpe.h"
 #include "text/kind_unigram.h"
 #include "text/kind_wordpiece.h"
@@ -110,27 +110,42 @@ static const TokenizerKind *find_kind(const char *name)
     return *kind;
 }
 
-/* dir NULL: there are no files beside it. */
+static const char *model_type(const json_t *model)
+{
+    /* Files older than tokenizers 0.10 do not name the type. */
+    if (!json_object_get(model, "type") && json_object_get(model, "merges"))
+        return "BPE";
+    return load_part_type(model);
+}
+
+/* Tokens and template, with the vocabulary there; dir NULL: there are no files beside it. */
+static bool load_rest(Tokenizer *t, const json_t *doc, const char *file, const char *dir,
+                      const Beside *b, TokenizerClass as, Error *e)
+{
+    if (!load_added(t, doc, file, e) || !class_add_names(t, b, as, file, e) ||
+        (dir && !beside_add_tokens(t, b, dir, e)))
+        return false;
+    return as == AS_T5 || as == AS_BERT
+               ? class_template(t, b, as, file, e)
+               : load_post_processor(t, json_object_get(doc, "post_processor"), file, e);
+}
+
 static bool load_document(Tokenizer *t, json_t *doc, const char *file, const Folder *dir, Beside *b,
                           Error *e)
 {
     const json_t *model = json_object_get(doc, "model");
-    const char *type = load_part_type(model);
     if (!json_is_object(model))
         return error_set(e, ERR_BAD_MODEL, "%s: model: expected an object", file);
-    /* Files older than tokenizers 0.10 do not name the type. */
-    if (!json_object_get(model, "type") && json_object_get(model, "merges"))
-        type = "BPE";
-    if (b->gpt2 && strcmp(type, "BPE") == 0 && !beside_as_gpt2(doc, b, dir->path, e))
-        return false;
+    const char *type = model_type(model);
     const TokenizerKind *kind = find_kind(type);
+    TokenizerClass as = class_for(b, type);
     if (!kind)
         return error_set(e, ERR_BAD_MODEL,
                          "%s: model.type: expected BPE, Unigram or WordPiece, got \"%.40s\"", file,
                          type);
-    return tokenizer_set_kind(t, kind, file, e) && kind->load(t, doc, file, e) &&
-           load_added(t, doc, file, e) && (!dir || beside_add_tokens(t, b, dir->path, e)) &&
-           load_post_processor(t, json_object_get(doc, "post_processor"), file, e);
+    return class_rebuild(doc, b, as, dir ? dir->path : file, e) &&
+           tokenizer_set_kind(t, kind, file, e) && kind->load(t, doc, file, e) &&
+           load_rest(t, doc, file, dir ? dir->path : NULL, b, as, e);
 }
 
 bool load_tokenizer_json(Tokenizer *t, const char *text, size_t n, const char *name,

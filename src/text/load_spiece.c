@@ -1,13 +1,13 @@
 /* text/load_spiece.c: spiece.model, a sentencepiece unigram model, with what lies beside it: T5's tokenizer as
  * transformers makes one of these files (convert_slow_tokenizer.py, T5Converter). The file is a protobuf message
  * (sentencepiece_model.proto), of which the pieces and the normalisation are read. */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/kind.h"
 #include "base/mem.h"
 
-#include "text/beside.h"
+#include "text/class.h"
 #include "text/kind_unigram.h"
 #include "text/load.h"
 
@@ -74,7 +74,8 @@ static bool read_field(Bytes *b, Field *f)
 enum { MODEL_PIECES = 1, MODEL_TRAINER = 2, MODEL_NORMALIZER = 3 };
 enum { PIECE_TEXT = 1, PIECE_SCORE = 2, PIECE_TYPE = 3 };
 enum { TRAINER_TYPE = 3, NORMALIZER_MAP = 2 };
-enum { TYPE_UNKNOWN = 2, TYPE_BYTE = 6, TRAINED_UNIGRAM = 1 };
+enum { TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER_DEFINED = 4, TYPE_BYTE = 6 };
+enum { TRAINED_UNIGRAM = 1 };
 
 typedef struct Spiece {
     Tokenizer *t;
@@ -87,6 +88,18 @@ static bool damaged(const Spiece *s)
 {
     return error_set(s->e, ERR_BAD_MODEL, "%s: file: expected a sentencepiece model, damaged",
                      s->path);
+}
+
+/* Pieces that no text is made of, and those that are never taken apart, are added tokens (convert_slow_tokenizer.py,
+ * SentencePieceExtractor). */
+static bool take_piece(const Spiece *s, const char *text, size_t n, double score, uint64_t type)
+{
+    int id = unigram_of(s->t)->n;
+    AddedToken flags = {.special = type == TYPE_CONTROL};
+    if (!unigram_take(s->t, text, n, score, s->path, s->e))
+        return false;
+    return (type != TYPE_CONTROL && type != TYPE_USER_DEFINED) ||
+           tokenizer_add(s->t, text, n, id, flags, s->path, s->e);
 }
 
 static bool read_piece(Spiece *s, Bytes b)
@@ -111,8 +124,8 @@ static bool read_piece(Spiece *s, Bytes b)
         return error_set(s->e, ERR_BAD_MODEL, "%s: byte fallback: not supported", s->path);
     if (type == TYPE_UNKNOWN)
         s->unknown = unigram_of(s->t)->n;
-    return unigram_take(s->t, text.at ? (const char *)text.at : "", (size_t)(text.end - text.at),
-                        (double)score, s->path, s->e);
+    return take_piece(s, text.at ? (const char *)text.at : "", (size_t)(text.end - text.at),
+                      (double)score, type);
 }
 
 static bool read_trainer(const Spiece *s, Bytes b)
@@ -166,56 +179,30 @@ static bool read_model(Spiece *s, Bytes b)
 
 /* --- T5Tokenizer ---------------------------------------------------------------------------------- */
 
-enum { EXTRA_IDS = 100, EXTRA_IDS_MAX = 100000 };
-
 /* <extra_id_99> .. <extra_id_0>, behind the pieces. */
-static bool add_extra_ids(Spiece *s, const json_t *config)
+static bool add_extra_ids(Spiece *s, const Beside *b)
 {
-    const json_t *v = json_object_get(config, "extra_ids");
-    json_int_t n = json_is_integer(v) ? json_integer_value(v) : EXTRA_IDS;
-    AddedToken flags = {.special = true};
-    char name[32];
-    if (n < 0 || n > EXTRA_IDS_MAX)
-        return error_set(s->e, ERR_BAD_MODEL,
-                         "tokenizer_config.json: extra_ids: expected 0 to %d, got %lld",
-                         EXTRA_IDS_MAX, (long long)n);
-    for (int i = (int)n; i-- > 0;) {
+    int n;
+    bool ok = class_extra_ids(b, &n, s->e);
+    for (int i = n; ok && i-- > 0;) {
+        char name[32];
         int length = snprintf(name, sizeof name, "<extra_id_%d>", i);
-        int id = unigram_of(s->t)->n;
-        if (!unigram_take(s->t, name, (size_t)length, 0, s->path, s->e) ||
-            !tokenizer_add(s->t, name, (size_t)length, id, flags, s->path, s->e))
-            return false;
+        ok = unigram_take(s->t, name, (size_t)length, 0, s->path, s->e);
     }
-    return true;
-}
-
-/* T5Tokenizer's own special tokens, which the files beside need not name. */
-static bool add_defaults(Tokenizer *t, const char *path, Error *e)
-{
-    static const char *const NAMES[] = {"<pad>", "</s>", "<unk>"};
-    for (int i = 0; i < 3; i++) {
-        size_t n = strlen(NAMES[i]);
-        int id = vocab_find(&t->vocab, NAMES[i], n);
-        if (id >= 0 && !tokenizer_add(t, NAMES[i], n, id, (AddedToken){.special = true}, path, e))
-            return false;
-    }
-    int end = vocab_find(&t->vocab, "</s>", 4);
-    if (end < 0)
-        return error_set(e, ERR_BAD_MODEL, "%s: expected a piece \"</s>\", got none", path);
-    t->suffix[t->suffix_n++] = end;
-    return true;
+    return ok;
 }
 
 static bool load_parts(Spiece *s, Bytes b, const Folder *dir)
 {
     Beside beside = {0};
     Tokenizer *t = s->t;
-    bool ok = (!dir || beside_read(&beside, dir, s->e)) && read_model(s, b) &&
-              add_extra_ids(s, beside.config);
+    bool ok =
+        (!dir || beside_read(&beside, dir, s->e)) && read_model(s, b) && add_extra_ids(s, &beside);
     if (ok)
         unigram_ready(unigram_of(t), &t->vocab, s->unknown);
-    ok = ok && add_defaults(t, s->path, s->e) &&
-         (!dir || beside_add_tokens(t, &beside, dir->path, s->e));
+    ok = ok && class_add_names(t, &beside, AS_T5, s->path, s->e) &&
+         (!dir || beside_add_tokens(t, &beside, dir->path, s->e)) &&
+         class_template(t, &beside, AS_T5, s->path, s->e);
     beside_free(&beside);
     return ok;
 }

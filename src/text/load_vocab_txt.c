@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-#include "text/beside.h"
+#include "text/class.h"
 #include "text/kind_wordpiece.h"
 #include "text/load.h"
 #include "text/parts.h"
@@ -30,40 +30,6 @@ static bool add_lines(Tokenizer *t, const char *s, size_t n, const char *path, E
            error_set(e, ERR_BAD_MODEL, "%s: expected a token in each line, got none", path);
 }
 
-/* BertTokenizer's own special tokens and template, which the files beside need not name. */
-static bool add_defaults(Tokenizer *t, const char *path, Error *e)
-{
-    static const char *const NAMES[] = {"[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"};
-    for (int i = 0; i < 5; i++) {
-        size_t n = strlen(NAMES[i]);
-        int id = vocab_find(&t->vocab, NAMES[i], n);
-        if (id >= 0 && !tokenizer_add(t, NAMES[i], n, id, (AddedToken){.special = true}, path, e))
-            return false;
-        if (id < 0 && i < 2)
-            return error_set(e, ERR_BAD_MODEL, "%s: expected a token \"%s\", got none", path,
-                             NAMES[i]);
-        if (i < 2)
-            *(i ? &t->suffix[t->suffix_n++] : &t->prefix[t->prefix_n++]) = id;
-    }
-    return true;
-}
-
-/* Only what the tables of the uncased models say is known here. */
-static bool check_config(const json_t *config, Error *e)
-{
-    static const char *const MUST[] = {"do_lower_case", "strip_accents", "tokenize_chinese_chars",
-                                       "do_basic_tokenize"};
-    for (size_t i = 0; i < sizeof MUST / sizeof *MUST; i++) {
-        bool on;
-        if (!json_get_flag(config, MUST[i], true, &on, "tokenizer_config.json", e))
-            return false;
-        if (!on)
-            return error_set(e, ERR_BAD_MODEL, "tokenizer_config.json: %s: false is not supported",
-                             MUST[i]);
-    }
-    return true;
-}
-
 bool vocab_txt_parse(Tokenizer *t, const char *text, size_t n, const char *path, const Folder *dir,
                      Error *e)
 {
@@ -76,14 +42,13 @@ bool vocab_txt_parse(Tokenizer *t, const char *text, size_t n, const char *path,
     if (bad >= 0)
         return error_set(e, ERR_BAD_MODEL, "%s: invalid UTF-8 at byte %ld", path, bad);
     bool ok =
-        tokenizer_set_kind(t, &KIND_WORDPIECE, path, e) && (!dir || beside_read(&beside, dir, e));
-    if (ok && !check_config(beside.config, e)) {
-        error_prefix(e, dir->path);
-        ok = false;
-    }
-    ok = ok && add_lines(t, text, n, path, e) &&
-         wordpiece_ready(t, "[UNK]", LONGEST_WORD, path, e) && add_defaults(t, path, e) &&
-         (!dir || beside_add_tokens(t, &beside, dir->path, e));
+        tokenizer_set_kind(t, &KIND_WORDPIECE, path, e) &&
+        (!dir || (beside_read(&beside, dir, e) && class_check_uncased(&beside, dir->path, e))) &&
+        add_lines(t, text, n, path, e) &&
+        wordpiece_ready(t, class_unknown(&beside), LONGEST_WORD, path, e) &&
+        class_add_names(t, &beside, AS_BERT, path, e) &&
+        (!dir || beside_add_tokens(t, &beside, dir->path, e)) &&
+        class_template(t, &beside, AS_BERT, path, e);
     beside_free(&beside);
     return ok;
 }

@@ -11,7 +11,7 @@
 #include "text/load.h"
 #include "text/unicode.h"
 
-enum { TEXT_LIMIT = INT_MAX / 4 };
+enum { TEXT_LIMIT = INT_MAX / 4, SHOWN_BYTES = 40 };
 
 /* --- loading ------------------------------------------------------------------------------------ */
 
@@ -57,10 +57,35 @@ static bool load_dir(Tokenizer *t, const Folder *dir, Error *e)
         dir->path);
 }
 
-/* Ends all ways of loading. */
-static Tokenizer *finish(Tokenizer *t, bool ok)
+/* What is looked for in normalised text is normalised itself, and is so in decoded text, too (huggingface/
+ * tokenizers, added_vocabulary.rs). */
+static bool normalise_added(Tokenizer *t, const char *where, Error *e)
 {
-    if (!ok) {
+    AddedSet *set = &t->added[1];
+    StrBuf text = {0};
+    bool ok = true;
+    for (size_t i = 0, n; ok && t->kind->normalise && i < set->n; i++) {
+        const char *s = vocab_text(&t->vocab, set->token[i].id, &n);
+        text.len = 0;
+        ok = t->kind->normalise(t, s, n, &text);
+        if (ok && text.len > ADDED_BYTES_MAX)
+            ok = error_set(
+                e, ERR_BAD_MODEL,
+                "%s: added token \"%.*s\": expected at most %d bytes when normalised, got "
+                "%zu",
+                where, (int)utf8_cut(s, n, SHOWN_BYTES), s, ADDED_BYTES_MAX, text.len);
+        else if (!ok ||
+                 !vocab_show(&t->vocab, set->token[i].id, text.len ? text.data : "", text.len))
+            ok = error_memory(e, where, text.len);
+    }
+    strbuf_free(&text);
+    return ok;
+}
+
+/* Ends all ways of loading. */
+static Tokenizer *finish(Tokenizer *t, bool ok, const char *where, Error *e)
+{
+    if (!ok || !normalise_added(t, where, e)) {
         tokenizer_free(t);
         return NULL;
     }
@@ -76,7 +101,7 @@ Tokenizer *tokenizer_open(const Folder *dir, Error *e)
         error_memory(e, dir->path, sizeof *t);
         return NULL;
     }
-    return finish(t, load_dir(t, dir, e));
+    return finish(t, load_dir(t, dir, e), dir->path, e);
 }
 
 Tokenizer *tokenizer_load(const char *dir, Error *e)
@@ -96,7 +121,7 @@ Tokenizer *tokenizer_parse(const char *bytes, size_t n, const char *name, Error 
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
         if (FILES[i].parse && str_ends(name, FILES[i].name))
             parse = FILES[i].parse;
-    return finish(t, parse(t, bytes, n, name, NULL, e));
+    return finish(t, parse(t, bytes, n, name, NULL, e), name, e);
 }
 
 void tokenizer_free(Tokenizer *t)
@@ -147,14 +172,12 @@ static size_t space_after(const char *s, size_t at, size_t n)
     return at;
 }
 
-/* Cuts a piece at the added tokens of this pass and hands what is left to the next one, at last to
- * the kind. As huggingface/tokenizers, added_vocabulary.rs, find_matches. */
-static bool encode_piece(const Encoder *c, int pass, const char *s, size_t n)
+static bool encode_piece(const Encoder *c, int pass, const char *s, size_t n);
+
+/* Cuts a piece at the added tokens of this pass and hands what is left to the next one. As huggingface/tokenizers,
+ * added_vocabulary.rs, find_matches. */
+static bool cut_piece(const Encoder *c, int pass, const char *s, size_t n)
 {
-    if (n == 0)
-        return true;
-    if (pass == 2)
-        return c->t->kind->encode(c->t, s, n, c->out);
     size_t done = 0;
     for (size_t at = 0; at < n;) {
         const AddedToken *a = added_match(&c->t->added[pass], s + at, n - at);
@@ -171,6 +194,23 @@ static bool encode_piece(const Encoder *c, int pass, const char *s, size_t n)
         done = end;
     }
     return encode_piece(c, pass + 1, s + done, n - done);
+}
+
+/* The first pass is over the text, the second over it normalised, and then it is the kind's. */
+static bool encode_piece(const Encoder *c, int pass, const char *s, size_t n)
+{
+    const TokenizerKind *kind = c->t->kind;
+    if (n == 0)
+        return true;
+    if (pass == 2)
+        return kind->encode(c->t, s, n, c->out);
+    if (pass == 0 || !kind->normalise)
+        return cut_piece(c, pass, s, n);
+    StrBuf text = {0};
+    bool ok = kind->normalise(c->t, s, n, &text) &&
+              (text.len == 0 || cut_piece(c, pass, text.data, text.len));
+    strbuf_free(&text);
+    return ok;
 }
 
 bool tokenizer_encode(const Tokenizer *t, const char *text, size_t n, bool template,

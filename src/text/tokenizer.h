@@ -15,8 +15,9 @@
 typedef struct Tokenizer Tokenizer;
 
 /* Opens the tokenizer of a model directory: tokenizer.json, else vocab.json + merges.txt, spiece.model (T5),
- * vocab.txt (BERT); and the files beside them (added_tokens.json, special_tokens_map.json, tokenizer_config.json; of config.json what
- * model it is), which win where transformers lets them (text/beside.h). Errors: ERR_BAD_MODEL naming
+ * vocab.txt (BERT); and the files beside them (added_tokens.json, special_tokens_map.json, tokenizer_config.json; of
+ * config.json what model it is), which win where transformers lets them (text/beside.h, text/class.h). LAVIS' [DEC]
+ * is a special_tokens_map.json {"bos_token": "[DEC]"} beside BERT's files. Errors: ERR_BAD_MODEL naming
  * the file; ERR_NO_MODEL "DIR: tokenizer: no tokenizer.json ..." when there is none; ERR_MEMORY.
  * Free with tokenizer_free. */
 Tokenizer *tokenizer_load(const char *dir, Error *e);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "text/unigram.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,18 +78,32 @@ typedef struct Work {
     Ids *out;
 } Work;
 
+static int byte_of(const Work *w, int place, size_t k)
+{
+    size_t n;
+    return (unsigned char)vocab_text(w->v, w->u->sorted[place], &n)[k];
+}
+
 /* The first of sorted[lo..hi) whose byte k, which all of them have, is at least b. */
 static int lower(const Work *w, int lo, int hi, size_t k, int b)
 {
-    size_t n;
     while (lo < hi) {
         int mid = lo + (hi - lo) / 2;
-        if ((unsigned char)vocab_text(w->v, w->u->sorted[mid], &n)[k] < b)
+        if (byte_of(w, mid, k) < b)
             lo = mid + 1;
         else
             hi = mid;
     }
     return lo;
+}
+
+/* Leaves of sorted[*lo..*hi), which are in order and have a byte k, those where it is b. */
+static void narrow(const Work *w, int *lo, int *hi, size_t k, int b)
+{
+    if (byte_of(w, *lo, k) == b && byte_of(w, *hi - 1, k) == b)
+        return;
+    *lo = lower(w, *lo, *hi, k, b);
+    *hi = lower(w, *lo, *hi, k, b + 1);
 }
 
 static void offer(Work *w, int from, size_t k, double score, int id)
@@ -113,10 +128,9 @@ static bool offer_pieces(Work *w, const char *s, size_t n, int from, size_t char
             alone |= k == character;
             lo++;
         }
-        if (k == n)
+        if (k == n || lo == hi)
             break;
-        lo = lower(w, lo, hi, k, (unsigned char)s[k]);
-        hi = lower(w, lo, hi, k, (unsigned char)s[k] + 1);
+        narrow(w, &lo, &hi, k, (unsigned char)s[k]);
     }
     return alone;
 }
@@ -137,7 +151,7 @@ static bool push_way(Work *w, size_t n)
 
 static bool encode_word(Work *w, const char *s, size_t n)
 {
-    if (!MEM_GROW(w->way, &w->cap_way, n + 1) || !MEM_GROW(w->ids, &w->cap_ids, n))
+    if (n >= INT_MAX || !MEM_GROW(w->way, &w->cap_way, n + 1) || !MEM_GROW(w->ids, &w->cap_ids, n))
         return false;
     for (size_t i = 0; i <= n; i++)
         w->way[i] = (Way){.from = -1};
@@ -180,22 +194,20 @@ static bool encode_between(Work *w, StrBuf *marked, const char *s, size_t n)
 
 bool unigram_encode(const Unigram *u, const Vocab *v, const char *s, size_t n, Ids *out)
 {
-    StrBuf text = {0}, marked = {0};
+    StrBuf marked = {0};
     Work w = {.u = u, .v = v, .out = out};
-    charsmap_apply(&u->normal, s, n, &text);
-    bool ok = !text.failed;
+    bool ok = true;
     size_t from = 0;
-    for (size_t at = 0, k; ok && at < text.len; at += k) {
+    for (size_t at = 0, k; ok && at < n; at += k) {
         uint32_t cp;
         bool valid;
-        k = (size_t)utf8_next(text.data + at, text.len - at, &cp, &valid);
+        k = (size_t)utf8_next(s + at, n - at, &cp, &valid);
         if (unicode_class(cp) != CLASS_SPACE)
             continue;
-        ok = encode_between(&w, &marked, text.data + from, at - from);
+        ok = encode_between(&w, &marked, s + from, at - from);
         from = at + k;
     }
-    ok = ok && encode_between(&w, &marked, text.data + from, text.len - from);
-    strbuf_free(&text);
+    ok = ok && encode_between(&w, &marked, s + from, n - from);
     strbuf_free(&marked);
     mem_free(w.way);
     mem_free(w.ids);

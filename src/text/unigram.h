@@ -30,8 +30,8 @@ bool unigram_add(Unigram *u, double score);
 void unigram_ready(Unigram *u, const Vocab *v, int unknown);
 void unigram_free(Unigram *u); /* also of a zeroed one */
 
-/* Appends the ids of a piece of valid UTF-8: normalised, split at white space, U+2581 before each word. Time
- * grows with the text and the longest piece. False: out of memory. */
+/* Appends the ids of a normalised piece of valid UTF-8: split at white space, U+2581 before each word. Time grows
+ * with the text times the longest piece. False: out of memory. */
 bool unigram_encode(const Unigram *u, const Vocab *v, const char *s, size_t n, Ids *out);
 
 /* Appends the text of the ids: U+2581 are spaces, and of the first token nothing. False: out of memory. */

@@ -24,16 +24,14 @@ static uint64_t hash_bytes(uint64_t h, const char *s, size_t n)
     return h;
 }
 
-static uint64_t hash_joined(const char *a, size_t na, const char *b, size_t nb)
-{
-    return hash_mix(hash_bytes(hash_bytes(0xcbf29ce484222325u, a, na), b, nb));
-}
+static const uint64_t HASH_EMPTY = 0xcbf29ce484222325u;
 
-/* The slot that holds the text, or the free one where it belongs; slot_n when there is neither
- * within PROBES_MAX steps. */
-static size_t slot_of(const Vocab *v, const char *a, size_t na, const char *b, size_t nb)
+/* The slot that holds the text, whose bytes have that hash, or the free one where it belongs; slot_n when there is
+ * neither within PROBES_MAX steps. */
+static size_t slot_at(const Vocab *v, uint64_t hash, const char *a, size_t na, const char *b,
+                      size_t nb)
 {
-    size_t mask = v->slot_n - 1, at = hash_joined(a, na, b, nb) & mask;
+    size_t mask = v->slot_n - 1, at = hash_mix(hash) & mask;
     for (int probe = 0; probe < PROBES_MAX && v->slot_n; probe++, at = (at + 1) & mask) {
         if (v->slot[at] < 0)
             return at;
@@ -45,10 +43,33 @@ static size_t slot_of(const Vocab *v, const char *a, size_t na, const char *b, s
     return v->slot_n;
 }
 
+static size_t slot_of(const Vocab *v, const char *a, size_t na, const char *b, size_t nb)
+{
+    return slot_at(v, hash_bytes(hash_bytes(HASH_EMPTY, a, na), b, nb), a, na, b, nb);
+}
+
 int vocab_find_joined(const Vocab *v, const char *a, size_t na, const char *b, size_t nb)
 {
     size_t at = slot_of(v, a, na, b, nb);
     return at < v->slot_n ? v->slot[at] : -1;
+}
+
+/* A token cannot end within a character: both are UTF-8. */
+int vocab_longest(const Vocab *v, const char *a, size_t na, const char *s, size_t n, int below,
+                  size_t *taken)
+{
+    uint64_t hash = hash_bytes(HASH_EMPTY, a, na);
+    int best = -1;
+    for (size_t k = 1; k <= n; k++) {
+        hash = hash_bytes(hash, s + k - 1, 1);
+        size_t at = slot_at(v, hash, a, na, s, k);
+        int id = at < v->slot_n ? v->slot[at] : -1;
+        if (id >= 0 && id < below) {
+            best = id;
+            *taken = k;
+        }
+    }
+    return best;
 }
 
 int vocab_find(const Vocab *v, const char *text, size_t n)
@@ -123,7 +144,11 @@ bool vocab_add(Vocab *v, const char *text, size_t n, int64_t id, const char *whe
     if (at == v->slot_n)
         return error_set(e, ERR_BAD_MODEL, "%s: too many tokens with the same hash", where);
     memcpy(v->text + v->text_n, text, n);
-    v->token[id] = (VocabToken){.at = (uint32_t)v->text_n, .n = (uint32_t)n, .present = true};
+    v->token[id] = (VocabToken){.at = (uint32_t)v->text_n,
+                                .n = (uint32_t)n,
+                                .shown_at = (uint32_t)v->text_n,
+                                .shown_n = (uint32_t)n,
+                                .present = true};
     v->text_n += n;
     v->slot[at] = (int)id;
     v->count++;
@@ -136,8 +161,19 @@ const char *vocab_text(const Vocab *v, int id, size_t *n)
 {
     if (id < 0 || id >= v->size || !v->token[id].present)
         return NULL;
-    *n = v->token[id].n;
-    return v->text + v->token[id].at;
+    *n = v->token[id].shown_n;
+    return v->text + v->token[id].shown_at;
+}
+
+bool vocab_show(Vocab *v, int id, const char *text, size_t n)
+{
+    if (n > UINT32_MAX - v->text_n || !MEM_GROW(v->text, &v->text_cap, v->text_n + n + 1))
+        return false;
+    memcpy(v->text + v->text_n, text, n);
+    v->token[id].shown_at = (uint32_t)v->text_n;
+    v->token[id].shown_n = (uint32_t)n;
+    v->text_n += n;
+    return true;
 }
 
 void vocab_free(Vocab *v)

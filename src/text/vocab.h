@@ -13,7 +13,8 @@
 enum { TOKEN_ID_MAX = (1 << 20) - 1 };
 
 typedef struct VocabToken {
-    uint32_t at, n; /* in Vocab.text */
+    uint32_t at, n;             /* in Vocab.text */
+    uint32_t shown_at, shown_n; /* the same, unless vocab_show said otherwise */
     bool present, added, special;
 } VocabToken;
 
@@ -33,10 +34,16 @@ bool vocab_add(Vocab *v, const char *text, size_t n, int64_t id, const char *whe
 int vocab_find(const Vocab *v, const char *text, size_t n); /* the id, or -1 */
 /* Of the token whose text is a[0..na) followed by b[0..nb). */
 int vocab_find_joined(const Vocab *v, const char *a, size_t na, const char *b, size_t nb);
+/* Of the token below `below` whose text is a[0..na) followed by the most of s[0..n), *taken bytes, at least one.
+ * Time in proportion to n. */
+int vocab_longest(const Vocab *v, const char *a, size_t na, const char *s, size_t n, int below,
+                  size_t *taken);
 
 /* The text of a token (not zero-terminated), or NULL when there is no such id. The pointer holds
- * until the next vocab_add. */
+ * until the next vocab_add or vocab_show. */
 const char *vocab_text(const Vocab *v, int id, size_t *n);
+/* From now on this is its text, and it is still found by the old one. False: out of memory. */
+bool vocab_show(Vocab *v, int id, const char *text, size_t n);
 void vocab_free(Vocab *v);
 
 /* Mixes a 64-bit key to a hash whose low bits are good. */

@@ -11,7 +11,7 @@
 typedef struct Work {
     const Wordpiece *w;
     const Vocab *v;
-    StrBuf word; /* the one being read, normalised */
+    StrBuf word; /* the one being read */
     int characters;
     Ids *out;
 } Work;
@@ -23,19 +23,12 @@ typedef struct Work {
 static int longest_token(const Work *k, const char *s, size_t n, bool first, size_t *taken)
 {
     size_t marks = first ? 0 : 2, most = k->w->longest > marks ? k->w->longest - marks : 0;
-    *taken = n > most ? utf8_cut(s, n, most) : n;
-    while (*taken > 0) {
-        int id = vocab_find_joined(k->v, "##", marks, s, *taken);
-        if (id >= 0)
-            return id;
-        *taken = utf8_cut(s, n, *taken - 1);
-    }
-    return -1;
+    return vocab_longest(k->v, "##", marks, s, n < most ? n : most, k->w->tokens, taken);
 }
 
 static bool push_pieces(Work *k)
 {
-    size_t before = k->out->n, taken;
+    size_t before = k->out->n, taken = 0;
     for (size_t at = 0; at < k->word.len; at += taken) {
         int id = longest_token(k, k->word.data + at, k->word.len - at, at == 0, &taken);
         if (id < 0) {
@@ -86,16 +79,27 @@ static bool take_character(Work *k, uint32_t cp)
     return end_word(k);
 }
 
+void wordpiece_normalise(const char *s, size_t n, StrBuf *out)
+{
+    for (size_t at = 0; at < n;) {
+        uint32_t cp, to[BERT_MAPPED_MAX];
+        bool valid;
+        char bytes[4];
+        at += (size_t)utf8_next(s + at, n - at, &cp, &valid);
+        int count = bert_normalised(cp, to);
+        for (int i = 0; i < count; i++)
+            strbuf_add(out, bytes, (size_t)utf8_put(to[i], bytes));
+    }
+}
+
 bool wordpiece_encode(const Wordpiece *w, const Vocab *v, const char *s, size_t n, Ids *out)
 {
     Work k = {.w = w, .v = v, .out = out};
     bool ok = true, valid;
     for (size_t at = 0; ok && at < n;) {
-        uint32_t cp, to[BERT_MAPPED_MAX];
+        uint32_t cp;
         at += (size_t)utf8_next(s + at, n - at, &cp, &valid);
-        int count = bert_normalised(cp, to);
-        for (int i = 0; ok && i < count; i++)
-            ok = take_character(&k, to[i]);
+        ok = take_character(&k, cp);
     }
     ok = ok && end_word(&k);
     strbuf_free(&k.word);

@@ -14,11 +14,14 @@
 typedef struct Wordpiece {
     int unknown;      /* id of what no pieces make */
     int longest_word; /* in characters; what is longer is unknown */
-    size_t longest;   /* bytes of the longest token */
+    int tokens;       /* ids from here on are added tokens, which are no pieces */
+    size_t longest;   /* bytes of the longest token that can be needed */
 } Wordpiece;
 
-/* Appends the ids of a piece of valid UTF-8. Time grows with the text times the longest token. False: out of
- * memory. */
+/* Appends s[0..n), valid UTF-8, each character as BERT's uncased normaliser has it. */
+void wordpiece_normalise(const char *s, size_t n, StrBuf *out);
+
+/* Appends the ids of a normalised piece. Time grows with the text times the longest token. False: out of memory. */
 bool wordpiece_encode(const Wordpiece *w, const Vocab *v, const char *s, size_t n, Ids *out);
 
 /* Appends the text of the ids: a space before each token that is no continuation ("##"), and each cleaned up

@@ -1,13 +1,15 @@
 /* tokenizer.json and the files beside it, where they say different things: as transformers reads them
- * (tests/data/tokenizer_beside, made with it). */
+ * (tests/data/tokenizer_beside, made with it): cases.json for BPE, classes.json for Unigram and WordPiece. */
 #include "test_ckpt_files.h"
 
 #include "base/file.h"
 #include "base/json.h"
 #include "text/tokenizer.h"
 
-#define DATA SOURCE_DIR "/tests/data/tokenizer_beside/cases.json"
-#define BASE SOURCE_DIR "/models/scenes/tokenizer.json"
+#define BESIDE  SOURCE_DIR "/tests/data/tokenizer_beside/"
+#define DATA    BESIDE "cases.json"
+#define CLASSES BESIDE "classes.json"
+#define BASE    SOURCE_DIR "/models/scenes/tokenizer.json"
 
 static json_t *load(const char *path)
 {
@@ -50,7 +52,11 @@ static void write_case(json_t *c)
     static const char *const ALL[] = {"tokenizer_config.json", "special_tokens_map.json",
                                       "added_tokens.json", "config.json"};
     const char *name;
-    json_t *doc = merge(load(BASE), json_object_get(c, "patch")), *file;
+    const char *kind = json_string_value(json_object_get(c, "base"));
+    const char *base = !kind                     ? BASE
+                       : strcmp(kind, "t5") == 0 ? BESIDE "t5.json"
+                                                 : BESIDE "bert.json";
+    json_t *doc = merge(load(base), json_object_get(c, "patch")), *file;
     put_json("tokenizer.json", doc);
     json_decref(doc);
     for (size_t i = 0; i < 4; i++)
@@ -90,25 +96,51 @@ static void check_text(const Tokenizer *t, const char *name, const char *input, 
     ids_free(&got);
 }
 
+static void check_case(json_t *c, const json_t *inputs)
+{
+    Error e = {0};
+    const char *name = json_string_value(json_object_get(c, "name"));
+    write_case(c);
+    Tokenizer *t = tokenizer_load(scratch, &e);
+    if (json_is_true(json_object_get(c, "refused"))) {
+        assert_null(t);
+        check_error(&e, ERR_BAD_MODEL, scratch, "tokenizer_config.json: ", "false is not supported",
+                    NULL);
+        return;
+    }
+    if (!t)
+        fail_msg("%s: %s", name, e.message);
+    assert_true(json_array_size(inputs) > 4);
+    for (size_t k = 0; k < json_array_size(inputs); k++)
+        check_text(t, name, json_string_value(json_array_get(inputs, k)),
+                   json_array_get(json_object_get(c, "ids"), k),
+                   json_string_value(json_array_get(json_object_get(c, "texts"), k)));
+    tokenizer_free(t);
+}
+
 static void test_cases(void **state)
 {
-    json_t *doc = load(DATA), *inputs = json_object_get(doc, "inputs"), *c;
+    json_t *doc = load(DATA), *c;
     size_t i;
     json_array_foreach(json_object_get(doc, "cases"), i, c)
     {
-        Error e = {0};
-        const char *name = json_string_value(json_object_get(c, "name"));
-        write_case(c);
-        Tokenizer *t = tokenizer_load(scratch, &e);
-        if (!t)
-            fail_msg("%s: %s", name, e.message);
-        for (size_t k = 0; k < json_array_size(inputs); k++)
-            check_text(t, name, json_string_value(json_array_get(inputs, k)),
-                       json_array_get(json_object_get(c, "ids"), k),
-                       json_string_value(json_array_get(json_object_get(c, "texts"), k)));
-        tokenizer_free(t);
+        check_case(c, json_object_get(doc, "inputs"));
     }
     assert_true(i > 30);
+    json_decref(doc);
+    assert_int_equal(mem_in_use(), 0);
+}
+
+static void test_classes(void **state)
+{
+    json_t *doc = load(CLASSES), *c;
+    size_t i;
+    json_array_foreach(json_object_get(doc, "cases"), i, c)
+    {
+        const char *kind = json_string_value(json_object_get(c, "base"));
+        check_case(c, json_object_get(json_object_get(doc, "inputs"), kind));
+    }
+    assert_true(i > 50);
     json_decref(doc);
     assert_int_equal(mem_in_use(), 0);
 }
@@ -153,9 +185,9 @@ static void test_long_numbers(void **state)
     json_decref(doc);
 }
 
-static void test_no_memory(void **state)
+/* Each allocation of loading fails once. */
+static void fail_each(json_t *c)
 {
-    json_t *doc = load(DATA), *c = json_array_get(json_object_get(doc, "cases"), 11);
     write_case(c);
     for (long n = 1;; n++) {
         Error e = {0};
@@ -169,14 +201,24 @@ static void test_no_memory(void **state)
         assert_null(t);
         assert_int_equal(e.code, ERR_MEMORY);
     }
+}
+
+static void test_no_memory(void **state)
+{
+    json_t *doc = load(DATA), *classes = load(CLASSES), *cases = json_object_get(classes, "cases");
+    fail_each(json_array_get(json_object_get(doc, "cases"), 11));
+    fail_each(json_array_get(cases, 0));
+    fail_each(json_array_get(cases, json_array_size(cases) - 1));
     json_decref(doc);
+    json_decref(classes);
     assert_int_equal(mem_in_use(), 0);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases), cmocka_unit_test(test_pointers),
-        cmocka_unit_test(test_long_numbers), cmocka_unit_test(test_no_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_classes),
+                                       cmocka_unit_test(test_pointers),
+                                       cmocka_unit_test(test_long_numbers),
+                                       cmocka_unit_test(test_no_memory)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
