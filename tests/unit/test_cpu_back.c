@@ -91,27 +91,34 @@ static double dense(const Input *in, int r, int c)
 
 typedef struct AttentionProblem {
     AttentionArgs a;
-    Input in[3]; /* q, k, v */
+    Input in[4]; /* q, k, v, bias */
+    int n;       /* inputs: 3, or 4 with a bias */
 } AttentionProblem;
+
+static AttnSpan span64(const AttentionArgs *a, int g)
+{
+    int nq = a->q->rows / a->groups, nk = a->k->rows / a->groups;
+    return a->span ? a->span[g] : (AttnSpan){g * nq, nq, g * nk, nk};
+}
 
 static double attention_row(const AttentionProblem *p, int g, int h, int r)
 {
-    int nq = p->a.q->rows / p->a.groups, nk = p->a.k->rows / p->a.groups;
-    int hd = p->a.q->cols / p->a.heads, n = p->a.causal ? r + 1 + nk - nq : nk;
+    AttnSpan s = span64(&p->a, g);
+    int hd = p->a.q->cols / p->a.heads, at = r + s.nk - s.nq, n = p->a.causal ? at + 1 : s.nk;
     double w[200], max = -INFINITY, sum = 0, loss = 0;
     for (int j = 0; j < n; j++) {
-        w[j] = 0;
+        w[j] = p->a.bias ? dense(&p->in[3], p->a.bias->rows / 2 + j - at, h) : 0;
         for (int i = 0; i < hd; i++)
-            w[j] += dense(&p->in[0], g * nq + r, h * hd + i) *
-                    dense(&p->in[1], g * nk + j, h * hd + i) * (double)p->a.scale;
+            w[j] += dense(&p->in[0], s.q + r, h * hd + i) * dense(&p->in[1], s.k + j, h * hd + i) *
+                    (double)p->a.scale;
         max = fmax(max, w[j]);
     }
     for (int j = 0; j < n; j++)
         sum += w[j] = exp(w[j] - max);
     for (int j = 0; j < n; j++)
         for (int i = 0; i < hd; i++)
-            loss += w[j] / sum * dense(&p->in[2], g * nk + j, h * hd + i) *
-                    row_grad(p->a.out, g * nq + r)[h * hd + i];
+            loss += w[j] / sum * dense(&p->in[2], s.k + j, h * hd + i) *
+                    row_grad(p->a.out, s.q + r)[h * hd + i];
     return loss;
 }
 
@@ -121,7 +128,7 @@ static double attention_loss(const void *problem)
     double loss = 0;
     for (int g = 0; g < p->a.groups; g++)
         for (int h = 0; h < p->a.heads; h++)
-            for (int r = 0; r < p->a.q->rows / p->a.groups; r++)
+            for (int r = 0; r < span64(&p->a, g).nq; r++)
                 loss += attention_row(p, g, h, r);
     return loss;
 }
@@ -132,23 +139,23 @@ static void call_attention(Stream *d, void *problem)
 }
 
 /* Without one of the gradients the others come out the same. */
-static void attention_skips(Stream *d, AttentionProblem *p, Tensor *t[3])
+static void attention_skips(Stream *d, AttentionProblem *p, Tensor *t[])
 {
-    float *all[3];
-    for (int i = 0; i < 3; i++)
+    float *all[4];
+    for (int i = 0; i < p->n; i++)
         all[i] = copy_of(t[i]->grad, t[i]);
-    for (int skip = 0; skip < 3; skip++) {
-        for (int i = 0; i < 3; i++)
+    for (int skip = 0; skip < p->n; skip++) {
+        for (int i = 0; i < p->n; i++)
             reset_grad(&p->in[i]);
         float *grad = t[skip]->grad;
         t[skip]->grad = NULL;
         call_attention(d, p);
         t[skip]->grad = grad;
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < p->n; i++)
             assert_true(same_bits(t[i]->grad, t[i]->ld, i == skip ? p->in[i].before : all[i],
                                   t[i]->ld, t[i]->rows, t[i]->cols));
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < p->n; i++)
         free(all[i]);
 }
 
@@ -156,47 +163,95 @@ static void attention_skips(Stream *d, AttentionProblem *p, Tensor *t[3])
 static void attention_no_memory(AttentionProblem *p, const char *isa)
 {
     Stream *d = open_isa(isa, 2);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < p->n; i++)
         reset_grad(&p->in[i]);
     mem_fail_at(1);
     assert_false(d->k->attention_back(d, &p->a));
     assert_true(mem_fail_hit());
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < p->n; i++)
         assert_true(same_bits(p->in[i].t->grad, p->in[i].t->ld, p->in[i].before, p->in[i].t->ld,
                               p->in[i].t->rows, p->in[i].t->cols));
     d->close(d);
 }
 
-static void attention_one(Stream *d, int heads, int hd, int groups, int nq, int nk, bool causal,
-                          int pad)
+typedef struct Sizes {
+    int heads, hd, groups, nq,
+        nk; /* nq, nk: rows of each group; of all of them, where there are spans */
+    bool causal;
+    int pad;
+} Sizes;
+
+/* spans NULL: equal groups. far < 0: no bias. */
+static void attention_of(Stream *d, const Sizes *c, const AttnSpan *spans, int far, float scale)
 {
-    Tensor q = matrix(groups * nq, heads * hd, pad, true);
-    Tensor k = matrix(groups * nk, heads * hd, pad, true);
-    Tensor v = matrix(groups * nk, heads * hd, pad, true);
-    Tensor out = matrix(groups * nq, heads * hd, pad, true), *all[] = {&q, &k, &v};
+    int heads = c->heads, hd = c->hd, n = spans ? 1 : c->groups;
+    Tensor q = matrix(n * c->nq, heads * hd, c->pad, true);
+    Tensor k = matrix(n * c->nk, heads * hd, c->pad, true);
+    Tensor v = matrix(n * c->nk, heads * hd, c->pad, true);
+    Tensor out = matrix(n * c->nq, heads * hd, c->pad, true);
+    Tensor bias = matrix(far < 0 ? 1 : 2 * far + 1, heads, 2, true), *all[] = {&q, &k, &v, &bias};
     AttentionProblem p = {{.q = &q,
                            .k = &k,
                            .v = &v,
                            .out = &out,
                            .heads = heads,
-                           .groups = groups,
-                           .scale = 1 / sqrtf((float)hd),
-                           .causal = causal},
-                          {input(&q), input(&k), input(&v)}};
-    same_for_threads(d, p.in, 3, call_attention, &p);
+                           .groups = c->groups,
+                           .span = spans,
+                           .bias = far < 0 ? NULL : &bias,
+                           .scale = scale,
+                           .causal = c->causal},
+                          {input(&q), input(&k), input(&v), input(&bias)},
+                          far < 0 ? 3 : 4};
+    for (int g = 0; spans && g < c->groups; g++) {
+        p.a.most_q = spans[g].nq > p.a.most_q ? spans[g].nq : p.a.most_q;
+        p.a.most_k = spans[g].nk > p.a.most_k ? spans[g].nk : p.a.most_k;
+    }
+    same_for_threads(d, p.in, p.n, call_attention, &p);
+    static const char *const names[] = {"q", "k", "v", "bias"};
     char what[80];
-    for (int i = 0; i < 3; i++) {
-        snprintf(what, sizeof(what), "attention d%c %dx%d %d groups %dx%d%s", "qkv"[i], heads, hd,
-                 groups, nq, nk, causal ? " causal" : "");
-        check_error(d, what, difference_error(&p.in[i], attention_loss, &p, 25, 1), 1e-6);
+    for (int i = 0; i < p.n; i++) {
+        snprintf(what, sizeof(what), "attention d%s %dx%d %d %s %dx%d%s", names[i], heads, hd,
+                 c->groups, spans ? "spans" : "groups", c->nq, c->nk, c->causal ? " causal" : "");
+        /* An exponential is as wrong as its score is, and that grows with the score's size; a key has
+         * the sum over nq queries, each of which gives it about the nk-th part. */
+        double unit = fmax(1, sqrt((double)c->nq / c->nk)) * fmax(1, (double)scale * sqrt(hd));
+        check_error(d, what, difference_error(&p.in[i], attention_loss, &p, i < 3 ? 25 : 80, unit),
+                    1e-6);
     }
     attention_skips(d, &p, all);
     attention_no_memory(&p, d->isa);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         input_free(&p.in[i]);
         matrix_free(all[i]);
     }
     matrix_free(&out);
+}
+
+static void attention_one(Stream *d, int heads, int hd, int groups, int nq, int nk, bool causal,
+                          int pad)
+{
+    attention_of(d, &(Sizes){heads, hd, groups, nq, nk, causal, pad}, NULL, -1,
+                 1 / sqrtf((float)hd));
+}
+
+/* Groups of different lengths, two of which share keys, one has no queries; more queries than keys; a bias that
+ * reaches exactly as far as it must, or further. */
+static void attentions_apart(Stream *d)
+{
+    static const AttnSpan SPANS[] = {{0, 33, 0, 41}, {33, 1, 41, 1}, {34, 29, 42, 50},
+                                     {63, 0, 3, 9},  {63, 7, 0, 41}, {70, 20, 92, 90}};
+    static const AttnSpan LONG[] = {{0, 60, 0, 31}, {60, 3, 10, 2}};
+    Sizes five = {3, 20, 6, 90, 182, false, 4}, equal = {2, 10, 3, 21, 30, false, 0};
+    for (int causal = 0; causal < 2; causal++) {
+        five.causal = equal.causal = causal;
+        attention_of(d, &five, SPANS, -1, 0.25f);
+        attention_of(d, &five, SPANS, 89, 1);
+        attention_of(d, &equal, NULL, -1, 1);
+        attention_of(d, &equal, NULL, 29, 1);
+        attention_of(d, &equal, NULL, 40, 0.3f);
+    }
+    attention_of(d, &(Sizes){2, 8, 2, 63, 41, false, 1}, LONG, 59, 0.5f);
+    attention_of(d, &(Sizes){2, 8, 1, 300, 20, false, 1}, NULL, 299, 0.5f);
 }
 
 static void attentions(Stream *d)
@@ -675,6 +730,7 @@ static void accumulating(Stream *d)
 static void test_attention(void **state)
 {
     each_isa(attentions);
+    each_isa(attentions_apart);
 }
 
 static void test_linear(void **state)
