@@ -397,7 +397,7 @@ static void linears(Stream *d)
     linear_one(d, 600, 70, 33, F32);
 }
 
-/* --- layernorm, activations, table, loss ------------------------------------------------------- */
+/* --- layernorm ----------------------------------------------------------------------------------- */
 
 typedef struct RowProblem {
     Tensor x, y, g, b;
@@ -483,6 +483,195 @@ static void norms(Stream *d)
     norm_one(d, 1, 48);
     norm_one(d, 300, 131);
 }
+
+/* --- rmsnorm, l2norm, multiply, mean_rows --------------------------------------------------------- */
+
+static double squares64(const double *x, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += x[i] * x[i];
+    return sum;
+}
+
+static double rms_loss(const void *problem)
+{
+    const RowProblem *p = problem;
+    int n = p->x.cols;
+    double loss = 0;
+    for (int r = 0; r < p->x.rows; r++) {
+        const double *x = p->in[0].v + (size_t)r * (size_t)n;
+        double factor = 1 / sqrt(squares64(x, n) / n + 1e-3);
+        for (int i = 0; i < n; i++)
+            loss += x[i] * factor * p->in[1].v[i] * row_grad(&p->y, r)[i];
+    }
+    return loss;
+}
+
+static void call_rms(Stream *d, void *problem)
+{
+    RowProblem *p = problem;
+    d->k->rmsnorm_back(d, &p->y, &p->x, &p->gamma, 1e-3f);
+}
+
+static void rms_one(Stream *d, int rows, int cols)
+{
+    RowProblem p;
+    row_problem(&p, rows, cols);
+    same_for_threads(d, p.in, 2, call_rms, &p);
+    char what[64];
+    for (int i = 0; i < 2; i++) {
+        snprintf(what, sizeof(what), "rmsnorm d%s %dx%d", i ? "gamma" : "x", rows, cols);
+        /* gamma's is the sum over all rows, one after another in f32 */
+        check_error(d, what, difference_error(&p.in[i], rms_loss, &p, 60, i ? sqrt(rows) : 1),
+                    i ? 3e-6 : 1e-6);
+    }
+    float *dx = copy_of(p.x.grad, &p.x);
+    for (int i = 0; i < 2; i++)
+        reset_grad(&p.in[i]);
+    p.gamma.grad = NULL;
+    call_rms(d, &p);
+    assert_true(same_bits(p.x.grad, p.x.ld, dx, p.x.ld, rows, cols));
+    assert_true(same_bits(p.g.grad, cols, p.in[1].before, cols, 1, cols));
+    free(dx);
+    row_problem_free(&p);
+}
+
+/* Half of the rows are shorter than 3: there the length does not count. */
+static double l2_loss(const void *problem)
+{
+    const RowProblem *p = problem;
+    int n = p->x.cols;
+    double loss = 0;
+    for (int r = 0; r < p->x.rows; r++) {
+        const double *x = p->in[0].v + (size_t)r * (size_t)n;
+        double length = fmax(sqrt(squares64(x, n)), 3);
+        for (int i = 0; i < n; i++)
+            loss += x[i] / length * row_grad(&p->y, r)[i];
+    }
+    return loss;
+}
+
+static void call_l2(Stream *d, void *problem)
+{
+    RowProblem *p = problem;
+    d->k->l2norm_back(d, &p->y, &p->x, 3);
+}
+
+static void l2_one(Stream *d, int rows, int cols)
+{
+    RowProblem p;
+    row_problem(&p, rows, cols);
+    for (int r = 0; r < rows; r++) { /* of lengths 1 and 9 */
+        float size = (r % 2 ? 9 : 1) / sqrtf((float)squares64(p.in[0].v + r * cols, cols));
+        for (int i = 0; i < cols; i++)
+            row_f32(&p.x, r)[i] *= size;
+    }
+    input_free(&p.in[0]);
+    p.in[0] = input(&p.x);
+    same_for_threads(d, p.in, 1, call_l2, &p);
+    char what[64];
+    snprintf(what, sizeof(what), "l2norm %dx%d", rows, cols);
+    check_error(d, what, difference_error(&p.in[0], l2_loss, &p, 100, 1), 1e-6);
+    row_problem_free(&p);
+}
+
+typedef struct GroupProblem {
+    Tensor a, b, y;
+    Input in[2];
+    int group;
+} GroupProblem;
+
+static void group_problem_free(GroupProblem *p)
+{
+    Tensor *all[] = {&p->a, &p->b, &p->y};
+    for (int i = 0; i < 3; i++)
+        matrix_free(all[i]);
+    for (int i = 0; i < 2; i++)
+        input_free(&p->in[i]);
+}
+
+static void group_problem(GroupProblem *p, int rows, int cols, int group)
+{
+    *p = (GroupProblem){.a = matrix(rows, cols, 3, true),
+                        .b = matrix(rows, cols, 0, true),
+                        .y = matrix(rows / group, cols, 1, true),
+                        .group = group};
+    p->in[0] = input(&p->a);
+    p->in[1] = input(&p->b);
+}
+
+static void call_multiply(Stream *d, void *problem)
+{
+    GroupProblem *p = problem;
+    d->k->multiply_back(d, &p->y, &p->a, &p->b);
+}
+
+static void multiply_one(Stream *d, int rows, int cols)
+{
+    GroupProblem p;
+    group_problem(&p, rows, cols, 1);
+    double *want[2];
+    for (int i = 0; i < 2; i++) {
+        const Tensor *of = i ? &p.b : &p.a, *other = i ? &p.a : &p.b;
+        want[i] = malloc((size_t)rows * (size_t)cols * sizeof(double));
+        for (int k = 0; k < rows * cols; k++)
+            want[i][k] =
+                (double)row_grad(of, k / cols)[k % cols] +
+                (double)row_grad(&p.y, k / cols)[k % cols] * row_f32(other, k / cols)[k % cols];
+    }
+    same_for_threads(d, p.in, 2, call_multiply, &p);
+    check_error(d, "multiply da", worst_error(p.a.grad, p.a.ld, want[0], rows, cols, 1), 3e-7);
+    check_error(d, "multiply db", worst_error(p.b.grad, p.b.ld, want[1], rows, cols, 1), 3e-7);
+    float *db = copy_of(p.b.grad, &p.b), *da = p.a.grad;
+    reset_grad(&p.in[0]);
+    reset_grad(&p.in[1]);
+    p.a.grad = NULL;
+    call_multiply(d, &p);
+    p.a.grad = da;
+    assert_true(same_bits(p.b.grad, p.b.ld, db, p.b.ld, rows, cols));
+    assert_true(same_bits(p.a.grad, p.a.ld, p.in[0].before, p.a.ld, rows, cols));
+    free(db);
+    free(want[0]);
+    free(want[1]);
+    group_problem_free(&p);
+}
+
+static void call_mean(Stream *d, void *problem)
+{
+    GroupProblem *p = problem;
+    d->k->mean_rows_back(d, &p->y, &p->a, p->group);
+}
+
+static void mean_one(Stream *d, int n, int group, int cols)
+{
+    GroupProblem p;
+    group_problem(&p, n * group, cols, group);
+    double *want = malloc((size_t)(n * group) * (size_t)cols * sizeof(double));
+    for (int k = 0; k < n * group * cols; k++)
+        want[k] = row_grad(&p.a, k / cols)[k % cols] +
+                  1.0 / group * row_grad(&p.y, k / cols / group)[k % cols];
+    same_for_threads(d, p.in, 1, call_mean, &p);
+    check_error(d, "mean of rows", worst_error(p.a.grad, p.a.ld, want, n * group, cols, 1), 3e-7);
+    free(want);
+    group_problem_free(&p);
+}
+
+static void more_rows(Stream *d)
+{
+    rms_one(d, 3, 7);
+    rms_one(d, 1, 48);
+    rms_one(d, 300, 131);
+    l2_one(d, 4, 7);
+    l2_one(d, 300, 131);
+    multiply_one(d, 3, 7);
+    multiply_one(d, 61, 1030);
+    mean_one(d, 1, 1, 1);
+    mean_one(d, 5, 7, 33);
+    mean_one(d, 40, 32, 66);
+}
+
+/* --- activations, table, loss ---------------------------------------------------------------------- */
 
 static double act_loss(const void *problem)
 {
@@ -620,6 +809,7 @@ typedef struct RowsProblem {
     Tensor a, b, y;
     Input in[2];
     int from[300], grid, gh, gw;
+    bool corners;
 } RowsProblem;
 
 static void call_gather(Stream *d, void *problem)
@@ -664,7 +854,7 @@ static void gathering(Stream *d)
 static void call_resize(Stream *d, void *problem)
 {
     RowsProblem *p = problem;
-    d->k->resize_grid_back(d, &p->y, &p->a, p->grid, p->gh, p->gw, false);
+    d->k->resize_grid_back(d, &p->y, &p->a, p->grid, p->gh, p->gw, p->corners);
 }
 
 /* Linear, so the adjoint is all: sum(resize(x) dy) = sum(x dx) for every x. */
@@ -672,7 +862,7 @@ static double adjoint_error(Stream *d, RowsProblem *p, int cols)
 {
     Tensor x = matrix(p->a.rows, cols, 0, false), y = matrix(p->y.rows, cols, 0, false);
     double worst = 0;
-    d->k->resize_grid(d, &y, &x, p->grid, p->gh, p->gw, false);
+    d->k->resize_grid(d, &y, &x, p->grid, p->gh, p->gw, p->corners);
     for (int c = 0; c < cols; c++) {
         double left = 0, right = 0, size = 1;
         for (int r = 0; r < y.rows; r++)
@@ -689,17 +879,19 @@ static double adjoint_error(Stream *d, RowsProblem *p, int cols)
     return worst;
 }
 
-static void resize_one(Stream *d, int grid, int gh, int gw, int cols)
+static void resize_one(Stream *d, int grid, int gh, int gw, int cols, bool corners)
 {
     RowsProblem p = {.a = matrix(1 + grid * grid, cols, 3, true),
                      .y = matrix(1 + gh * gw, cols, 1, true),
                      .grid = grid,
                      .gh = gh,
-                     .gw = gw};
+                     .gw = gw,
+                     .corners = corners};
     p.in[0] = input(&p.a);
     same_for_threads(d, p.in, 1, call_resize, &p);
     char what[64];
-    snprintf(what, sizeof(what), "resize %dx%d to %dx%d", grid, grid, gh, gw);
+    snprintf(what, sizeof(what), "resize %dx%d to %dx%d%s", grid, grid, gh, gw,
+             corners ? " by corners" : "");
     check_error(d, what, adjoint_error(d, &p, cols), 1e-6);
     input_free(&p.in[0]);
     matrix_free(&p.a);
@@ -708,9 +900,11 @@ static void resize_one(Stream *d, int grid, int gh, int gw, int cols)
 
 static void resizing(Stream *d)
 {
-    resize_one(d, 4, 6, 5, 7);
-    resize_one(d, 16, 24, 16, 130);
-    resize_one(d, 7, 2, 1, 16);
+    for (int corners = 0; corners < 2; corners++) {
+        resize_one(d, 4, 6, 5, 7, corners);
+        resize_one(d, 16, 24, 16, 130, corners);
+        resize_one(d, 7, 2, 1, 16, corners);
+    }
 }
 
 static void accumulating(Stream *d)
@@ -745,6 +939,7 @@ static void test_norm(void **state)
 
 static void test_rest(void **state)
 {
+    each_isa(more_rows);
     each_isa(activations);
     each_isa(losses);
     each_isa(embedding);
