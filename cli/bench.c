@@ -85,9 +85,40 @@ static void stage_line(const blip2_stage *s)
               cell(gbs, s->gbs), percent(bandwidth, s->of_bandwidth));
 }
 
+static bool has_stage(const blip2_bench *b, const char *name)
+{
+    for (size_t i = 0; i < b->stage_count; i++)
+        if (strcmp(b->stages[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* What of the stages' names does not explain itself. */
+static void legend(const Measurement *m)
+{
+    static const struct {
+        const char *stage, *says;
+    } SAYS[] = {
+        {"encoder", " encoder is Flan-T5's, prefill that and the first step."},
+        {"itm",
+         " itm, itm_batch8 and itc are one pair whose picture is encoded; match and features "
+         "are a whole picture with its text."},
+        {"decode", " decode is one step, decode_beam5 one step of 5 beams; caption is a whole "
+                   "picture."},
+    };
+    char text[512] = "ms is the median.", peak[32];
+    for (size_t i = 0; i < sizeof SAYS / sizeof *SAYS; i++)
+        if (has_stage(&m->bench, SAYS[i].stage))
+            strcat(text, SAYS[i].says);
+    snprintf(text + strlen(text), sizeof text - strlen(text), " Largest memory in use: %s.",
+             size_text(peak, m->peak_rss));
+    out_text("\n  ");
+    wrap(text, 2, 2);
+}
+
 static void bench_text(const Measurement *m)
 {
-    char weights[32], peak[32], isas[128], machine[320];
+    char weights[32], isas[128], machine[320];
     bool cached = false;
     out_text(out_bold());
     out_plain(m->model);
@@ -103,9 +134,7 @@ static void bench_text(const Measurement *m)
         stage_line(&m->bench.stages[i]);
         cached |= m->bench.stages[i].of_bandwidth > 1.05;
     }
-    out_print("\n  ms is the median; decode is one step, decode_beam5 one step of 5 beams;\n"
-              "  caption is a whole picture. Largest memory in use: %s.\n",
-              size_text(peak, m->peak_rss));
+    legend(m);
     if (cached)
         out_text("  More than 100 % of read: the weights fit in the caches of this processor.\n");
 }
@@ -119,14 +148,13 @@ static void show_stage(void *user, const char *name)
 static blip2_model *load(const Args *args, double *ms, blip2_error *err)
 {
     const char *type = args_text(args, OPT_SYNTHETIC, NULL);
-    blip2_load_options lo = blip2_load_options_default();
-    lo.dtype = chosen_dtype(args);
+    blip2_dtype dtype = chosen_dtype(args);
     double start = blip2_debug_now_ms();
     blip2_model *model;
     progress(type ? "making random weights" : "loading");
     blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
-    model = type ? blip2_synthetic(type, lo.dtype, err)
-                 : blip2_model_load(args_text(args, OPT_MODEL, NULL), &lo, err);
+    model = type ? blip2_synthetic(type, dtype, err)
+                 : blip2_debug_load(args_text(args, OPT_MODEL, NULL), dtype, err);
     *ms = blip2_debug_now_ms() - start;
     return model;
 }

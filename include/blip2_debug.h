@@ -123,9 +123,11 @@ BLIP2_API bool blip2_debug_utf8_next(const char *text, size_t n, uint32_t *code_
 BLIP2_API blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, blip2_error *err);
 
 typedef struct blip2_stage {
-    const char *name;   /* preprocess gemm encode qformer prefill decode decode_beam5 caption */
-    double ms;          /* median */
-    const char *kernel; /* NULL: not a product */
+    const char *name; /* preprocess gemm encode qformer, then encoder (Flan-T5), itm itm_batch8 itc
+                           match features (matching models), and where it says something of pictures
+                           prefill decode decode_beam5 caption */
+    double ms;        /* median */
+    const char *kernel;                      /* NULL: not a product */
     double gops, of_peak, gbs, of_bandwidth; /* 0: does not apply */
 } blip2_stage;
 
@@ -133,7 +135,7 @@ typedef struct blip2_bench {
     const char *dtype;
     uint64_t weights_bytes;
     size_t stage_count;
-    blip2_stage stages[8];
+    blip2_stage stages[16];
 } blip2_bench;
 
 /* Runs every stage `repeat` times on a synthetic picture; m as measured by blip2_debug_machine. When

@@ -321,17 +321,20 @@ static void l2norm_back(Stream *on, const Tensor *y, const Tensor *x, float leas
 
 /* One head of one group, in two sweeps, each of which recomputes what it needs of the scores (Dao
  * 2023, FlashAttention-2, section 3.1.2). With P the softmax, dP = dO V^T, dS = P (dP - sum P dP):
- *     queries in blocks: dQ += scale dS K, and the row's max, sum and sum P dP are kept;
+ *     queries in blocks: dQ += scale dS K, dbias += dS at its distance, and the row's max, sum and
+ *     sum P dP are kept;
  *     keys in blocks, everything transposed: dV += P^T dO, dK += scale dS^T Q. */
 typedef struct Head {
     const AttentionArgs *a;
-    int nq, nk, hd, group, head;
-    float *kt, *vt, *k;           /* panels: K and V as columns, K as rows */
-    float *qt, *dot, *q, *dout;   /* panels: scaled Q and dO as columns, Q and dO as rows */
-    float *x, *dx;                /* tiles of the block: queries and dO, or keys and values */
-    float *p, *dp;                /* tiles: scores or P, dP or dS */
-    float *out;                   /* a tile */
-    float *max, *inverse, *delta; /* of each query; inverse of the sum */
+    int q, nq, k, nk; /* the group's rows; beforehand nq and nk are those of the longest groups */
+    int hd, head;
+    float *kt, *vt, *k_rows;         /* panels: K and V as columns, K as rows */
+    float *qt, *dot, *q_rows, *dout; /* panels: scaled Q and dO as columns, Q and dO as rows */
+    float *x, *dx;                   /* tiles of the block: queries and dO, or keys and values */
+    float *p, *dp;                   /* tiles: scores or P, dP or dS */
+    float *out;                      /* a tile */
+    float *max, *inverse, *delta;    /* of each query; inverse of the sum */
+    float *bias, *mirror, *dbias; /* the head's, the same backwards, its gradient over all groups */
 } Head;
 
 /* Cuts memory into the parts of h; returns the floats that this takes. */
@@ -341,10 +344,13 @@ static size_t head_memory(Head *h, float *memory)
     size_t pq = (size_t)panels(h->nq) * W, pk = (size_t)panels(h->nk) * W;
     size_t pd = (size_t)panels(h->hd) * W;
     size_t x = (size_t)tiles(h->hd) * TILE, p = (size_t)tiles(h->nq > h->nk ? h->nq : h->nk) * TILE;
-    float **part[] = {&h->kt, &h->vt, &h->k,  &h->qt,  &h->dot, &h->q,       &h->dout, &h->x,
-                      &h->dx, &h->p,  &h->dp, &h->out, &h->max, &h->inverse, &h->delta};
-    size_t size[] = {pk * hd, pk * hd, pd * nk, pq * hd, pq * hd, pd * nq, pd * nq, x,
-                     x,       p,       p,       TILE,    pq,      pq,      pq};
+    /* W more than there are: vectors end where they may, and nobody looks at what they take along */
+    size_t b = h->a->bias ? (size_t)(panels(h->a->bias->rows) + 1) * W : 0;
+    float **part[] = {&h->kt,   &h->vt,      &h->k_rows, &h->qt,   &h->dot,    &h->q_rows,
+                      &h->dout, &h->x,       &h->dx,     &h->p,    &h->dp,     &h->out,
+                      &h->max,  &h->inverse, &h->delta,  &h->bias, &h->mirror, &h->dbias};
+    size_t size[] = {pk * hd, pk * hd, pd * nk, pq * hd, pq * hd, pd * nq, pd * nq, x, x,
+                     p,       p,       TILE,    pq,      pq,      pq,      b,       b, b};
     size_t used = 0;
     for (size_t i = 0; i < sizeof(size) / sizeof(size[0]); i++) {
         if (memory)
@@ -354,30 +360,52 @@ static size_t head_memory(Head *h, float *memory)
     return used;
 }
 
-/* This head's columns of row r of its group (n rows per group). */
-static float *head_row(const Head *h, const Tensor *t, int n, int r)
+/* This head's columns of row r of t. */
+static float *head_row(const Head *h, const Tensor *t, int r)
 {
-    return row_f32(t, h->group * n + r) + h->head * h->hd;
+    return row_f32(t, r) + h->head * h->hd;
 }
 
-static float *head_grad(const Head *h, const Tensor *t, int n, int r)
+static float *head_grad(const Head *h, const Tensor *t, int r)
 {
-    return row_grad(t, h->group * n + r) + h->head * h->hd;
+    return row_grad(t, r) + h->head * h->hd;
 }
 
-static void pack_head(const Head *h)
+static void pack_group(const Head *h)
 {
     const Tensor *q = h->a->q, *k = h->a->k, *v = h->a->v, *o = h->a->out;
-    panel_columns(h->kt, head_row(h, k, h->nk, 0), (size_t)k->ld, h->nk, h->hd);
-    panel_columns(h->vt, head_row(h, v, h->nk, 0), (size_t)v->ld, h->nk, h->hd);
-    panel_rows(h->k, head_row(h, k, h->nk, 0), (size_t)k->ld, h->nk, h->hd);
-    panel_columns(h->qt, head_row(h, q, h->nq, 0), (size_t)q->ld, h->nq, h->hd);
+    panel_columns(h->kt, head_row(h, k, h->k), (size_t)k->ld, h->nk, h->hd);
+    panel_columns(h->vt, head_row(h, v, h->k), (size_t)v->ld, h->nk, h->hd);
+    panel_rows(h->k_rows, head_row(h, k, h->k), (size_t)k->ld, h->nk, h->hd);
+    panel_columns(h->qt, head_row(h, q, h->q), (size_t)q->ld, h->nq, h->hd);
     vf scale = vf_set1(h->a->scale);
     for (size_t i = 0; i < (size_t)panels(h->nq) * W * (size_t)h->hd; i += VL)
         vf_storeu(h->qt + i, vf_loadu(h->qt + i) * scale);
-    panel_columns(h->dot, head_grad(h, o, h->nq, 0), (size_t)o->ld, h->nq, h->hd);
-    panel_rows(h->q, head_row(h, q, h->nq, 0), (size_t)q->ld, h->nq, h->hd);
-    panel_rows(h->dout, head_grad(h, o, h->nq, 0), (size_t)o->ld, h->nq, h->hd);
+    panel_columns(h->dot, head_grad(h, o, h->q), (size_t)o->ld, h->nq, h->hd);
+    panel_rows(h->q_rows, head_row(h, q, h->q), (size_t)q->ld, h->nq, h->hd);
+    panel_rows(h->dout, head_grad(h, o, h->q), (size_t)o->ld, h->nq, h->hd);
+}
+
+/* Where the bias of key 0 stands for query 0; a key further on is one further, a query one before. */
+static int bias_start(const Head *h)
+{
+    return h->a->bias->rows / 2 - (h->nk - h->nq);
+}
+
+static void pack_bias(const Head *h)
+{
+    const Tensor *bias = h->a->bias;
+    for (int i = 0, n = bias ? bias->rows : 0; i < n; i++) {
+        h->bias[i] = h->mirror[n - 1 - i] = row_f32(bias, i)[h->head];
+        h->dbias[i] = 0;
+    }
+}
+
+static void add_dbias(const Head *h)
+{
+    const Tensor *bias = h->a->bias;
+    for (int i = 0; bias && bias->grad && i < bias->rows; i++)
+        row_grad(bias, i)[h->head] += h->dbias[i];
 }
 
 /* From the panel of column j0 on: p = x * xt, dp = dx * dxt for columns up to n. */
@@ -390,10 +418,26 @@ static void score_block(const Head *h, int mr, const float *xt, const float *dxt
     }
 }
 
+/* p[j] += bias[j] in tiles, j from `from` to n, and the rest of the last vector */
+static void add_bias(float *p, const float *bias, int from, int n)
+{
+    for (int j = from; j < n; j += VL)
+        vf_storeu(p + tile_at(j), vf_loadu(p + tile_at(j)) + vf_loadu(bias + j));
+}
+
+/* sum[j] += ds[j] in tiles, j < n */
+static void sum_dbias(float *sum, const float *ds, int n)
+{
+    for (int j = 0; j < n; j += VL)
+        store_at(sum, load_at(sum, n, j) + vf_loadu(ds + tile_at(j)), n, j);
+}
+
 /* Row i of a block of queries: scores to P, dP to dS; keeps what the second sweep needs. */
 static void query_row(const Head *h, int i, int query, int seen)
 {
     float *p = h->p + i * TILE_LD, *dp = h->dp + i * TILE_LD;
+    if (h->a->bias)
+        add_bias(p, h->bias + bias_start(h) - query, 0, seen);
     SoftmaxRow s = softmax_exp_tiles(p, seen);
     vf inverse = vf_set1(1.0f / s.sum), sum = vf_zero();
     for (int j = seen; j < panels(seen) * W; j++)
@@ -408,6 +452,8 @@ static void query_row(const Head *h, int i, int query, int seen)
         int at = tile_at(j);
         vf_storeu(dp + at, vf_loadu(p + at) * (vf_loadu(dp + at) - delta));
     }
+    if (h->a->bias && h->a->bias->grad)
+        sum_dbias(h->dbias + bias_start(h) - query, dp, seen);
     h->max[query] = s.max;
     h->inverse[query] = 1.0f / s.sum;
     h->delta[query] = delta[0];
@@ -417,23 +463,27 @@ static void query_block(const Head *h, int query, int mr)
 {
     const AttentionArgs *a = h->a;
     int least = a->causal ? query + 1 + h->nk - h->nq : h->nk, step = a->causal;
-    tile_pack(h->x, head_row(h, a->q, h->nq, query), (size_t)a->q->ld, mr, h->hd, a->scale);
-    tile_pack(h->dx, head_grad(h, a->out, h->nq, query), (size_t)a->out->ld, mr, h->hd, 1.0f);
+    tile_pack(h->x, head_row(h, a->q, h->q + query), (size_t)a->q->ld, mr, h->hd, a->scale);
+    tile_pack(h->dx, head_grad(h, a->out, h->q + query), (size_t)a->out->ld, mr, h->hd, 1.0f);
     score_block(h, mr, h->kt, h->vt, 0, least + step * (mr - 1));
     for (int i = 0; i < mr; i++)
         query_row(h, i, query + i, least + step * i);
     for (int c = 0; a->q->grad && c < h->hd; c += W) {
         int cols = least_of(h->hd - c, W);
-        tile_product_to(mr, cols, h->dp, least, step, h->k + (size_t)c * (size_t)h->nk, h->out);
+        tile_product_to(mr, cols, h->dp, least, step, h->k_rows + (size_t)c * (size_t)h->nk,
+                        h->out);
         for (int i = 0; i < mr; i++)
-            tile_row_add(head_grad(h, a->q, h->nq, query + i) + c, h->out + i * TILE_LD, cols,
+            tile_row_add(head_grad(h, a->q, h->q + query + i) + c, h->out + i * TILE_LD, cols,
                          a->scale);
     }
 }
 
 /* Row i of a block of keys: transposed scores to P^T, dP^T to dS^T, for the queries from `first`. */
-static void key_row(const Head *h, int i, int first)
+static void key_row(const Head *h, int i, int key, int first)
 {
+    if (h->a->bias)
+        add_bias(h->p + i * TILE_LD, h->mirror + h->a->bias->rows - 1 - bias_start(h) - key,
+                 first / W * W, h->nq);
     for (int j = first / W * W; j < h->nq; j += VL) {
         float *p = h->p + tile_at(j) + i * TILE_LD, *dp = h->dp + (p - h->p);
         vf e = vf_exp(vf_loadu(p) - vf_loadu(h->max + j)) * vf_loadu(h->inverse + j);
@@ -455,7 +505,7 @@ static void add_to_keys(const Head *h, const Tensor *t, int key, int mr, const f
                          TILE_SET);
         tile_product(mr, cols, p, last, h->nq, panel, h->out, TILE_RESUME);
         for (int i = 0; i < mr; i++)
-            tile_row_add(head_grad(h, t, h->nk, key + i) + c, h->out + i * TILE_LD, cols, factor);
+            tile_row_add(head_grad(h, t, h->k + key + i) + c, h->out + i * TILE_LD, cols, factor);
     }
 }
 
@@ -467,29 +517,41 @@ static void key_block(const Head *h, int key, int mr)
         int query = key + i - (h->nk - h->nq);
         first[i] = a->causal && query > 0 ? query : 0;
     }
-    tile_pack(h->x, head_row(h, a->k, h->nk, key), (size_t)a->k->ld, mr, h->hd, 1.0f);
-    tile_pack(h->dx, head_row(h, a->v, h->nk, key), (size_t)a->v->ld, mr, h->hd, 1.0f);
+    tile_pack(h->x, head_row(h, a->k, h->k + key), (size_t)a->k->ld, mr, h->hd, 1.0f);
+    tile_pack(h->dx, head_row(h, a->v, h->k + key), (size_t)a->v->ld, mr, h->hd, 1.0f);
     score_block(h, mr, h->qt, h->dot, first[0], h->nq);
     for (int i = 0; i < mr; i++)
-        key_row(h, i, first[0]);
+        key_row(h, i, key + i, first[0]);
     add_to_keys(h, a->v, key, mr, h->p, h->dout, first, 1.0f);
-    add_to_keys(h, a->k, key, mr, h->dp, h->q, first, a->scale);
+    add_to_keys(h, a->k, key, mr, h->dp, h->q_rows, first, a->scale);
 }
 
-static void head_back(Head *h)
+static void group_back(Head *h)
 {
-    pack_head(h);
+    pack_group(h);
     for (int i = 0; i < h->nq; i += MR)
         query_block(h, i, least_of(h->nq - i, MR));
     for (int i = 0; (h->a->k->grad || h->a->v->grad) && i < h->nk; i += MR)
         key_block(h, i, least_of(h->nk - i, MR));
 }
 
+/* What groups share, keys or a bias, gets the sum over them in their order: then a job is a head of all
+ * groups, else of one. */
 typedef struct Heads {
     const Head *size; /* without memory */
     float *memory;    /* `each` floats per thread */
     size_t each;
+    int groups; /* of a job */
 } Heads;
+
+static void set_group(Head *h, const Head *size, int group)
+{
+    const AttnSpan *s = h->a->span ? &h->a->span[group] : NULL;
+    h->q = s ? s->q : group * size->nq;
+    h->nq = s ? s->nq : size->nq;
+    h->k = s ? s->k : group * size->nk;
+    h->nk = s ? s->nk : size->nk;
+}
 
 static void heads_back(const void *args, Part *part)
 {
@@ -497,25 +559,30 @@ static void heads_back(const void *args, Part *part)
     Head h = *c->size;
     head_memory(&h, c->memory + (size_t)part->thread * c->each);
     for (int job; (job = part_next(part)) >= 0;) {
-        h.group = job / h.a->heads;
+        int first = job / h.a->heads * c->groups;
         h.head = job % h.a->heads;
-        head_back(&h);
+        pack_bias(&h);
+        for (int group = first; group < first + c->groups; group++) {
+            set_group(&h, c->size, group);
+            group_back(&h);
+        }
+        add_dbias(&h);
     }
 }
 
 static bool attention_back(Stream *on, const AttentionArgs *a)
 {
     Head size = {.a = a,
-                 .nq = a->q->rows / a->groups,
-                 .nk = a->k->rows / a->groups,
+                 .nq = a->span ? a->most_q : a->q->rows / a->groups,
+                 .nk = a->span ? a->most_k : a->k->rows / a->groups,
                  .hd = a->q->cols / a->heads};
-    int jobs = a->groups * a->heads;
+    int groups = a->span || a->bias ? a->groups : 1, jobs = a->groups / groups * a->heads;
     int threads = team_for(on, jobs, a->q->rows, size.nk, 5 * a->q->cols);
     size_t each = head_memory(&size, NULL);
     float *memory = cpu_scratch(on, SCRATCH_BACK, (size_t)threads * each * sizeof(float));
     if (!memory)
         return false;
-    run_parts(on, threads, jobs, 1, heads_back, &(Heads){&size, memory, each});
+    run_parts(on, threads, jobs, 1, heads_back, &(Heads){&size, memory, each, groups});
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
 #include "image/image.h"
+#include "models/facts.h"
 #include "net/http.h"
 
 /* The kernel set that a session gets here, which $BLIP2_ISA may have fixed. */
@@ -82,14 +83,27 @@ static bool synthetic_type(blip2_dtype dtype, DType *t, Error *e)
     return true;
 }
 
-static bool synthetic_fits(const ModelConfig *k, Error *e)
+static bool bytes_needed(const ModelConfig *k, DType t, uint64_t *bytes, Error *e)
 {
-    if (k->kind == MODEL_OPT)
+    bool ok = model_random_bytes(k, t, bytes, e);
+    *bytes += ok ? model_working_bytes(k) : 0;
+    return ok;
+}
+
+/* The system gives memory when it is written to, and ends the process when there is no more: so it is asked
+ * before. */
+static bool synthetic_fits(Device *dev, const ModelConfig *k, const char *name, DType t, Error *e)
+{
+    uint64_t need = 0, small = 0, have = dev->available(dev);
+    if (!bytes_needed(k, t, &need, e) || !bytes_needed(k, I8, &small, e))
+        return false;
+    if (need <= have)
         return true;
-    return error_set(e, ERR_USAGE,
-                     "model type: expected an OPT type, got a %s type, which this "
-                     "version cannot run",
-                     k->kind == MODEL_T5 ? "Flan-T5" : "matching");
+    error_set(e, ERR_MEMORY, "%s: memory: expected %.1f GB for %s, got %.1f GB available", name,
+              (double)need / 1e9, dtype_name(t), (double)have / 1e9);
+    if (t != I8)
+        error_add(e, "; --dtype int8 needs %.1f GB", (double)small / 1e9);
+    return false;
 }
 
 blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, blip2_error *err)
@@ -98,10 +112,9 @@ blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, blip2_error *e
     ModelConfig config;
     DType t = F32;
     blip2_model *m = NULL;
-    if (zoo_config(&config, type, &e) && synthetic_fits(&config, &e) &&
-        synthetic_type(dtype, &t, &e))
+    if (zoo_config(&config, type, &e) && synthetic_type(dtype, &t, &e))
         m = api_model_new(dtype, type, &e);
-    if (m) {
+    if (m && synthetic_fits(m->dev, &config, type, t, &e)) {
         error_set(&m->no_tokenizer, ERR_NO_MODEL, "%s: a synthetic model has no tokenizer", type);
         m->net = model_random(m->dev, &config, t, 1, &e);
     }

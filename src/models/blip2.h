@@ -41,6 +41,8 @@ Blip2 *model_load(Device *dev, ModelSource *source, bool quantise, Error *e);
 /* A model of that configuration with random weights of one type (F32, F16, BF16; I8), scaled so
  * that activations stay of order one. Memory is on small pages as a mapped file's is. */
 Blip2 *model_random(Device *dev, const ModelConfig *config, DType type, uint64_t seed, Error *e);
+/* Bytes of the weights of such a model, none of which is made. false: ERR_MEMORY. */
+bool model_random_bytes(const ModelConfig *config, DType type, uint64_t *bytes, Error *e);
 
 void model_close(Blip2 *m);
 

@@ -61,6 +61,14 @@ static bool random_matrix(Randomiser *r, Param *p, const ParamSpec *spec)
     return param_give(r->m, p, data, scale);
 }
 
+/* What a weight is made of in a model of that type: vectors are not rounded, tables not quantised. */
+static DType type_of(const ParamSpec *spec, DType type)
+{
+    if (spec->kind == PARAM_VECTOR)
+        return F32;
+    return spec->kind != PARAM_MATRIX && type == I8 ? BF16 : type;
+}
+
 /* What may be absent is: the head is the token table. */
 static bool random_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
 {
@@ -69,8 +77,7 @@ static bool random_param(Visitor *v, const char *name, Param *p, const ParamSpec
         return true;
     r->seed++;
     bool vector = spec->kind == PARAM_VECTOR;
-    DType t = vector ? F32 : spec->kind != PARAM_MATRIX && r->type == I8 ? BF16 : r->type;
-    bool ok = param_begin(r->m, p, name, spec, t) &&
+    bool ok = param_begin(r->m, p, name, spec, type_of(spec, r->type)) &&
               (vector ? random_vector(r, p, spec) : random_matrix(r, p, spec));
     return ok || error_memory(r->e, name, param_bytes(p));
 }
@@ -86,4 +93,33 @@ Blip2 *model_random(Device *dev, const ModelConfig *config, DType type, uint64_t
         return m;
     model_close(m);
     return NULL;
+}
+
+typedef struct Counter {
+    Visitor base;
+    DType type;
+    uint64_t bytes;
+} Counter;
+
+static bool count_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
+{
+    Counter *c = (Counter *)v;
+    (void)name;
+    (void)p;
+    if (!spec->optional)
+        c->bytes += param_bytes(
+            &(Param){.dtype = type_of(spec, c->type), .rows = spec->rows, .cols = spec->cols});
+    return true;
+}
+
+bool model_random_bytes(const ModelConfig *config, DType type, uint64_t *bytes, Error *e)
+{
+    Counter c = {.base.param = count_param, .type = type};
+    Blip2 *m = model_new(NULL, config, e);
+    if (!m)
+        return false;
+    model_visit(&c.base, m);
+    model_close(m);
+    *bytes = c.bytes;
+    return true;
 }

@@ -79,27 +79,31 @@ static bool groups_ok(const Tensor *q, const Tensor *k, const Attn *a)
     if (a->cache)
         return true;
     if (a->spans)
-        return a->spans->n > 0 && a->spans->most_q <= q->rows && a->spans->most_k <= k->rows;
+        return a->spans->n > 0 && a->spans->most_q <= q->rows && a->spans->most_k <= k->rows &&
+               !(a->causal && a->spans->ahead > 0);
     return a->groups > 0 && q->rows % a->groups == 0 && k->rows % a->groups == 0 &&
            !(a->causal && k->rows < q->rows);
 }
 
-/* A dense bias reaches from the first key to the last one, both ways. The rows of a cache may be of any length:
- * their bias is for its maker to see to, too. */
-static bool bias_ok(const Tensor *k, const Attn *a)
+/* A dense bias reaches from the first key or query to the last one, both ways. The rows of a cache may be of
+ * any length: their bias is for its maker to see to, too. */
+static bool bias_ok(const Tensor *q, const Tensor *k, const Attn *a)
 {
     if (!a->bias)
         return true;
     if (a->bias->cols != a->heads || a->bias->rows < 1)
         return false;
-    int most = !k || a->cache ? 0 : a->spans ? a->spans->most_k : k->rows / a->groups;
-    return a->cache || (a->bias->rows % 2 == 1 && a->bias->rows / 2 >= most - 1);
+    if (a->cache)
+        return true;
+    int nq = a->spans ? a->spans->most_q : q->rows / a->groups;
+    int nk = a->spans ? a->spans->most_k : k->rows / a->groups;
+    return a->bias->rows % 2 == 1 && a->bias->rows / 2 >= (nq > nk ? nq : nk) - 1;
 }
 
 static bool shapes_ok(const Tensor *q, const Tensor *k, const Tensor *v, const Attn *a)
 {
     return a->heads > 0 && q->cols % a->heads == 0 && sources_ok(q, k, v, a) &&
-           groups_ok(q, k, a) && bias_ok(k, a);
+           groups_ok(q, k, a) && bias_ok(q, k, a);
 }
 
 static Tensor *misfit(Ctx *c, const Tensor *q, const Tensor *k, const Tensor *v, const Attn *a)
@@ -119,6 +123,7 @@ Spans spans_upload(Ctx *c, const AttnSpan *span, int n)
     for (int i = 0; i < n; i++) {
         s.most_q = span[i].nq > s.most_q ? span[i].nq : s.most_q;
         s.most_k = span[i].nk > s.most_k ? span[i].nk : s.most_k;
+        s.ahead = span[i].nq - span[i].nk > s.ahead ? span[i].nq - span[i].nk : s.ahead;
     }
     s.there = (const AttnSpan *)(const void *)ints_upload(c, (const int *)(const void *)span,
                                                           n * (int)(sizeof *span / sizeof(int)));
@@ -141,7 +146,8 @@ Tensor *attention(Ctx *c, Tensor *q, Tensor *k, Tensor *v, Attn a)
         return ctx_fail(c, ERR_MEMORY, "attention: out of scratch memory");
     if (!c->record || !(wants(q) || wants(k) || wants(v) || wants(a.bias)))
         return y;
-    if (a.cache || a.spans || a.bias)
-        BUG("a pass through a cache, over spans or with a bias cannot be recorded");
-    return record(c, (Node){.back = attention_back, .out = y, .in = {q, k, v}, .u.attn = a});
+    if (a.cache)
+        BUG("a pass through a cache cannot be recorded");
+    return record(c,
+                  (Node){.back = attention_back, .out = y, .in = {q, k, v, a.bias}, .u.attn = a});
 }

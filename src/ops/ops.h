@@ -33,15 +33,17 @@ typedef struct CacheRows {
 typedef struct Spans {
     const AttnSpan *there;
     int n, most_q, most_k;
+    int ahead; /* queries that some group has more than keys: such are not causal */
 } Spans;
 
 typedef struct Attn {
     int heads, groups;  /* groups: independent sequences that lie one after another in the rows */
-    const Spans *spans; /* in place of groups; NULL: those. Every row of q lies in one */
+    const Spans *spans; /* in place of groups; NULL: those. Every row of q lies in one. Valid until
+                           the backward */
     float scale;        /* of the scores; 0: 1 / sqrt(head_dim) */
     Tensor
         *bias; /* added to the scores by distance (Backend: AttentionArgs, SlotAttentionArgs); NULL:
-                           nothing */
+                  nothing. To block(), it is what a layer reads `with` x */
     bool causal;
     const CacheRows *cache; /* decoding: keys and values go through the cache; else NULL */
 } Attn;
@@ -67,7 +69,7 @@ Tensor *mean_rows(Ctx *c, Tensor *x, int group);
 /* The spans of n groups, from host memory. */
 Spans spans_upload(Ctx *c, const AttnSpan *span, int n);
 /* softmax(scale q k^T + bias) v, per head and group. k and v NULL: those of the cache, which is only
- * read. What has spans or a bias cannot be recorded. */
+ * read. A pass through a cache cannot be recorded. */
 Tensor *attention(Ctx *c, Tensor *q, Tensor *k, Tensor *v, Attn a);
 Tensor *add(Ctx *c, Tensor *a, Tensor *b);
 Tensor *activate(Ctx *c, Tensor *x, Act act);

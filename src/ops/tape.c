@@ -36,7 +36,7 @@ Tensor *record(Ctx *c, Node n)
         error_memory(&c->err, "tape", sizeof *c->tape * need);
         return NULL;
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < NODE_IN; i++)
         keep(n.in[i]);
     for (int i = 0; i < n.n_part; i++)
         keep(n.part[i]);
@@ -48,7 +48,7 @@ Tensor *record(Ctx *c, Node n)
 static bool input_grads(Ctx *c, const Node *n)
 {
     bool ok = true;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < NODE_IN; i++)
         ok = ok && (!wants(n->in[i]) || tensor_grad(c, n->in[i]));
     for (int i = 0; i < n->n_part; i++)
         ok = ok && (!wants(n->part[i]) || tensor_grad(c, n->part[i]));

@@ -12,9 +12,11 @@
 #include "ops/ops.h"
 #include "tensor/host.h"
 
+enum { NODE_IN = 4 }; /* attention: q, k, v and the bias */
+
 struct Node {
     void (*back)(Ctx *c, const Node *n);
-    Tensor *out, *in[3];
+    Tensor *out, *in[NODE_IN];
     Tensor *const *part; /* concat: its inputs, n_part of them; else NULL */
     int n_part;
     const int *ids; /* device memory. embed: ids; gather_rows: from; softmax_loss: targets */

@@ -49,7 +49,8 @@ typedef struct LinearArgs {
     Role role;
 } LinearArgs;
 
-/* A group of any length: nq queries from row q on see the nk keys from row k on. Groups may share keys. */
+/* A group of any length: nq queries from row q on see the nk >= 1 keys from row k on. Groups may share keys, and
+ * no queries. */
 typedef struct AttnSpan {
     int q, nq, k, nk;
 } AttnSpan;
@@ -64,8 +65,9 @@ typedef struct AttentionArgs {
     float scale; /* multiplies q.k */
     const Tensor
         *bias;   /* [2*far + 1, heads] added to the scores, row far + j - i of key j and query i,
-                                where the last query stands at the last key; NULL: none */
-    bool causal; /* query i of a group sees the keys j <= i + nk - nq */
+                    where the last query stands at the last key; far is less than neither nq - 1
+                    nor nk - 1 of any group; NULL: none */
+    bool causal; /* query i of a group sees the keys j <= i + nk - nq; nq <= nk then */
 } AttentionArgs;
 
 /* One layer of a cache of token slots (nn/kvcache.h), in device memory. */
@@ -178,7 +180,7 @@ typedef struct Backend {
     void (*l2norm_back)(Stream *, const Tensor *y, const Tensor *x, float least);
     void (*multiply_back)(Stream *, const Tensor *y, const Tensor *a, const Tensor *b);
     void (*mean_rows_back)(Stream *, const Tensor *y, const Tensor *x, int group);
-    bool (*attention_back)(Stream *, const AttentionArgs *); /* without span and bias */
+    bool (*attention_back)(Stream *, const AttentionArgs *);
     void (*embed_back)(Stream *, const Tensor *y, const Param *table, const int *ids);
     void (*activate_back)(Stream *, const Tensor *y, const Tensor *x, Act act);
     void (*gather_rows_back)(Stream *, const Tensor *y, const Tensor *a, const Tensor *b,

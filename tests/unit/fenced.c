@@ -317,7 +317,8 @@ static void layernorm_back(Stream *on, const Tensor *y, const Tensor *x, const P
 
 static bool attention_back(Stream *on, const AttentionArgs *a)
 {
-    TENSORS(a->q, a->k, a->v, a->out);
+    TENSORS(a->q, a->k, a->v, a->out, a->bias);
+    MEMORY(a->span);
     TRY(attention_back(on, a));
 }
 

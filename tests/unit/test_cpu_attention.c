@@ -264,6 +264,23 @@ static void spans(Stream *d)
     matrix_free(&bias);
 }
 
+/* The bias of more queries than keys: the first queries stand before all keys. */
+static void many_queries(Stream *d)
+{
+    const Case c = {2, 12, 2, 70, 9, false, 3};
+    Tensor bias = matrix(2 * 69 + 1, 2, 1, false);
+    Setup s;
+    setup(&s, &c);
+    s.args.bias = &bias;
+    double *ref = reference(&s.args);
+    assert_true(d->k->attention(d, &s.args));
+    check_error(d, "more queries than keys, bias",
+                worst_error(f32(&s.out), s.out.ld, ref, 140, 24, 1), 2e-6);
+    free(ref);
+    matrix_free(&bias);
+    setup_free(&s);
+}
+
 /* Scores of many hundreds: no overflow, the largest wins. */
 static void large_scores(Stream *d)
 {
@@ -435,6 +452,7 @@ static void test_large(void **state)
 static void test_spans(void **state)
 {
     each_isa(spans);
+    each_isa(many_queries);
 }
 
 static void test_slots(void **state)

@@ -91,27 +91,34 @@ static double dense(const Input *in, int r, int c)
 
 typedef struct AttentionProblem {
     AttentionArgs a;
-    Input in[3]; /* q, k, v */
+    Input in[4]; /* q, k, v, bias */
+    int n;       /* inputs: 3, or 4 with a bias */
 } AttentionProblem;
+
+static AttnSpan span64(const AttentionArgs *a, int g)
+{
+    int nq = a->q->rows / a->groups, nk = a->k->rows / a->groups;
+    return a->span ? a->span[g] : (AttnSpan){g * nq, nq, g * nk, nk};
+}
 
 static double attention_row(const AttentionProblem *p, int g, int h, int r)
 {
-    int nq = p->a.q->rows / p->a.groups, nk = p->a.k->rows / p->a.groups;
-    int hd = p->a.q->cols / p->a.heads, n = p->a.causal ? r + 1 + nk - nq : nk;
+    AttnSpan s = span64(&p->a, g);
+    int hd = p->a.q->cols / p->a.heads, at = r + s.nk - s.nq, n = p->a.causal ? at + 1 : s.nk;
     double w[200], max = -INFINITY, sum = 0, loss = 0;
     for (int j = 0; j < n; j++) {
-        w[j] = 0;
+        w[j] = p->a.bias ? dense(&p->in[3], p->a.bias->rows / 2 + j - at, h) : 0;
         for (int i = 0; i < hd; i++)
-            w[j] += dense(&p->in[0], g * nq + r, h * hd + i) *
-                    dense(&p->in[1], g * nk + j, h * hd + i) * (double)p->a.scale;
+            w[j] += dense(&p->in[0], s.q + r, h * hd + i) * dense(&p->in[1], s.k + j, h * hd + i) *
+                    (double)p->a.scale;
         max = fmax(max, w[j]);
     }
     for (int j = 0; j < n; j++)
         sum += w[j] = exp(w[j] - max);
     for (int j = 0; j < n; j++)
         for (int i = 0; i < hd; i++)
-            loss += w[j] / sum * dense(&p->in[2], g * nk + j, h * hd + i) *
-                    row_grad(p->a.out, g * nq + r)[h * hd + i];
+            loss += w[j] / sum * dense(&p->in[2], s.k + j, h * hd + i) *
+                    row_grad(p->a.out, s.q + r)[h * hd + i];
     return loss;
 }
 
@@ -121,7 +128,7 @@ static double attention_loss(const void *problem)
     double loss = 0;
     for (int g = 0; g < p->a.groups; g++)
         for (int h = 0; h < p->a.heads; h++)
-            for (int r = 0; r < p->a.q->rows / p->a.groups; r++)
+            for (int r = 0; r < span64(&p->a, g).nq; r++)
                 loss += attention_row(p, g, h, r);
     return loss;
 }
@@ -132,23 +139,23 @@ static void call_attention(Stream *d, void *problem)
 }
 
 /* Without one of the gradients the others come out the same. */
-static void attention_skips(Stream *d, AttentionProblem *p, Tensor *t[3])
+static void attention_skips(Stream *d, AttentionProblem *p, Tensor *t[])
 {
-    float *all[3];
-    for (int i = 0; i < 3; i++)
+    float *all[4];
+    for (int i = 0; i < p->n; i++)
         all[i] = copy_of(t[i]->grad, t[i]);
-    for (int skip = 0; skip < 3; skip++) {
-        for (int i = 0; i < 3; i++)
+    for (int skip = 0; skip < p->n; skip++) {
+        for (int i = 0; i < p->n; i++)
             reset_grad(&p->in[i]);
         float *grad = t[skip]->grad;
         t[skip]->grad = NULL;
         call_attention(d, p);
         t[skip]->grad = grad;
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < p->n; i++)
             assert_true(same_bits(t[i]->grad, t[i]->ld, i == skip ? p->in[i].before : all[i],
                                   t[i]->ld, t[i]->rows, t[i]->cols));
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < p->n; i++)
         free(all[i]);
 }
 
@@ -156,47 +163,95 @@ static void attention_skips(Stream *d, AttentionProblem *p, Tensor *t[3])
 static void attention_no_memory(AttentionProblem *p, const char *isa)
 {
     Stream *d = open_isa(isa, 2);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < p->n; i++)
         reset_grad(&p->in[i]);
     mem_fail_at(1);
     assert_false(d->k->attention_back(d, &p->a));
     assert_true(mem_fail_hit());
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < p->n; i++)
         assert_true(same_bits(p->in[i].t->grad, p->in[i].t->ld, p->in[i].before, p->in[i].t->ld,
                               p->in[i].t->rows, p->in[i].t->cols));
     d->close(d);
 }
 
-static void attention_one(Stream *d, int heads, int hd, int groups, int nq, int nk, bool causal,
-                          int pad)
+typedef struct Sizes {
+    int heads, hd, groups, nq,
+        nk; /* nq, nk: rows of each group; of all of them, where there are spans */
+    bool causal;
+    int pad;
+} Sizes;
+
+/* spans NULL: equal groups. far < 0: no bias. */
+static void attention_of(Stream *d, const Sizes *c, const AttnSpan *spans, int far, float scale)
 {
-    Tensor q = matrix(groups * nq, heads * hd, pad, true);
-    Tensor k = matrix(groups * nk, heads * hd, pad, true);
-    Tensor v = matrix(groups * nk, heads * hd, pad, true);
-    Tensor out = matrix(groups * nq, heads * hd, pad, true), *all[] = {&q, &k, &v};
+    int heads = c->heads, hd = c->hd, n = spans ? 1 : c->groups;
+    Tensor q = matrix(n * c->nq, heads * hd, c->pad, true);
+    Tensor k = matrix(n * c->nk, heads * hd, c->pad, true);
+    Tensor v = matrix(n * c->nk, heads * hd, c->pad, true);
+    Tensor out = matrix(n * c->nq, heads * hd, c->pad, true);
+    Tensor bias = matrix(far < 0 ? 1 : 2 * far + 1, heads, 2, true), *all[] = {&q, &k, &v, &bias};
     AttentionProblem p = {{.q = &q,
                            .k = &k,
                            .v = &v,
                            .out = &out,
                            .heads = heads,
-                           .groups = groups,
-                           .scale = 1 / sqrtf((float)hd),
-                           .causal = causal},
-                          {input(&q), input(&k), input(&v)}};
-    same_for_threads(d, p.in, 3, call_attention, &p);
+                           .groups = c->groups,
+                           .span = spans,
+                           .bias = far < 0 ? NULL : &bias,
+                           .scale = scale,
+                           .causal = c->causal},
+                          {input(&q), input(&k), input(&v), input(&bias)},
+                          far < 0 ? 3 : 4};
+    for (int g = 0; spans && g < c->groups; g++) {
+        p.a.most_q = spans[g].nq > p.a.most_q ? spans[g].nq : p.a.most_q;
+        p.a.most_k = spans[g].nk > p.a.most_k ? spans[g].nk : p.a.most_k;
+    }
+    same_for_threads(d, p.in, p.n, call_attention, &p);
+    static const char *const names[] = {"q", "k", "v", "bias"};
     char what[80];
-    for (int i = 0; i < 3; i++) {
-        snprintf(what, sizeof(what), "attention d%c %dx%d %d groups %dx%d%s", "qkv"[i], heads, hd,
-                 groups, nq, nk, causal ? " causal" : "");
-        check_error(d, what, difference_error(&p.in[i], attention_loss, &p, 25, 1), 1e-6);
+    for (int i = 0; i < p.n; i++) {
+        snprintf(what, sizeof(what), "attention d%s %dx%d %d %s %dx%d%s", names[i], heads, hd,
+                 c->groups, spans ? "spans" : "groups", c->nq, c->nk, c->causal ? " causal" : "");
+        /* An exponential is as wrong as its score is, and that grows with the score's size; a key has
+         * the sum over nq queries, each of which gives it about the nk-th part. */
+        double unit = fmax(1, sqrt((double)c->nq / c->nk)) * fmax(1, (double)scale * sqrt(hd));
+        check_error(d, what, difference_error(&p.in[i], attention_loss, &p, i < 3 ? 25 : 80, unit),
+                    1e-6);
     }
     attention_skips(d, &p, all);
     attention_no_memory(&p, d->isa);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         input_free(&p.in[i]);
         matrix_free(all[i]);
     }
     matrix_free(&out);
+}
+
+static void attention_one(Stream *d, int heads, int hd, int groups, int nq, int nk, bool causal,
+                          int pad)
+{
+    attention_of(d, &(Sizes){heads, hd, groups, nq, nk, causal, pad}, NULL, -1,
+                 1 / sqrtf((float)hd));
+}
+
+/* Groups of different lengths, two of which share keys, one has no queries; more queries than keys; a bias that
+ * reaches exactly as far as it must, or further. */
+static void attentions_apart(Stream *d)
+{
+    static const AttnSpan SPANS[] = {{0, 33, 0, 41}, {33, 1, 41, 1}, {34, 29, 42, 50},
+                                     {63, 0, 3, 9},  {63, 7, 0, 41}, {70, 20, 92, 90}};
+    static const AttnSpan LONG[] = {{0, 60, 0, 31}, {60, 3, 10, 2}};
+    Sizes five = {3, 20, 6, 90, 182, false, 4}, equal = {2, 10, 3, 21, 30, false, 0};
+    for (int causal = 0; causal < 2; causal++) {
+        five.causal = equal.causal = causal;
+        attention_of(d, &five, SPANS, -1, 0.25f);
+        attention_of(d, &five, SPANS, 89, 1);
+        attention_of(d, &equal, NULL, -1, 1);
+        attention_of(d, &equal, NULL, 29, 1);
+        attention_of(d, &equal, NULL, 40, 0.3f);
+    }
+    attention_of(d, &(Sizes){2, 8, 2, 63, 41, false, 1}, LONG, 59, 0.5f);
+    attention_of(d, &(Sizes){2, 8, 1, 300, 20, false, 1}, NULL, 299, 0.5f);
 }
 
 static void attentions(Stream *d)
@@ -342,7 +397,7 @@ static void linears(Stream *d)
     linear_one(d, 600, 70, 33, F32);
 }
 
-/* --- layernorm, activations, table, loss ------------------------------------------------------- */
+/* --- layernorm ----------------------------------------------------------------------------------- */
 
 typedef struct RowProblem {
     Tensor x, y, g, b;
@@ -428,6 +483,195 @@ static void norms(Stream *d)
     norm_one(d, 1, 48);
     norm_one(d, 300, 131);
 }
+
+/* --- rmsnorm, l2norm, multiply, mean_rows --------------------------------------------------------- */
+
+static double squares64(const double *x, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += x[i] * x[i];
+    return sum;
+}
+
+static double rms_loss(const void *problem)
+{
+    const RowProblem *p = problem;
+    int n = p->x.cols;
+    double loss = 0;
+    for (int r = 0; r < p->x.rows; r++) {
+        const double *x = p->in[0].v + (size_t)r * (size_t)n;
+        double factor = 1 / sqrt(squares64(x, n) / n + 1e-3);
+        for (int i = 0; i < n; i++)
+            loss += x[i] * factor * p->in[1].v[i] * row_grad(&p->y, r)[i];
+    }
+    return loss;
+}
+
+static void call_rms(Stream *d, void *problem)
+{
+    RowProblem *p = problem;
+    d->k->rmsnorm_back(d, &p->y, &p->x, &p->gamma, 1e-3f);
+}
+
+static void rms_one(Stream *d, int rows, int cols)
+{
+    RowProblem p;
+    row_problem(&p, rows, cols);
+    same_for_threads(d, p.in, 2, call_rms, &p);
+    char what[64];
+    for (int i = 0; i < 2; i++) {
+        snprintf(what, sizeof(what), "rmsnorm d%s %dx%d", i ? "gamma" : "x", rows, cols);
+        /* gamma's is the sum over all rows, one after another in f32 */
+        check_error(d, what, difference_error(&p.in[i], rms_loss, &p, 60, i ? sqrt(rows) : 1),
+                    i ? 3e-6 : 1e-6);
+    }
+    float *dx = copy_of(p.x.grad, &p.x);
+    for (int i = 0; i < 2; i++)
+        reset_grad(&p.in[i]);
+    p.gamma.grad = NULL;
+    call_rms(d, &p);
+    assert_true(same_bits(p.x.grad, p.x.ld, dx, p.x.ld, rows, cols));
+    assert_true(same_bits(p.g.grad, cols, p.in[1].before, cols, 1, cols));
+    free(dx);
+    row_problem_free(&p);
+}
+
+/* Half of the rows are shorter than 3: there the length does not count. */
+static double l2_loss(const void *problem)
+{
+    const RowProblem *p = problem;
+    int n = p->x.cols;
+    double loss = 0;
+    for (int r = 0; r < p->x.rows; r++) {
+        const double *x = p->in[0].v + (size_t)r * (size_t)n;
+        double length = fmax(sqrt(squares64(x, n)), 3);
+        for (int i = 0; i < n; i++)
+            loss += x[i] / length * row_grad(&p->y, r)[i];
+    }
+    return loss;
+}
+
+static void call_l2(Stream *d, void *problem)
+{
+    RowProblem *p = problem;
+    d->k->l2norm_back(d, &p->y, &p->x, 3);
+}
+
+static void l2_one(Stream *d, int rows, int cols)
+{
+    RowProblem p;
+    row_problem(&p, rows, cols);
+    for (int r = 0; r < rows; r++) { /* of lengths 1 and 9 */
+        float size = (r % 2 ? 9 : 1) / sqrtf((float)squares64(p.in[0].v + r * cols, cols));
+        for (int i = 0; i < cols; i++)
+            row_f32(&p.x, r)[i] *= size;
+    }
+    input_free(&p.in[0]);
+    p.in[0] = input(&p.x);
+    same_for_threads(d, p.in, 1, call_l2, &p);
+    char what[64];
+    snprintf(what, sizeof(what), "l2norm %dx%d", rows, cols);
+    check_error(d, what, difference_error(&p.in[0], l2_loss, &p, 100, 1), 1e-6);
+    row_problem_free(&p);
+}
+
+typedef struct GroupProblem {
+    Tensor a, b, y;
+    Input in[2];
+    int group;
+} GroupProblem;
+
+static void group_problem_free(GroupProblem *p)
+{
+    Tensor *all[] = {&p->a, &p->b, &p->y};
+    for (int i = 0; i < 3; i++)
+        matrix_free(all[i]);
+    for (int i = 0; i < 2; i++)
+        input_free(&p->in[i]);
+}
+
+static void group_problem(GroupProblem *p, int rows, int cols, int group)
+{
+    *p = (GroupProblem){.a = matrix(rows, cols, 3, true),
+                        .b = matrix(rows, cols, 0, true),
+                        .y = matrix(rows / group, cols, 1, true),
+                        .group = group};
+    p->in[0] = input(&p->a);
+    p->in[1] = input(&p->b);
+}
+
+static void call_multiply(Stream *d, void *problem)
+{
+    GroupProblem *p = problem;
+    d->k->multiply_back(d, &p->y, &p->a, &p->b);
+}
+
+static void multiply_one(Stream *d, int rows, int cols)
+{
+    GroupProblem p;
+    group_problem(&p, rows, cols, 1);
+    double *want[2];
+    for (int i = 0; i < 2; i++) {
+        const Tensor *of = i ? &p.b : &p.a, *other = i ? &p.a : &p.b;
+        want[i] = malloc((size_t)rows * (size_t)cols * sizeof(double));
+        for (int k = 0; k < rows * cols; k++)
+            want[i][k] =
+                (double)row_grad(of, k / cols)[k % cols] +
+                (double)row_grad(&p.y, k / cols)[k % cols] * row_f32(other, k / cols)[k % cols];
+    }
+    same_for_threads(d, p.in, 2, call_multiply, &p);
+    check_error(d, "multiply da", worst_error(p.a.grad, p.a.ld, want[0], rows, cols, 1), 3e-7);
+    check_error(d, "multiply db", worst_error(p.b.grad, p.b.ld, want[1], rows, cols, 1), 3e-7);
+    float *db = copy_of(p.b.grad, &p.b), *da = p.a.grad;
+    reset_grad(&p.in[0]);
+    reset_grad(&p.in[1]);
+    p.a.grad = NULL;
+    call_multiply(d, &p);
+    p.a.grad = da;
+    assert_true(same_bits(p.b.grad, p.b.ld, db, p.b.ld, rows, cols));
+    assert_true(same_bits(p.a.grad, p.a.ld, p.in[0].before, p.a.ld, rows, cols));
+    free(db);
+    free(want[0]);
+    free(want[1]);
+    group_problem_free(&p);
+}
+
+static void call_mean(Stream *d, void *problem)
+{
+    GroupProblem *p = problem;
+    d->k->mean_rows_back(d, &p->y, &p->a, p->group);
+}
+
+static void mean_one(Stream *d, int n, int group, int cols)
+{
+    GroupProblem p;
+    group_problem(&p, n * group, cols, group);
+    double *want = malloc((size_t)(n * group) * (size_t)cols * sizeof(double));
+    for (int k = 0; k < n * group * cols; k++)
+        want[k] = row_grad(&p.a, k / cols)[k % cols] +
+                  1.0 / group * row_grad(&p.y, k / cols / group)[k % cols];
+    same_for_threads(d, p.in, 1, call_mean, &p);
+    check_error(d, "mean of rows", worst_error(p.a.grad, p.a.ld, want, n * group, cols, 1), 3e-7);
+    free(want);
+    group_problem_free(&p);
+}
+
+static void more_rows(Stream *d)
+{
+    rms_one(d, 3, 7);
+    rms_one(d, 1, 48);
+    rms_one(d, 300, 131);
+    l2_one(d, 4, 7);
+    l2_one(d, 300, 131);
+    multiply_one(d, 3, 7);
+    multiply_one(d, 61, 1030);
+    mean_one(d, 1, 1, 1);
+    mean_one(d, 5, 7, 33);
+    mean_one(d, 40, 32, 66);
+}
+
+/* --- activations, table, loss ---------------------------------------------------------------------- */
 
 static double act_loss(const void *problem)
 {
@@ -565,6 +809,7 @@ typedef struct RowsProblem {
     Tensor a, b, y;
     Input in[2];
     int from[300], grid, gh, gw;
+    bool corners;
 } RowsProblem;
 
 static void call_gather(Stream *d, void *problem)
@@ -609,7 +854,7 @@ static void gathering(Stream *d)
 static void call_resize(Stream *d, void *problem)
 {
     RowsProblem *p = problem;
-    d->k->resize_grid_back(d, &p->y, &p->a, p->grid, p->gh, p->gw, false);
+    d->k->resize_grid_back(d, &p->y, &p->a, p->grid, p->gh, p->gw, p->corners);
 }
 
 /* Linear, so the adjoint is all: sum(resize(x) dy) = sum(x dx) for every x. */
@@ -617,7 +862,7 @@ static double adjoint_error(Stream *d, RowsProblem *p, int cols)
 {
     Tensor x = matrix(p->a.rows, cols, 0, false), y = matrix(p->y.rows, cols, 0, false);
     double worst = 0;
-    d->k->resize_grid(d, &y, &x, p->grid, p->gh, p->gw, false);
+    d->k->resize_grid(d, &y, &x, p->grid, p->gh, p->gw, p->corners);
     for (int c = 0; c < cols; c++) {
         double left = 0, right = 0, size = 1;
         for (int r = 0; r < y.rows; r++)
@@ -634,17 +879,19 @@ static double adjoint_error(Stream *d, RowsProblem *p, int cols)
     return worst;
 }
 
-static void resize_one(Stream *d, int grid, int gh, int gw, int cols)
+static void resize_one(Stream *d, int grid, int gh, int gw, int cols, bool corners)
 {
     RowsProblem p = {.a = matrix(1 + grid * grid, cols, 3, true),
                      .y = matrix(1 + gh * gw, cols, 1, true),
                      .grid = grid,
                      .gh = gh,
-                     .gw = gw};
+                     .gw = gw,
+                     .corners = corners};
     p.in[0] = input(&p.a);
     same_for_threads(d, p.in, 1, call_resize, &p);
     char what[64];
-    snprintf(what, sizeof(what), "resize %dx%d to %dx%d", grid, grid, gh, gw);
+    snprintf(what, sizeof(what), "resize %dx%d to %dx%d%s", grid, grid, gh, gw,
+             corners ? " by corners" : "");
     check_error(d, what, adjoint_error(d, &p, cols), 1e-6);
     input_free(&p.in[0]);
     matrix_free(&p.a);
@@ -653,9 +900,11 @@ static void resize_one(Stream *d, int grid, int gh, int gw, int cols)
 
 static void resizing(Stream *d)
 {
-    resize_one(d, 4, 6, 5, 7);
-    resize_one(d, 16, 24, 16, 130);
-    resize_one(d, 7, 2, 1, 16);
+    for (int corners = 0; corners < 2; corners++) {
+        resize_one(d, 4, 6, 5, 7, corners);
+        resize_one(d, 16, 24, 16, 130, corners);
+        resize_one(d, 7, 2, 1, 16, corners);
+    }
 }
 
 static void accumulating(Stream *d)
@@ -675,6 +924,7 @@ static void accumulating(Stream *d)
 static void test_attention(void **state)
 {
     each_isa(attentions);
+    each_isa(attentions_apart);
 }
 
 static void test_linear(void **state)
@@ -689,6 +939,7 @@ static void test_norm(void **state)
 
 static void test_rest(void **state)
 {
+    each_isa(more_rows);
     each_isa(activations);
     each_isa(losses);
     each_isa(embedding);

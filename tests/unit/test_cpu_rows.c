@@ -447,6 +447,46 @@ static void resize_one(Stream *d, int grid, int gh, int gw, int cols, bool corne
     matrix_free(&c.y);
 }
 
+/* torch.nn.functional.interpolate(mode="bicubic") of PyTorch 2.15.0, of a grid x grid table that holds
+ * (7 i^2 + 3 i) mod 17 - 5. */
+typedef struct Interpolated {
+    int grid, gh, gw;
+    bool corners;
+    float want[18];
+} Interpolated;
+
+static const Interpolated INTERPOLATED[] = {
+    {3, 4, 2, true, {-5, -5, -3.4814832f, -4.0555573f, 2.9074059f, 1.4814804f, 10, 8}},
+    {3,
+     4,
+     2,
+     false,
+     {-2.503376f, -2.4453373f, -2.261982f, -2.6903629f, 2.6091499f, 1.4203434f, 8.5995674f,
+      6.9243412f}},
+    {4,
+     3,
+     6,
+     true,
+     {-5, 2.2000005f, 4.1039991f, -3.3840003f, -4.5280008f, -1, 5.03125f, 3.3696241f, 5.6197519f,
+      12.162752f, 11.364874f, 6.03125f, 2, 8.1920004f, 8.6079988f, 0.1119988f, -2.5200026f, 0}},
+    {4, 1, 3, true, {-5, 0.5625f, -1}},
+};
+
+static void resized_as_torch(Stream *d)
+{
+    for (size_t i = 0; i < sizeof(INTERPOLATED) / sizeof(INTERPOLATED[0]); i++) {
+        const Interpolated *p = &INTERPOLATED[i];
+        float x[17] = {0}, y[19];
+        for (int k = 0; k < p->grid * p->grid; k++)
+            x[1 + k] = (float)((7 * k * k + 3 * k) % 17 - 5);
+        Tensor from = {.rows = 1 + p->grid * p->grid, .cols = 1, .ld = 1, .data = x};
+        Tensor to = {.rows = 1 + p->gh * p->gw, .cols = 1, .ld = 1, .data = y};
+        d->k->resize_grid(d, &to, &from, p->grid, p->gh, p->gw, p->corners);
+        for (int k = 0; k < p->gh * p->gw; k++)
+            assert_true(fabsf(y[1 + k] - p->want[k]) < 1e-5f);
+    }
+}
+
 static void resizing(Stream *d)
 {
     for (int corners = 0; corners < 2; corners++) {
@@ -581,6 +621,7 @@ static void test_copies(void **state)
     each_isa(storing);
     each_isa(gathering);
     each_isa(resizing);
+    each_isa(resized_as_torch);
     each_isa(embedding);
 }
 

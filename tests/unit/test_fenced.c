@@ -240,6 +240,98 @@ static void test_train(void **state)
     same_on_both(train);
 }
 
+/* --- ops that OPT has no use for -------------------------------------------------------------------- */
+
+static Param param_of(Side *s, int rows, int cols, uint64_t seed)
+{
+    static float v[256];
+    size_t n = (size_t)rows * (size_t)cols;
+    assert_true(n <= sizeof v / sizeof *v);
+    for (size_t i = 0; i < n; i++)
+        v[i] = (float)rng_normal(seed, i);
+    Param p = {.name = "p", .dtype = F32, .rows = rows, .cols = cols};
+    float *copy = s->dev->alloc(s->dev, n * sizeof *v);
+    p.grad = s->dev->alloc(s->dev, n * sizeof *v);
+    assert_true(copy && p.grad && s->on->k->upload(s->on, copy, v, n * sizeof *v));
+    s->on->k->zero(s->on, p.grad, n * sizeof *v);
+    p.data = copy;
+    return p;
+}
+
+static void drop_param(Side *s, Param *p)
+{
+    note(s, tensor_at(&s->c, p->grad, p->rows, p->cols));
+    s->dev->free(s->dev, (void *)(uintptr_t)p->data);
+    s->dev->free(s->dev, p->grad);
+}
+
+/* Spans, a bias, norms of T5 and of features, means of rows: recorded, and backwards. */
+static void train_others(Side *s)
+{
+    static const AttnSpan SPANS[] = {{0, 2, 0, 5}, {2, 4, 1, 3}};
+    static const int IDS[6] = {5, 1, 7, 0, 2, 2}, NEAR[9] = {3, 3, 2, 1, 0, 1, 2, 3, 3};
+    static const int WANT[3] = {4, 0, 5};
+    Ctx *c = &s->c;
+    ctx_begin(c, ROLE_ENCODE);
+    Param table = param_of(s, 8, 12, 1), near = param_of(s, 4, 3, 2);
+    Rms rms = {param_of(s, 1, 12, 3), 1e-6f};
+    c->record = true;
+    Spans spans = spans_upload(c, SPANS, 2);
+    Tensor *x = embed(c, &table, IDS, 6), *bias = embed(c, &near, NEAR, 9);
+    Tensor *h = rmsnorm(c, x, &rms);
+    h = multiply(
+        c, scale(c, h, 0.5f),
+        attention(c, h, h, x, (Attn){.heads = 3, .spans = &spans, .bias = bias, .scale = 1}));
+    note(s, h);
+    Tensor *loss = softmax_loss(c, mean_rows(c, l2norm(c, h), 2), WANT);
+    note(s, loss);
+    if (!backward(c, loss))
+        fail_msg("%s", c->err.message);
+    c->record = false;
+    drop_param(s, &table);
+    drop_param(s, &near);
+    drop_param(s, &rms.w);
+}
+
+static void test_train_others(void **state)
+{
+    (void)state;
+    same_on_both(train_others);
+}
+
+/* Keys and values that an earlier pass has stored, read with a bias. */
+static void read_only(Side *s)
+{
+    enum { N = 5, HEADS = 2, WIDTH = 8 };
+    KvCache cache;
+    KvSeq seq = {0};
+    const KvSeq *const all[2] = {&seq, &seq};
+    Error e = {0};
+    int n;
+    kv_init(&cache, s->on, 1, WIDTH);
+    assert_true(kv_reserve(&cache, N, &e) && kv_append(&cache, &seq, N, &e));
+    ctx_begin(&s->c, ROLE_ENCODE);
+    Tensor *x = pictures(s, 1, 4, 10); /* as good as any numbers: [1, 120] */
+    Tensor *rows5 = tensor_at(&s->c, x->data, N, WIDTH);
+    assert_true(slots_store(&s->c, cache.k[0], rows5, seq.slots) &&
+                slots_store(&s->c, cache.v[0], rows5, seq.slots));
+    const CacheRows *rows = kv_rows(&s->c, &cache, all, 2, NULL, KV_READ, &n);
+    Tensor *q = tensor_at(&s->c, (float *)x->data + N * WIDTH, 2, WIDTH);
+    Tensor *bias = tensor_at(&s->c, (float *)x->data + (N + 2) * WIDTH, N, HEADS);
+    Tensor *y = attention(&s->c, q, NULL, NULL,
+                          (Attn){.heads = HEADS, .cache = rows, .bias = bias, .scale = 1});
+    note(s, y);
+    kv_drop(&cache, &seq);
+    kv_seq_free(&seq);
+    kv_free(&cache);
+}
+
+static void test_read_only(void **state)
+{
+    (void)state;
+    same_on_both(read_only);
+}
+
 /* --- the fence holds --------------------------------------------------------------------------------- */
 
 /* The signal that ends `act` in a child. */
@@ -410,7 +502,8 @@ int main(void)
         cmocka_unit_test(test_complete),  cmocka_unit_test(test_memory),
         cmocka_unit_test(test_fence),     cmocka_unit_test(test_encode),
         cmocka_unit_test(test_decode),    cmocka_unit_test(test_train),
-        cmocka_unit_test(test_not_twice),
+        cmocka_unit_test(test_not_twice), cmocka_unit_test(test_train_others),
+        cmocka_unit_test(test_read_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -277,6 +277,42 @@ static void test_rows(void **state)
     drop_all(c, s, 2);
 }
 
+/* Rows that see all of their sequence, and such as only read one. */
+static void test_rows_whole(void **state)
+{
+    static const int FIRST[5] = {0, 3, 3, 3, 3}, OWN[5] = {0, 1, 1, 1, 1};
+    KvCache *c = *state;
+    KvSeq s[2] = {{0}};
+    const KvSeq *const both[] = {&s[0], &s[1]};
+    Ctx ctx;
+    Error e = {0};
+    int n = 0, got[5], slots[CAPACITY];
+    ctx_init(&ctx, on);
+    assert_true(kv_append(c, &s[0], 3, &e) && kv_append(c, &s[1], 6, &e));
+    for (KvSee see = KV_WHOLE; see <= KV_READ; see++) {
+        const CacheRows *r = kv_rows(&ctx, c, both, 2, (int[]){1, 4}, see, &n);
+        assert_non_null(r);
+        assert_int_equal(n, 5);
+        if (see == KV_READ)
+            assert_null(r->write);
+        else
+            ints_back(r->write, got, n);
+        for (int i = 0; see == KV_WHOLE && i < n; i++)
+            assert_int_equal(got[i], s[OWN[i]].slots[i ? 1 + i : 2]);
+        ints_back(r->n, got, n);
+        for (int i = 0; i < n; i++)
+            assert_int_equal(got[i], s[OWN[i]].n);
+        ints_back(r->first, got, n);
+        for (int i = 0; i < n; i++) {
+            assert_int_equal(got[i], FIRST[i]);
+            ints_back(r->slots + got[i], slots, s[OWN[i]].n);
+            assert_memory_equal(slots, s[OWN[i]].slots, sizeof(int) * (size_t)s[OWN[i]].n);
+        }
+    }
+    ctx_free(&ctx);
+    drop_all(c, s, 2);
+}
+
 /* Every allocation fails in turn: the cache goes on with what it had. */
 static void test_reserve_memory(void **state)
 {
@@ -432,13 +468,21 @@ static void test_too_large(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_CACHE(test_append_drop),        WITH_CACHE(test_fork_shares),
-        WITH_CACHE(test_exhaustion),         WITH_CACHE(test_growth),
-        WITH_CACHE(test_growth_by_little),   WITH_CACHE(test_no_allocation),
-        WITH_CACHE(test_random_beams),       WITH_CACHE(test_rows),
-        WITH_CACHE(test_reserve_memory),     WITH_CACHE(test_refused),
-        cmocka_unit_test(test_first_memory), cmocka_unit_test(test_promised_once),
-        cmocka_unit_test(test_too_large),    cmocka_unit_test(test_growth_lost),
+        WITH_CACHE(test_append_drop),
+        WITH_CACHE(test_fork_shares),
+        WITH_CACHE(test_exhaustion),
+        WITH_CACHE(test_growth),
+        WITH_CACHE(test_growth_by_little),
+        WITH_CACHE(test_no_allocation),
+        WITH_CACHE(test_random_beams),
+        WITH_CACHE(test_rows),
+        WITH_CACHE(test_rows_whole),
+        WITH_CACHE(test_reserve_memory),
+        WITH_CACHE(test_refused),
+        cmocka_unit_test(test_first_memory),
+        cmocka_unit_test(test_promised_once),
+        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_growth_lost),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -185,6 +185,51 @@ static Tensor *net2_forward(Ctx *c, void *user)
     return softmax_loss(c, linear(c, l2norm(c, y), &net2.head), WANT);
 }
 
+/* Attention over groups of different lengths, and over equal ones, with a bias that a table holds. */
+typedef struct Net3 {
+    Param table, distances;
+    Linear q, k, v, head;
+} Net3;
+
+static Net3 net3;
+static Param *const ALL3[] = {&net3.table, &net3.distances, &net3.q.w, &net3.q.b,    &net3.k.w,
+                              &net3.k.b,   &net3.v.w,       &net3.v.b, &net3.head.w, &net3.head.b};
+
+static Tensor *net3_forward(Ctx *c, void *user)
+{
+    (void)user;
+    static const AttnSpan SPANS[] = {{0, 2, 0, 3}, {2, 4, 3, 5}, {6, 3, 0, 3}};
+    static const int ROWS[9] = {1, 4, 4, 0, 10, 7, 2, 2, 9}, KEYS[8] = {3, 1, 4, 1, 5, 9, 2, 6};
+    static const int BUCKETS[9] = {3, 3, 2, 1, 0, 1, 2, 3, 3};
+    static const int WANT[9] = {1, 2, 3, 3, 0, 7, -1, 2, 1};
+    Spans *spans = arena_alloc(&c->mem, sizeof *spans); /* until the backward */
+    *spans = spans_upload(c, SPANS, 3);
+    Tensor *x = embed(c, &net3.table, ROWS, 9), *y = embed(c, &net3.table, KEYS, 8);
+    Tensor *bias = embed(c, &net3.distances, BUCKETS, 9);
+    Attn how = {.heads = 2, .spans = spans, .bias = bias, .scale = 0.8f};
+    Tensor *k = linear(c, y, &net3.k), *v = linear(c, y, &net3.v);
+    Tensor *h = add(c, x, attention(c, linear(c, x, &net3.q), k, v, how));
+    how = (Attn){.heads = 2, .groups = 3, .bias = bias, .causal = true};
+    h = add(c, h, attention(c, linear(c, h, &net3.q), linear(c, x, &net3.k), h, how));
+    return softmax_loss(c, linear(c, h, &net3.head), WANT);
+}
+
+static void check_gradients(const char *isa, Tensor *(*fn)(Ctx *, void *), Param *const *all,
+                            size_t n)
+{
+    Ctx c;
+    ctx_init(&c, on);
+    c.record = true;
+    Tensor *l = fn(&c, NULL);
+    if (!l)
+        fail_msg("%s", c.err.message);
+    assert_true(backward(&c, l));
+    double worst = worst_difference(fn, NULL, all, n);
+    printf("%s: finite differences, further ops: worst relative error %.2e\n", isa, worst);
+    assert_true(worst < 1e-2);
+    ctx_free(&c);
+}
+
 static void test_more_gradients(void **state)
 {
     (void)state;
@@ -192,21 +237,18 @@ static void test_more_gradients(void **state)
         Error e = {0};
         Stream *best = on;
         on = dev->stream(dev, &(StreamOptions){.threads = 2, .isa = *isa}, &e);
-        Ctx c;
-        ctx_init(&c, on);
-        c.record = true;
         net2 = (Net2){.table = param(V, D, 1, 0),
                       .other = param(V, D, 1, 0),
                       .rms = {param(1, D, 0.3f, 1), 1e-6f},
                       .head = mk_linear(D, V)};
-        Tensor *l = net2_forward(&c, NULL);
-        if (!l)
-            fail_msg("%s", c.err.message);
-        assert_true(backward(&c, l));
-        double worst = worst_difference(net2_forward, NULL, ALL2, sizeof ALL2 / sizeof *ALL2);
-        printf("%s: finite differences, further ops: worst relative error %.2e\n", *isa, worst);
-        assert_true(worst < 1e-2);
-        ctx_free(&c);
+        net3 = (Net3){.table = param(V, D, 1, 0),
+                      .distances = param(4, 2, 1, 0),
+                      .q = mk_linear(D, D),
+                      .k = mk_linear(D, D),
+                      .v = mk_linear(D, D),
+                      .head = mk_linear(D, V)};
+        check_gradients(*isa, net2_forward, ALL2, sizeof ALL2 / sizeof *ALL2);
+        check_gradients(*isa, net3_forward, ALL3, sizeof ALL3 / sizeof *ALL3);
         on->close(on);
         on = best;
     }
@@ -650,6 +692,7 @@ typedef struct Parts {
     Linear l;
     Norm n;
     Param table;
+    Rms r;
 } Parts;
 
 static Tensor *op_embed(Ctx *c, Tensor *x, const Parts *p)
@@ -683,7 +726,12 @@ static Tensor *op_layernorm(Ctx *c, Tensor *x, const Parts *p)
     return layernorm(c, x, &p->n);
 }
 
-enum { TABLE, WEIGHT, BIAS, GAMMA, BETA };
+static Tensor *op_rmsnorm(Ctx *c, Tensor *x, const Parts *p)
+{
+    return rmsnorm(c, x, &p->r);
+}
+
+enum { TABLE, WEIGHT, BIAS, GAMMA, BETA, RMS };
 
 typedef struct Refusal {
     Tensor *(*op)(Ctx *c, Tensor *x, const Parts *p);
@@ -714,11 +762,14 @@ static const Refusal refusals[] = {
     {op_layernorm, GAMMA, LOW, "p: type: expected F32, got I8"},
     {op_layernorm, BETA, PANELS, "p: layout: expected rows, got panels"},
     {op_layernorm, BETA, ABSENT, "p: values: expected some, got none"},
+    {op_rmsnorm, RMS, PANELS, "p: layout: expected rows, got panels"},
+    {op_rmsnorm, RMS, LOW, "p: type: expected F32, got I8"},
+    {op_rmsnorm, RMS, ABSENT, "p: values: expected some, got none"},
 };
 
 static void spoil(Parts *p, const Refusal *r)
 {
-    Param *all[] = {&p->table, &p->l.w, &p->l.b, &p->n.w, &p->n.b};
+    Param *all[] = {&p->table, &p->l.w, &p->l.b, &p->n.w, &p->n.b, &p->r.w};
     *all[r->of] = defect(*all[r->of], r->defect);
 }
 
@@ -728,7 +779,7 @@ static void test_refusals(void **state)
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
         for (int back = 0; back < 2; back++) { /* back: spoiled between forward and backward */
             const Refusal *r = &refusals[i];
-            Parts p = {mk_linear(D, D), mk_norm(D), param(V, D, 1, 0)};
+            Parts p = {mk_linear(D, D), mk_norm(D), param(V, D, 1, 0), {param(1, D, 0.3f, 1), 0}};
             Ctx c;
             if (back && r->of == BIAS)
                 continue;
@@ -749,6 +800,49 @@ static void test_refusals(void **state)
             assert_string_equal(c.err.message, r->message);
             ctx_free(&c);
         }
+}
+
+/* What does not fit: a bias that does not reach far enough, is not odd or of other heads; causal groups with more
+ * queries than keys; groups that leave a rest; shapes that differ. */
+static void test_misfits(void **state)
+{
+    (void)state;
+    static const AttnSpan SPANS[] = {{0, 4, 0, 2}, {4, 2, 2, 4}};
+    static const char SAYS[] = "attention: q 6x8, k 6x8, v 6x8 do not fit 2 heads, 2 groups";
+    Ctx c;
+    ctx_init(&c, on);
+    for (int i = 0; i < 7; i++) {
+        ctx_begin(&c, ROLE_ENCODE);
+        Tensor *x = normal(&c, R, D, 8);
+        Spans spans = spans_upload(&c, SPANS, 2);
+        Attn how = {.heads = 2, .groups = 2, .bias = normal(&c, 5, 2, 1)};
+        if (i == 0)
+            how.bias = normal(&c, 3, 2, 1); /* reaches 1 */
+        if (i == 1)
+            how.bias = normal(&c, 6, 2, 1);
+        if (i == 2)
+            how.bias = normal(&c, 5, 3, 1);
+        if (i >= 3)
+            how = (Attn){.heads = 2, .spans = &spans, .causal = i == 3};
+        if (i == 4)
+            how.bias = normal(&c, 5, 2, 1); /* as far as 4 queries and keys need, less 1 */
+        if (i == 5)
+            how.bias = normal(&c, 7, 2, 1); /* as far as that */
+        Tensor *y = attention(&c, x, x, x, how);
+        if (i < 5) {
+            assert_null(y);
+            assert_string_equal(c.err.message, SAYS);
+        } else {
+            assert_non_null(y);
+        }
+    }
+    ctx_begin(&c, ROLE_ENCODE);
+    assert_null(mean_rows(&c, normal(&c, R, D, 8), 4));
+    assert_string_equal(c.err.message, "mean: expected groups of 4 rows, got 6 rows");
+    ctx_begin(&c, ROLE_ENCODE);
+    assert_null(multiply(&c, normal(&c, R, D, 8), normal(&c, R, D + 1, 8)));
+    assert_string_equal(c.err.message, "multiply: expected two equal shapes, got 6x8 and 6x9");
+    ctx_free(&c);
 }
 
 /* A cache of another type is refused until kernels can read it. */
@@ -873,6 +967,7 @@ int main(void)
         cmocka_unit_test(test_int8_linear),
         cmocka_unit_test(test_head),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_misfits),
         cmocka_unit_test(test_cache_type),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_out_of_memory),
