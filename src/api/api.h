@@ -54,7 +54,7 @@ static inline bool api_reserved(int reserved, const char *what, Error *e)
 /* --- image.c ------------------------------------------------------------------------------------ */
 /* A picture from its file's bytes; `name` is what messages call it. */
 blip2_image *api_image_decode(const void *bytes, size_t size, const char *name, Error *e);
-/* The picture prepared as the library does. */
+/* The picture, prepared as our verbs do (upright, alpha over white), or for BLIP2_HF as transformers does. */
 EncodeJob api_image_job(const blip2_image *image, blip2_library library);
 
 /* --- model.c ------------------------------------------------------------------------------------ */

@@ -68,7 +68,7 @@ EncodeJob api_image_job(const blip2_image *image, blip2_library library)
 {
     bool hf = library == BLIP2_HF;
     return (EncodeJob){.picture = &image->picture,
-                       .route = hf ? ROUTE_HF : ROUTE_LAVIS,
+                       .route = hf ? ROUTE_HF : ROUTE_OWN,
                        .serial = 2 * image->serial + hf};
 }
 
