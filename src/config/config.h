@@ -19,6 +19,8 @@ typedef struct VitConfig {
     int width, layers, heads, mlp, image, patch; /* image: pixels of the trained grid */
     float eps, post_eps;                         /* of the blocks' norms; of the one behind them */
     bool qkv_bias;
+    bool quick_gelu; /* the activation is x * sigmoid(1.702 x) and not the exact GELU */
+    bool clip;       /* as CLIP's tower: patches without a bias, a norm in front of the blocks */
 } VitConfig;
 
 typedef struct QformerConfig {

@@ -50,7 +50,11 @@ static void read_vision(const JsonPart *p, VitConfig *v)
     /* ours: transformers' one setting is for all norms, LAVIS' ln_vision has torch's 1e-5 */
     v->post_eps = (float)part_real(p, "post_layernorm_eps", v->eps, 0, 1);
     v->qkv_bias = part_flag(p, "qkv_bias", true);
-    part_must_be(p, "hidden_act", "gelu");
+    /* ours: transformers' BLIP-2 knows no such tower, LAVIS has it as clip_vit.py */
+    v->clip = part_flag(p, "pre_layernorm", false);
+    v->quick_gelu = strcmp(part_text(p, "hidden_act", "gelu"), "quick_gelu") == 0;
+    if (!v->quick_gelu)
+        part_must_be(p, "hidden_act", "gelu");
     heads_divide(p, v->width, v->heads);
     if (!p->e->code && (v->patch > v->image || v->image / v->patch > GRID_MAX))
         error_set(p->e, ERR_BAD_MODEL,

@@ -47,7 +47,9 @@ static VitConfig vit_l(void)
                        .patch = 14,
                        .eps = 1e-5f,
                        .post_eps = 1e-5f,
-                       .qkv_bias = true};
+                       .qkv_bias = true,
+                       .quick_gelu = true,
+                       .clip = true};
 }
 
 static QformerConfig qformer(int image_width, bool text)

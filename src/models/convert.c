@@ -332,12 +332,22 @@ static bool check_fits(const Blip2 *m, const ModelSource *from, Error *e)
     return ok;
 }
 
+/* Blip2VisionModel has no norm in front of its blocks: what it would compute of such weights is wrong. */
+static bool check_kind(const Blip2 *m, const ModelSource *from, ConvertTo to, Error *e)
+{
+    return to != CONVERT_HF || !m->config.vit.clip ||
+           error_set(e, ERR_USAGE,
+                     "%s: vision tower: expected one that transformers' BLIP-2 has, got CLIP's "
+                     "(ViT-L): packed and lavis are the forms for it",
+                     from->path);
+}
+
 bool model_convert(ModelSource *from, const char *to, const ConvertOptions *o, Error *e)
 {
     if (!check_target(to, o->to, e))
         return false;
     Converter c = {.base.param = plan_param, .m = model_begin(NULL, from, e), .o = o, .e = e};
-    bool ok = c.m && check_fits(c.m, from, e) && plan(&c) &&
+    bool ok = c.m && check_kind(c.m, from, o->to, e) && check_fits(c.m, from, e) && plan(&c) &&
               (o->to == CONVERT_HF ? write_dir(&c, from, to) : write_packed(&c, from, to));
     mem_free(c.out);
     model_close(c.m);

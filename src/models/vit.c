@@ -5,10 +5,12 @@ bool vit_init(Vit *v, const VitConfig *config, Arena *mem)
 {
     *v = (Vit){.config = *config};
     v->ln.eps = config->post_eps;
+    v->pre.eps = config->eps;
     v->block = arena_calloc(mem, sizeof *v->block * (size_t)config->layers);
     for (int i = 0; v->block && i < config->layers; i++) {
         v->block[i].heads = config->heads;
         v->block[i].ln1.eps = v->block[i].ln2.eps = config->eps;
+        v->block[i].act = config->quick_gelu ? ACT_QUICK_GELU : ACT_GELU;
     }
     return v->block != NULL;
 }
@@ -32,6 +34,8 @@ static void visit_patch(Visitor *v, Linear *patch, const VitConfig *k)
                              .shape = {k->width, 3, k->patch, k->patch},
                              .rows = k->width,
                              .cols = 3 * k->patch * k->patch});
+    if (k->clip)
+        return;
     visit_param(
         v, "patch_embedding.bias", &patch->b,
         &(ParamSpec){
@@ -47,6 +51,8 @@ void vit_visit(Visitor *v, Vit *m)
     visit_table(v, "position_embedding", &m->pos, 3, 1 + grid * grid, k->width);
     visit_patch(v, &m->patch, k);
     visit_leave(v, part);
+    if (k->clip)
+        visit_norm(v, "pre_layernorm", &m->pre, k->width);
     for (int i = 0; i < k->layers; i++) {
         part = visit_block(v, "encoder.layers.%d.", i);
         visit_layer(v, &m->block[i], k);
@@ -92,7 +98,8 @@ static Tensor *positions(Ctx *c, const Vit *v, int batch, int gh, int gw)
         return embed(c, &v->pos, ids, batch * n);
     int *all = counting(c, v->pos.rows, v->pos.rows);
     Tensor *table = all ? embed(c, &v->pos, all, v->pos.rows) : NULL;
-    return gather_rows(c, resize_grid(c, table, grid, gh, gw, false), NULL, ids, batch * n);
+    return gather_rows(c, resize_grid(c, table, grid, gh, gw, v->config.clip), NULL, ids,
+                       batch * n);
 }
 
 static Tensor *vit_block(Ctx *c, const Block *base, Tensor *x, void *aux)
@@ -106,11 +113,11 @@ static Tensor *vit_block(Ctx *c, const Block *base, Tensor *x, void *aux)
     h = attention(c, q, k, v, (Attn){.heads = b->heads, .groups = *batch});
     x = linear_add(c, h, &b->proj, x);
 
-    h = linear_act(c, layernorm(c, x, &b->ln2), &b->fc1, ACT_GELU);
+    h = linear_act(c, layernorm(c, x, &b->ln2), &b->fc1, b->act);
     return linear_add(c, h, &b->fc2, x);
 }
 
-/* Patches, the class token in front of each picture's, positions added. */
+/* Patches, the class token in front of each picture's, positions added; CLIP's towers norm them. */
 static Tensor *vit_embed(Ctx *c, const Vit *v, const Tensor *px, int h, int w)
 {
     int p = v->config.patch, batch = px->rows;
@@ -123,8 +130,9 @@ static Tensor *vit_embed(Ctx *c, const Vit *v, const Tensor *px, int h, int w)
     for (int i = 0; i < batch * n; i++) /* row 0 is the class token, then all patches */
         from[i] = from[i] ? (i / n) * (n - 1) + from[i] : 0;
     Tensor *cls = embed(c, &v->cls, (const int[]){0}, 1);
-    return add(c, gather_rows(c, cls, patches, from, batch * n),
-               positions(c, v, batch, h / p, w / p));
+    Tensor *x =
+        add(c, gather_rows(c, cls, patches, from, batch * n), positions(c, v, batch, h / p, w / p));
+    return v->config.clip ? layernorm(c, x, &v->pre) : x;
 }
 
 Tensor *vit_forward(Ctx *c, const Vit *v, Tensor *px, int h, int w)
