@@ -52,8 +52,8 @@ static char *weights(size_t bytes)
 }
 
 /* Returns the median, and the best in *best. */
-static double median_ms(Stream *d, const Shape *s, DType type, char *data, size_t footprint,
-                        double *best)
+static double median_ms(Stream *d, const Shape *s, DType type, Layout layout, char *data,
+                        size_t footprint, double *best)
 {
     static float scale[65536];
     double ms[CALLS_MAX];
@@ -70,6 +70,7 @@ static double median_ms(Stream *d, const Shape *s, DType type, char *data, size_
     for (size_t i = 0; n < CALLS_MAX && (n < 5 || now_ms() - start < BUDGET_MS); i++) {
         Param w = {.dtype = type, .rows = s->out, .cols = s->in, .data = data + i % copies * one};
         w.scale = type == I8 ? scale : NULL;
+        w.layout = layout;
         LinearArgs a = {.x = &x, .w = &w, .y = &y, .role = s->m > 16 ? ROLE_ENCODE : ROLE_DECODE};
         double t = now_ms();
         d->k->linear(d, &a);
@@ -97,18 +98,24 @@ static void run_isa(const char *isa, int threads, Precision precision, const cha
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
         if (only && strcmp(only, dtype_name(types[t])) != 0)
             continue;
-        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-            const Shape *s = &shapes[i];
+        /* each shape in turn: weights in rows, in panels */
+        for (size_t i = 0; i < 2 * sizeof shapes / sizeof *shapes; i++) {
+            const Shape *s = &shapes[i / 2];
+            const Layout layout = i % 2 ? LAYOUT_PANEL : LAYOUT_ROWS;
+            if (layout == LAYOUT_PANEL && types[t] == I8)
+                continue;
             size_t bytes = (size_t)s->in * (size_t)s->out * type_size(types[t]);
             double best;
-            double ms =
-                median_ms(d, s, types[t], data, FOOTPRINT > bytes ? FOOTPRINT : bytes, &best);
+            double ms = median_ms(d, s, types[t], layout, data,
+                                  FOOTPRINT > bytes ? FOOTPRINT : bytes, &best);
             double flop = 2.0 * s->m * s->in * s->out;
-            printf("%-10s %-4s %-7s %-10s M=%-3d %5d -> %-5d %9.3f ms %7.1f GFLOP/s %5.1f GB/s "
-                   "(best %.1f, %.1f)\n",
-                   d->isa, dtype_name(types[t]), cpu_kernel_name(d, types[t]), s->name, s->m, s->in,
-                   s->out, ms, flop / ms * 1e-6, (double)bytes / ms * 1e-6, flop / best * 1e-6,
-                   (double)bytes / best * 1e-6);
+            printf(
+                "%-10s %-4s %-7s %-6s %-10s M=%-3d %5d -> %-5d %9.3f ms %7.1f GFLOP/s %5.1f GB/s "
+                "(best %.1f, %.1f)\n",
+                d->isa, dtype_name(types[t]), cpu_kernel_name(d, types[t]),
+                layout == LAYOUT_PANEL ? "panels" : "rows", s->name, s->m, s->in, s->out, ms,
+                flop / ms * 1e-6, (double)bytes / ms * 1e-6, flop / best * 1e-6,
+                (double)bytes / best * 1e-6);
             fflush(stdout);
         }
     }

@@ -35,6 +35,7 @@ typedef struct CkptTensor {
     const char *file; /* path of the file it lies in, for messages */
     bool used;        /* set by ckpt_take */
     bool copied;      /* data is memory of the Checkpoint's own */
+    bool panels;      /* data lies in panels (tensor/panel.h), of a matrix [shape[0], all others] */
 } CkptTensor;
 
 typedef struct Checkpoint Checkpoint;

@@ -1,11 +1,13 @@
 /* ckpt/packed.c: see ckpt/packed.h. */
 #include "ckpt/packed.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/utf8.h"
+#include "tensor/panel.h"
 
 enum { FILE_MAX = 24 << 20 }; /* bytes; a tokenizer.json has up to ten million */
 
@@ -13,6 +15,7 @@ enum { FILE_MAX = 24 << 20 }; /* bytes; a tokenizer.json has up to ten million *
 #define FILES  "blip2.file."
 #define BASE64 "blip2.base64."
 #define LAYOUT "blip2.layout."
+#define PANELS "panel32 "
 
 static const char *const NAMES[] = {"config.json",
                                     "generation_config.json",
@@ -89,21 +92,74 @@ bool packed_is(const Checkpoint *c)
 
 static bool check_format(const Checkpoint *c, Error *e)
 {
-    const CkptText *format = find_text(c, FORMAT), *t;
-    if (strcmp(format->text, PACKED_FORMAT) != 0)
-        return error_set(
-            e, ERR_BAD_MODEL,
-            "%s: header: " FORMAT ": expected " PACKED_FORMAT
-            ", got \"%.40s\": a packed model of another version of the program: convert "
-            "the model again",
-            ckpt_path(c), format->text);
+    const CkptText *format = find_text(c, FORMAT);
+    return strcmp(format->text, PACKED_FORMAT) == 0 ||
+           error_set(e, ERR_BAD_MODEL,
+                     "%s: header: " FORMAT ": expected " PACKED_FORMAT
+                     ", got \"%.40s\": a packed model of another version of the program: convert "
+                     "the model again",
+                     ckpt_path(c), format->text);
+}
+
+/* "panel32 [4,5]" -> the extents, how many; 0: it is something else. */
+static int read_layout(const char *s, int64_t shape[CKPT_MAX_RANK])
+{
+    int rank = 0;
+    if (!str_starts(s, PANELS "["))
+        return 0;
+    s += strlen(PANELS);
+    do {
+        char *end;
+        s++;
+        shape[rank++] = *s >= '0' && *s <= '9' ? strtoll(s, &end, 10) : 0;
+        if (shape[rank - 1] <= 0 || shape[rank - 1] > INT_MAX)
+            return 0;
+        s = end;
+    } while (*s == ',' && rank < CKPT_MAX_RANK);
+    return strcmp(s, "]") == 0 && rank >= 2 ? rank : 0;
+}
+
+/* Whether a tensor of so many bytes has the panels of a weight of that shape. */
+static bool fits_panels(const CkptTensor *t, int rank, const int64_t *shape)
+{
+    size_t rows = (size_t)shape[0], cols = 1, most = t->bytes;
+    for (int i = 1; i < rank; i++) {
+        if (cols > most / (size_t)shape[i])
+            return false;
+        cols *= (size_t)shape[i];
+    }
+    return dtype_is_float(t->dtype) && rows <= most / cols &&
+           t->bytes == dtype_bytes(t->dtype, panels_numbers(t->dtype, rows, cols));
+}
+
+static bool take_layout(Checkpoint *c, const CkptText *text, Error *e)
+{
+    int64_t shape[CKPT_MAX_RANK];
+    const char *name = text->key + strlen(LAYOUT);
+    int rank = read_layout(text->text, shape);
+    CkptTensor *t = ckpt_find(c, name);
+    if (!rank)
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s: tensor \"%.200s\": layout: expected \"" PANELS
+                         "[OUT,IN]\", got \"%.40s\": convert the model again",
+                         ckpt_path(c), name, text->text);
+    if (!t || t->panels || !fits_panels(t, rank, shape))
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s: tensor \"%.200s\": layout: expected %s, got \"%.60s\"", ckpt_path(c),
+                         name, t ? "one that the tensor's size fits" : "a tensor of that name",
+                         text->text);
+    t->panels = true;
+    t->rank = rank;
+    memcpy(t->shape, shape, sizeof *shape * (size_t)rank);
+    return true;
+}
+
+static bool take_layouts(Checkpoint *c, Error *e)
+{
+    const CkptText *t;
     for (size_t i = 0; (t = ckpt_text(c, i)); i++)
-        if (str_starts(t->key, LAYOUT))
-            return error_set(
-                e, ERR_BAD_MODEL,
-                "%s: tensor \"%.200s\": layout: expected rows, got \"%.40s\": convert the "
-                "model again",
-                ckpt_path(c), t->key + strlen(LAYOUT), t->text);
+        if (str_starts(t->key, LAYOUT) && !take_layout(c, t, e))
+            return false;
     return true;
 }
 
@@ -136,7 +192,7 @@ bool packed_open(ModelSource *s, Error *e)
     FolderFile *file = arena_alloc(&s->mem, texts * sizeof *file);
     if (!file)
         return error_memory(e, s->path, texts * sizeof *file);
-    if (!check_format(s->ckpt, e))
+    if (!check_format(s->ckpt, e) || !take_layouts(s->ckpt, e))
         return false;
     for (size_t i = 0; i < texts; i++)
         if (!take_text(s, ckpt_text(s->ckpt, i), file, &n, e))
@@ -182,6 +238,14 @@ static bool add_file(StrBuf *out, const Folder *f, const char *name, Error *e)
     }
     mem_free(text);
     return true;
+}
+
+void packed_layout(StrBuf *out, const char *name, int rank, const int64_t *shape)
+{
+    strbuf_printf(out, ",\"" LAYOUT "%s\":\"" PANELS "[", name);
+    for (int i = 0; i < rank; i++)
+        strbuf_printf(out, "%s%lld", i ? "," : "", (long long)shape[i]);
+    strbuf_puts(out, "]\"");
 }
 
 const Folder *packed_folder(const Folder *config, const Folder *tokenizer, const char *name)

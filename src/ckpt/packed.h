@@ -4,7 +4,9 @@
  *     blip2.format        "1"
  *     blip2.file.NAME     the text of a file of the model's directory: config.json, tokenizer.json, ...
  *     blip2.base64.NAME   the same of a file that is no text (spiece.model)
- *     blip2.layout.TENSOR how it lies in the file, where that is not row after row
+ *     blip2.layout.TENSOR "panel32 [OUT,IN]": it lies in panels (tensor/panel.h), and this is the shape of the
+ *                         weight, more extents than two as in files without panels; the tensor's own is
+ *                         [panels, IN, 32], of BF16 [panels, IN/2, 32, 2]
  *
  * Names of tensors are those of transformers, or LAVIS'. */
 #ifndef CKPT_PACKED_H
@@ -18,9 +20,13 @@
 /* Whether the file says that it is one, of whatever format. */
 bool packed_is(const Checkpoint *c);
 
-/* s->ckpt is one: sets config and tokenizer. Errors: ERR_BAD_MODEL (another format, a layout that this version does
- * not know, a text that is none), ERR_MEMORY. */
+/* s->ckpt is one: sets config and tokenizer, and gives tensors in panels the shapes of their weights. Errors:
+ * ERR_BAD_MODEL (another format, a layout that this version does not know or that does not fit the tensor, a text
+ * that is none), ERR_MEMORY. */
 bool packed_open(ModelSource *s, Error *e);
+
+/* Appends to the JSON object of __metadata__ that a tensor lies in panels. */
+void packed_layout(StrBuf *out, const char *name, int rank, const int64_t *shape);
 
 /* What a directory of a model may have beside its weights. NULL behind the last one. */
 const char *packed_file(size_t i);

@@ -4,7 +4,8 @@
  * once per call into tiles (tile.h) of all rows. A task takes some panels of W outputs and some
  * rows; for each block of TILE_K words it packs the panel's weights into L1 scratch, widening them
  * on the way, and multiplies them with its rows in groups of up to MR. The sums of the blocks are
- * added in order.
+ * added in order. From weights in panels the same is packed, by copying; a panel here has W outputs, one of
+ * those 32.
  * So a sum's order depends on K alone, and the weights, read where they lie, are read once per
  * MAX_ROWS rows. */
 #include "cpu/linear.h"
@@ -17,12 +18,13 @@ enum {
 
 typedef struct Encode {
     const LinearArgs *a;
-    bool pair;     /* words are pairs of bf16 */
-    DType words;   /* what a word of weights is widened from; F32: it is taken as it is */
-    size_t stride; /* bytes of a weight row */
-    int depth;     /* words along K */
-    int blocks;    /* blocks of K */
-    int groups;    /* row groups of at most MR rows */
+    bool pair;   /* words are pairs of bf16 */
+    DType words; /* what a word of weights is widened from; F32: it is taken as it is */
+    size_t
+        stride; /* bytes from one weight row, or in panels from one input (BF16: two), to the next */
+    int depth;  /* words along K */
+    int blocks; /* blocks of K */
+    int groups; /* row groups of at most MR rows */
     int panels;
     int row_tasks, panel_tasks;
     float *x;      /* packed words: [block][row][TILE_LD] */
@@ -89,14 +91,26 @@ static int block_depth(const Encode *w, int block)
     return left < TILE_K ? left : TILE_K;
 }
 
-/* The first byte of a panel's weights in a block, and the bytes from there to the end of the block
- * or of the row. */
-static const char *weights_at(const Encode *w, int panel, int block)
+/* Weights in panels: numbers of the type `words` of a step along a panel of 32. */
+static int per_step(const Encode *w)
 {
-    return (const char *)w->a->w->data + (size_t)(panel * W) * w->stride +
-           (size_t)(block * TILE_K) * weight_size(w->words);
+    return w->words == BF16 ? 2 : 1; /* of K; pairs that stay pairs are one word */
 }
 
+/* The first byte of a panel's weights in a block. */
+static const char *weights_at(const Encode *w, int panel, int block)
+{
+    const Param *p = w->a->w;
+    const size_t out = (size_t)panel * W;
+    if (p->layout == LAYOUT_ROWS)
+        return (const char *)p->data + out * w->stride +
+               (size_t)(block * TILE_K) * weight_size(w->words);
+    const size_t steps = panel_inputs(p->dtype, (size_t)p->cols) / panel_group(p->dtype);
+    const size_t first = out / PANEL * steps + (size_t)(block * TILE_K / per_step(w));
+    return (const char *)p->data + first * w->stride + out % PANEL * (w->stride / PANEL);
+}
+
+/* Of a row's weights, the bytes from there to the end of the block or of the row. */
 static size_t weight_bytes(const Encode *w, int block)
 {
     size_t size = TILE_K * weight_size(w->words), left = w->stride - (size_t)block * size;
@@ -108,7 +122,9 @@ static size_t weight_bytes(const Encode *w, int block)
  * other. Nothing where that is another task. */
 static Ahead ahead_of(const Encode *w, const Task *t, int panel, int block)
 {
-    int lines = TILE_K * (int)weight_size(w->words) / 64, shift = 0;
+    int run = w->a->w->layout == LAYOUT_ROWS ? TILE_K * (int)weight_size(w->words)
+                                             : W * (int)(w->stride / PANEL);
+    int lines = run < 64 ? 1 : run / 64, shift = 0;
     while (1 << shift < lines)
         shift++;
     bool more = ++panel < t->p1 || ++block < w->blocks;
@@ -126,18 +142,32 @@ static void run_panel(const Encode *w, const Task *t, int panel, int block)
     const TileKernel(*kernels)[2] = tile_kernels[w->pair ? TILE_STREAM_PAIR : TILE_STREAM];
     const Ahead none = {.p = (const char *)t->packed};
     Ahead ahead = ahead_of(w, t, panel, block);
+    const int most = w->a->w->layout == LAYOUT_ROWS ? W : TILE_K / per_step(w);
     float *sums = t->sums + (size_t)(panel - t->p0) * (size_t)t->rows * W;
     for (int g = t->g0; g < t->g1; g++) {
         int m = split(rows, w->groups, g), count = split(rows, w->groups, g + 1) - m;
-        int fetched = (g - t->g0) * (TILE_K >> ahead.shift); /* weight rows */
+        int fetched = (g - t->g0) * (TILE_K >> ahead.shift); /* rows, or steps along a panel */
         float *s = sums + (size_t)(m - t->first) * W;
         const float *x = w->x + ((size_t)block * (size_t)rows + (size_t)m) * TILE_LD;
-        kernels[count][outs > VL](n, x, t->packed, s, start, fetched < W ? &ahead : &none);
+        kernels[count][outs > VL](n, x, t->packed, s, start, fetched < most ? &ahead : &none);
         ahead.p += (size_t)(TILE_K >> ahead.shift) * ahead.stride;
         if (block == w->blocks - 1)
             for (int i = 0; i < count; i++)
                 linear_finish(w->a, m + i, n0, s + i * W, outs);
     }
+}
+
+static void pack_weights(const Encode *w, float *to, int panel, int block)
+{
+    const Param *p = w->a->w;
+    const char *from = weights_at(w, panel, block);
+    const int n = block_depth(w, block);
+    if (p->layout == LAYOUT_ROWS)
+        panel_pack_t(w->words, to, from, w->stride, p->rows - panel * W, weight_bytes(w, block));
+    else if (w->words == BF16)
+        panel_pack_pairs(to, from, w->stride, (n + 1) / 2);
+    else
+        panel_pack(w->words, to, from, w->stride, n, W, NULL);
 }
 
 static void run_task(const Encode *w, int task, char *scratch)
@@ -153,8 +183,7 @@ static void run_task(const Encode *w, int task, char *scratch)
     t.rows = split(rows, w->groups, t.g1) - t.first;
     for (int b = 0; b < w->blocks; b++)
         for (int p = t.p0; p < t.p1; p++) {
-            panel_pack_t(w->words, t.packed, weights_at(w, p, b), w->stride, w->a->w->rows - p * W,
-                         weight_bytes(w, b));
+            pack_weights(w, t.packed, p, b);
             run_panel(w, &t, p, b);
         }
 }
@@ -197,7 +226,9 @@ static bool plan(Encode *w, Stream *on, const LinearArgs *a, int threads)
     w->a = a;
     w->pair = native_pairs(on, a->w->dtype);
     w->words = w->pair ? F32 : a->w->dtype;
-    w->stride = (size_t)a->w->cols * weight_size(a->w->dtype);
+    w->stride =
+        weight_size(a->w->dtype) *
+        (a->w->layout == LAYOUT_ROWS ? (size_t)a->w->cols : PANEL * panel_group(a->w->dtype));
     w->depth = w->pair ? div_up(a->w->cols, 2) : a->w->cols;
     w->blocks = w->depth > TILE_K ? div_up(w->depth, TILE_K) : 1; /* K = 0 still has a result */
     plan_tasks(w, threads);

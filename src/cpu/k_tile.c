@@ -154,6 +154,18 @@ void panel_pack(DType t, float *to, const void *from, size_t stride, int k, int 
     }
 }
 
+void panel_pack_pairs(float *to, const void *from, size_t stride, int n)
+{
+    const char *row = from;
+    for (int j = 0; j < n; j++, row += stride, to += 2 * W)
+        for (int h = 0; h < W; h += VL) {
+            vf lo, hi;
+            weight_load_pairs(row + 4 * h, &lo, &hi);
+            vf_storeu(to + h, lo);
+            vf_storeu(to + W + h, hi);
+        }
+}
+
 /* VL numbers of VL rows. */
 VEC_INLINE void pack_square(const DType t, float *to, const char *from, size_t stride)
 {

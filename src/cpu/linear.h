@@ -1,15 +1,11 @@
 /* cpu/linear.h: what the files of `linear` share.
  *
  *   k_linear.c         the entry: roles, weight types
- *   k_linear_encode.c  many rows: the product of tile.h over weight panels packed on the fly
- *   k_linear_decode.c  few rows: dot products at memory speed
+ *   k_linear_encode.c  many rows: the product of tile.h over weights packed on the fly
+ *   k_linear_decode.c  few rows, weights in rows: dot products at memory speed
+ *   k_linear_panel.c   few rows, weights in panels: the sums of 32 outputs at memory speed
  *
- * Weights are row-major [out, in] and may start at any byte (cpu/weights.h).
- *
- * LAYOUT_PANEL, which ops refuse so far (ops/param.c), is the form of packed files: panels of 32 outputs, the
- * last filled with zero rows, each panel [in][32] for F32 and F16, [in/2][32][2] for BF16 (pairs as
- * vdpbf16ps takes them, and widened by a shift and a mask) and [in/4][32][4] for I8. That is what
- * k_linear_encode.c packs on the fly, so its kernels will take such panels without packing. */
+ * Weights are row-major [out, in] or in panels (tensor/panel.h), and may start at any byte (cpu/weights.h). */
 #ifndef CPU_LINEAR_H
 #define CPU_LINEAR_H
 
@@ -19,6 +15,7 @@
 
 bool ISA_SYM(linear_encode)(Stream *on, const LinearArgs *a);
 bool ISA_SYM(linear_decode)(Stream *on, const LinearArgs *a);
+bool ISA_SYM(linear_panel)(Stream *on, const LinearArgs *a);
 
 /* Below this many multiplications one thread does the work: waking others takes longer. */
 #define LINEAR_SERIAL 100000.0

@@ -135,6 +135,10 @@ void tile_pack_t(float *to, const float *from, size_t ld, int mr, int k);
 void panel_pack(DType t, float *to, const void *from, size_t stride, int k, int cols,
                 const float *scale);
 
+/* n rows of W pairs of bf16, `stride` bytes apart: of each the first numbers are a row, the second ones the next. */
+#define panel_pack_pairs ISA_SYM(panel_pack_pairs)
+void panel_pack_pairs(float *to, const void *from, size_t stride, int n);
+
 /* Rows become columns: n <= W rows of `bytes` bytes, which end with the row or hold TILE_K numbers;
  * missing columns become zero. */
 #define panel_pack_t ISA_SYM(panel_pack_t)

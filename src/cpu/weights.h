@@ -25,6 +25,14 @@ VEC_INLINE vf weight_load(DType t, const void *p)
     }
 }
 
+/* VL pairs of bf16 at p: the first numbers and the second ones. */
+VEC_INLINE void weight_load_pairs(const void *p, vf *first, vf *second)
+{
+    vi words = (vi)vf_loadu(p);
+    *first = (vf)(words << 16);
+    *second = (vf)(words & vi_set1((int32_t)0xffff0000));
+}
+
 /* As many of VL weights as lie in the `bytes` at p, then zeros; reads no byte beyond them. */
 VEC_INLINE vf weight_load_bytes(DType t, const void *p, size_t bytes)
 {

@@ -112,7 +112,7 @@ bool param_begin(Blip2 *m, Param *p, const char *name, const ParamSpec *spec, DT
 
 void *param_room(Blip2 *m, const Param *p, const ParamSpec *spec, bool small_pages)
 {
-    size_t bytes = dtype_bytes(p->dtype, param_count(p));
+    size_t bytes = param_data_bytes(p);
     return spec->kind == PARAM_VECTOR ? arena_alloc(&m->mem, bytes) : own(m, bytes, small_pages);
 }
 
@@ -124,7 +124,7 @@ float *param_scale_room(Blip2 *m, const Param *p)
 bool param_give(Blip2 *m, Param *p, const void *values, const float *scales)
 {
     size_t n = param_scales(p);
-    p->data = values ? place(m, values, dtype_bytes(p->dtype, param_count(p))) : NULL;
+    p->data = values ? place(m, values, param_data_bytes(p)) : NULL;
     if (p->data && p->data != values)
         disown(m, values); /* the device has a copy of its own */
     p->scale = n && scales ? place(m, scales, n * sizeof *scales) : NULL;

@@ -25,6 +25,8 @@ typedef struct Output {
     StEntry entry; /* first: st_order, st_header */
     Recipe recipe;
     size_t first, rows;
+    ParamSpec spec; /* of the Param */
+    bool panels;    /* written in panels */
 } Output;
 
 typedef struct Converter {
@@ -41,6 +43,20 @@ typedef struct Converter {
 
 /* --- what is to be written ------------------------------------------------------------------------- */
 
+/* [panels, inputs, 32], of bf16 [panels, inputs/2, 32, 2] (tensor/panel.h). */
+static void as_panels(Output *o)
+{
+    const DType t = o->recipe.dtype;
+    const size_t group = panel_group(t), ins = panel_inputs(t, o->recipe.width);
+    o->panels = true;
+    o->entry.rank = group > 1 ? 4 : 3;
+    o->entry.shape[0] = (int64_t)panel_count(o->rows);
+    o->entry.shape[1] = (int64_t)(ins / group);
+    o->entry.shape[2] = PANEL;
+    o->entry.shape[3] = (int64_t)group;
+    o->entry.bytes = dtype_bytes(t, panels_numbers(t, o->rows, o->recipe.width));
+}
+
 /* Rows of the Param under that name; rows 0: all of them. */
 static bool push(Converter *c, const char *name, const ParamSpec *spec, const Recipe *r,
                  size_t first, size_t rows)
@@ -48,13 +64,15 @@ static bool push(Converter *c, const char *name, const ParamSpec *spec, const Re
     if (!MEM_GROW(c->out, &c->cap, c->n + 1))
         return error_memory(c->e, name, (c->n + 1) * sizeof *c->out);
     Output *o = &c->out[c->n++];
-    *o = (Output){.recipe = *r, .first = first, .rows = rows};
+    *o = (Output){.recipe = *r, .first = first, .rows = rows, .spec = *spec};
     o->entry = (StEntry){.name = arena_strdup(&c->m->mem, name),
                          .dtype = r->dtype,
                          .rank = spec->rank,
                          .bytes = dtype_bytes(r->dtype, rows * r->width)};
     memcpy(o->entry.shape, spec->shape, sizeof *spec->shape * (size_t)spec->rank);
     o->entry.shape[0] = (int64_t)rows;
+    if (c->o->to == CONVERT_PACKED && spec->kind == PARAM_MATRIX && spec->rows >= PANEL)
+        as_panels(o);
     c->total += o->entry.bytes;
     return o->entry.name || error_memory(c->e, name, strlen(name));
 }
@@ -197,12 +215,48 @@ static bool write_piece(Converter *c, const Output *o, const RecipePiece *p)
     return write_bytes(c, data, bytes, !p->from->copied);
 }
 
+/* 32 rows at a time become a panel, or are taken out of one; room is for both. */
+static bool write_through(Converter *c, const Output *o, char *room)
+{
+    const Recipe *r = &o->recipe;
+    const size_t row = dtype_bytes(r->dtype, r->width);
+    char *panel = room + PANEL * row;
+    for (size_t i = 0; i < o->rows; i += PANEL) {
+        size_t n = o->rows - i < PANEL ? o->rows - i : PANEL;
+        recipe_rows(r, room, o->first + i, n);
+        if (o->panels)
+            panel_from_rows(panel, room, n, r->dtype, r->width);
+        if (!(o->panels
+                  ? write_bytes(c, panel, dtype_bytes(r->dtype, panel_numbers(r->dtype, r->width)),
+                                false)
+                  : write_bytes(c, room, n * row, false)))
+            return false;
+    }
+    recipe_done(r);
+    return true;
+}
+
+static bool write_tensor(Converter *c, const Output *o)
+{
+    const Recipe *r = &o->recipe;
+    if (o->panels || r->panels) {
+        size_t bytes = dtype_bytes(r->dtype, PANEL * r->width + panel_numbers(r->dtype, r->width));
+        char *room = mem_alloc(bytes);
+        bool ok = room ? write_through(c, o, room) : error_memory(c->e, o->entry.name, bytes);
+        mem_free(room);
+        return ok;
+    }
+    for (int k = 0; k < r->n; k++)
+        if (!write_piece(c, o, &r->piece[k]))
+            return false;
+    return true;
+}
+
 static bool write_tensors(Converter *c)
 {
     for (size_t i = 0; i < c->n; i++)
-        for (int k = 0; k < c->out[i].recipe.n; k++)
-            if (!write_piece(c, &c->out[i], &c->out[i].recipe.piece[k]))
-                return false;
+        if (!write_tensor(c, &c->out[i]))
+            return false;
     return true;
 }
 
@@ -226,8 +280,12 @@ static bool write_packed(Converter *c, const ModelSource *from, const char *to)
 {
     StrBuf texts = {0};
     strbuf_puts(&texts, "\"format\":\"pt\",");
-    bool ok = packed_texts(&texts, &from->config, &from->tokenizer, c->e) &&
-              write_weights(c, to, texts.data);
+    bool ok = packed_texts(&texts, &from->config, &from->tokenizer, c->e);
+    for (size_t i = 0; i < c->n; i++)
+        if (c->out[i].panels)
+            packed_layout(&texts, c->out[i].entry.name, c->out[i].spec.rank, c->out[i].spec.shape);
+    ok = ok && (!texts.failed || error_memory(c->e, to, texts.len)) &&
+         write_weights(c, to, texts.data);
     strbuf_free(&texts);
     return ok;
 }

@@ -29,10 +29,15 @@ static bool load_vector(Blip2 *m, Param *p, const ParamSpec *spec, const Recipe 
 
 static bool load_stored(Blip2 *m, Param *p, const ParamSpec *spec, const Recipe *r)
 {
-    const void *there = recipe_in_place(r);
+    bool table = spec->kind != PARAM_MATRIX; /* whose rows are looked up */
+    const void *there = r->panels && table ? NULL : recipe_in_place(r);
+    p->layout = r->panels && !table ? LAYOUT_PANEL : LAYOUT_ROWS;
     void *copy = there ? NULL : param_room(m, p, spec, false);
     if (copy) {
-        recipe_copy(r, copy);
+        if (table)
+            recipe_rows(r, copy, 0, (size_t)spec->shape[0]);
+        else
+            recipe_copy(r, copy);
         recipe_done(r);
     }
     return param_give(m, p, there ? there : copy, NULL);

@@ -155,6 +155,10 @@ static bool take_piece(Recipe *r, Checkpoint *c, const char *name, const ParamSp
         return error_set(e, ERR_BAD_MODEL, "%s: tensor \"%s\": expected %s as \"%s\", got %s",
                          t->file, t->name, dtype_name(first->dtype), first->name,
                          dtype_name(t->dtype));
+    if (t->panels && rows != spec->shape[0])
+        return error_set(e, ERR_BAD_MODEL, "%s: tensor \"%s\": layout: expected rows, got panels",
+                         t->file, t->name);
+    r->panels = t->panels;
     r->dtype = t->dtype;
     add_piece(r, t, (size_t)rows);
     return true;
@@ -208,7 +212,9 @@ const void *recipe_in_place(const Recipe *r)
 
 void recipe_copy(const Recipe *r, void *out)
 {
-    for (int i = 0; i < r->n; i++) {
+    if (r->panels)
+        memcpy(out, r->piece[0].from->data, r->piece[0].from->bytes);
+    for (int i = 0; !r->panels && i < r->n; i++) {
         const RecipePiece *p = &r->piece[i];
         char *to = (char *)out + dtype_bytes(r->dtype, p->to * r->width);
         size_t bytes = dtype_bytes(r->dtype, p->rows * r->width);
@@ -219,19 +225,60 @@ void recipe_copy(const Recipe *r, void *out)
     }
 }
 
+/* Some rows of one piece: where they begin in it, and in what is asked for. */
+typedef struct Run {
+    size_t from, to, n;
+} Run;
+
+/* What of piece p lies among the n rows from `first` on; n 0: nothing. */
+static Run run_of(const RecipePiece *p, size_t first, size_t n)
+{
+    size_t from = p->to > first ? p->to : first;
+    size_t end = p->to + p->rows < first + n ? p->to + p->rows : first + n;
+    return from < end ? (Run){from - p->to, from - first, end - from} : (Run){0};
+}
+
+void recipe_rows(const Recipe *r, void *out, size_t first, size_t n)
+{
+    const size_t bytes = dtype_bytes(r->dtype, r->width);
+    for (size_t i = 0; r->panels && i < n; i++)
+        panel_to_row((char *)out + i * bytes, r->piece[0].from->data, first + i, 0, r->width,
+                     r->dtype, r->width);
+    for (int i = 0; !r->panels && i < r->n; i++) {
+        const RecipePiece *p = &r->piece[i];
+        Run run = run_of(p, first, n);
+        char *to = (char *)out + run.to * bytes;
+        if (p->from && run.n)
+            memcpy(to, stored_row(r, p, run.from), run.n * bytes);
+        else
+            memset(to, 0, run.n * bytes);
+    }
+}
+
+/* A row of a weight in panels, some numbers at a time. */
+static void panel_floats(const Recipe *r, float *out, size_t row)
+{
+    enum { SOME = 256 };
+    float stored[SOME]; /* of any type */
+    for (size_t k = 0; k < r->width; k += SOME) {
+        size_t n = r->width - k < SOME ? r->width - k : SOME;
+        panel_to_row(stored, r->piece[0].from->data, row, k, n, r->dtype, r->width);
+        convert_to_f32(out + k, stored, r->dtype, n);
+    }
+}
+
 void recipe_floats(const Recipe *r, float *out, size_t first, size_t n)
 {
-    for (int i = 0; i < r->n; i++) {
+    for (size_t i = 0; r->panels && i < n; i++)
+        panel_floats(r, out + i * r->width, first + i);
+    for (int i = 0; !r->panels && i < r->n; i++) {
         const RecipePiece *p = &r->piece[i];
-        size_t from = p->to > first ? p->to : first;
-        size_t end = p->to + p->rows < first + n ? p->to + p->rows : first + n;
-        if (from >= end)
-            continue;
-        float *to = out + (from - first) * r->width;
-        if (p->from)
-            convert_to_f32(to, stored_row(r, p, from - p->to), r->dtype, (end - from) * r->width);
+        Run run = run_of(p, first, n);
+        float *to = out + run.to * r->width;
+        if (p->from && run.n)
+            convert_to_f32(to, stored_row(r, p, run.from), r->dtype, run.n * r->width);
         else
-            memset(to, 0, (end - from) * r->width * sizeof *to);
+            memset(to, 0, run.n * r->width * sizeof *to);
     }
 }
 

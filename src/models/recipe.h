@@ -29,6 +29,7 @@ typedef struct Recipe {
     int n;        /* 0: the checkpoint has no such weight, nor need it */
     DType dtype;  /* of every stored piece: F32, F16 or BF16 */
     size_t width; /* numbers in a row */
+    bool panels;  /* its one piece lies in panels (tensor/panel.h) */
 } Recipe;
 
 /* Finds the pieces of the Param of that name and marks their tensors as used. The Param's own
@@ -41,8 +42,11 @@ bool recipe_take(Recipe *r, Checkpoint *c, const char *name, const ParamSpec *sp
  * (every number aligned to its own size); else NULL. */
 const void *recipe_in_place(const Recipe *r);
 
-/* Writes the whole weight as it is stored. */
+/* Writes the whole weight as it is stored, in panels if it is. */
 void recipe_copy(const Recipe *r, void *out);
+
+/* Writes n rows of it, from row `first` on, in its type. */
+void recipe_rows(const Recipe *r, void *out, size_t first, size_t n);
 
 /* Writes n rows of it, from row `first` on, as floats. */
 void recipe_floats(const Recipe *r, float *out, size_t first, size_t n);

@@ -12,11 +12,14 @@ static bool refuse(Ctx *c, const Param *p, const char *what, const char *want, c
                      want, got);
 }
 
+static bool there(Ctx *c, const Param *p)
+{
+    return p->data || refuse(c, p, "values", "some", "none");
+}
+
 static bool rows_ok(Ctx *c, const Param *p)
 {
-    if (!p->data)
-        return refuse(c, p, "values", "some", "none");
-    return p->layout == LAYOUT_ROWS || refuse(c, p, "layout", "rows", "panels");
+    return there(c, p) && (p->layout == LAYOUT_ROWS || refuse(c, p, "layout", "rows", "panels"));
 }
 
 bool matrix_ok(Ctx *c, const Param *w)
@@ -27,7 +30,8 @@ bool matrix_ok(Ctx *c, const Param *w)
         return refuse(c, w, "type", "F32, F16, BF16 or I8", dtype_name(w->dtype));
     if (w->block)
         return refuse(c, w, "scale", "one factor per row", "one per block of it");
-    return rows_ok(c, w);
+    /* the backward reads rows alone */
+    return c->record || w->dtype == I8 ? rows_ok(c, w) : there(c, w);
 }
 
 bool table_ok(Ctx *c, const Param *table)

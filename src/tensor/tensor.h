@@ -13,7 +13,7 @@
 #ifndef TENSOR_TENSOR_H
 #define TENSOR_TENSOR_H
 
-#include "tensor/dtype.h"
+#include "tensor/panel.h"
 
 enum {
     T_GRAD = 1,   /* somebody wants the gradient of this tensor */
@@ -32,8 +32,8 @@ struct Tensor {
 };
 
 typedef enum Layout {
-    LAYOUT_ROWS, /* row-major [out,in], as in a Hugging Face file */
-    LAYOUT_PANEL, /* panels of 32 outputs, as in a packed file; ops refuse it so far (cpu/linear.h) */
+    LAYOUT_ROWS,  /* row-major [out,in], as in a Hugging Face file */
+    LAYOUT_PANEL, /* panels of 32 outputs, as in a packed file (tensor/panel.h): F32, F16, BF16 */
 } Layout;
 
 typedef struct Param {
@@ -62,10 +62,17 @@ static inline size_t param_scales(const Param *p)
     return (size_t)p->rows * ((cols + block - 1) / block);
 }
 
+/* Bytes at p->data. */
+static inline size_t param_data_bytes(const Param *p)
+{
+    size_t panels = panels_numbers(p->dtype, (size_t)p->rows, (size_t)p->cols);
+    return dtype_bytes(p->dtype, p->layout == LAYOUT_PANEL ? panels : param_count(p));
+}
+
 /* Bytes of data and scales. */
 static inline size_t param_bytes(const Param *p)
 {
-    return dtype_bytes(p->dtype, param_count(p)) + sizeof *p->scale * param_scales(p);
+    return param_data_bytes(p) + sizeof *p->scale * param_scales(p);
 }
 
 #endif

@@ -393,7 +393,28 @@ static void formats(void **state)
     opens_not("\"blip2.format\":\"\"", "expected 1, got \"\"");
     opens_not("\"blip2.format\":\"1\"", "header: blip2.file.config.json: expected, but missing");
     snprintf(text, sizeof text, "\"blip2.format\":\"1\",%s,\"blip2.layout.a.b\":\"panel\"", CONFIG);
-    opens_not(text, "tensor \"a.b\": layout: expected rows, got \"panel\"");
+    opens_not(text, "tensor \"a.b\": layout: expected \"panel32 [OUT,IN]\", got \"panel\"");
+    static const char *const LAYOUTS[][2] = {
+        {"a.b", "panel32 [4,5]"}, /* no such tensor */
+        {"query_tokens", "panel32 [4,5]"},
+        {"query_tokens", "panel32 [2147483647,2147483647,2147483647,2147483647]"},
+        {"query_tokens", "panel32 [4]"},
+        {"query_tokens", "panel32 [0,5]"},
+        {"query_tokens", "panel32 [4,-5]"},
+        {"query_tokens", "panel32 [4,5"},
+        {"query_tokens", "panel32 [4,5]]"},
+        {"query_tokens", "panel32 [4,]"},
+        {"query_tokens", "panel32 [1,1,1,1,1,1,1,1,1]"},
+        {"query_tokens", "panel32 [99999999999999999999,1]"},
+        {"query_tokens", "panel64 [4,5]"},
+        {"query_tokens", ""}};
+    static const char *const SAYS[2] = {"\": layout: expected one that the tensor's size fits, got",
+                                        "\": layout: expected \"panel32 [OUT,IN]\", got"};
+    for (size_t i = 0; i < sizeof LAYOUTS / sizeof *LAYOUTS; i++) {
+        snprintf(text, sizeof text, "\"blip2.format\":\"1\",%s,\"blip2.layout.%s\":\"%s\"", CONFIG,
+                 LAYOUTS[i][0], LAYOUTS[i][1]);
+        opens_not(text, i == 0 ? "expected a tensor of that name" : SAYS[i > 2]);
+    }
     opens_not("\"blip2.format\":\"1\",\"blip2.format\":\"1\"", "__metadata__: duplicate key");
     opens_not("\"blip2.format\":\"1\",\"blip2.base64.x\":\"abc\"",
               "blip2.base64.x: expected base64");

@@ -1,0 +1,183 @@
+/* cpu/k_linear_panel.c: products with few rows over weights in panels (tensor/panel.h): decoding from packed files.
+ *
+ * A panel is one sequential stream, read once per call and wanted at the speed of the memory. Each number of it
+ * meets the same input of every row of x, so 32 outputs have their sums in as many lanes, and none has to be added
+ * up across a register. What several rows need of registers, they save in outputs: a panel is then done in parts, block
+ * by block along K, and the second part finds its lines in the cache.
+ *
+ * A sum is that of blocks of TILE_K inputs, added in order, each in ascending order: the sum that the product for
+ * many rows has (tile.h) with weights widened, so that one number does not depend on which of them computed it. */
+#include "cpu/linear.h"
+#include "cpu/tile.h"
+
+#if defined(VEC_AVX512)
+enum { PART = PANEL, ROWS = 8 }; /* 16 sums of 32 registers */
+#elif defined(__aarch64__)
+enum { PART = 16, ROWS = 5 }; /* 20 of 32 */
+#else
+enum { PART = 2 * VL, ROWS = 5 }; /* 10 of 16 */
+#endif
+
+enum {
+    AHEAD = 4096,         /* bytes that are fetched before they are read */
+    TASK_BYTES = 1 << 20, /* weights that a thread takes at a time */
+};
+
+/* A block of K of one panel, and the rows of x at its first input. */
+typedef struct Slice {
+    const char *w;
+    const float *x;
+    size_t ldx;
+    int depth; /* inputs, at most TILE_K */
+    float (*sums)[PANEL];
+    bool add; /* to the sums of the blocks before */
+} Slice;
+
+/* Bytes of the inputs that lie beside each other, of all 32 outputs. */
+VEC_INLINE size_t step_bytes(DType t)
+{
+    return PANEL * (t == F16 ? 2 : 4);
+}
+
+/* One input of `rows` rows with the weights of it. */
+VEC_INLINE void accumulate(const int rows, const int nv, const float *x, size_t ldx, const vf *w,
+                           vf sum[ROWS][PANEL / VL])
+{
+    UNROLL for (int m = 0; m < rows; m++)
+    {
+        vf xm = vf_set1(x[(size_t)m * ldx]);
+        UNROLL for (int v = 0; v < nv; v++) sum[m][v] = vf_fma(xm, w[v], sum[m][v]);
+    }
+}
+
+/* t, rows and nv (vectors of outputs, from the first-th output on) are constants where this is called. */
+VEC_INLINE void part(const DType t, const int rows, const int nv, int first, const Slice *s)
+{
+    const size_t step = step_bytes(t), size = step / PANEL;
+    const char *w = s->w + (size_t)first * size;
+    const float *x = s->x;
+    vf sum[ROWS][PANEL / VL];
+    UNROLL for (int m = 0; m < rows; m++) UNROLL for (int v = 0; v < nv; v++) sum[m][v] = vf_zero();
+    for (int k = 0; k < s->depth; k += t == BF16 ? 2 : 1, w += step) {
+        vf a[PANEL / VL], b[PANEL / VL];
+        for (int line = 0; line < nv * VL * (int)size; line += 64)
+            __builtin_prefetch(w + AHEAD + line, 0, 3);
+        UNROLL for (int v = 0; v < nv; v++)
+        {
+            if (t == BF16)
+                weight_load_pairs(w + v * VL * 4, &a[v], &b[v]);
+            else
+                a[v] = weight_load(t, w + (size_t)(v * VL) * size);
+        }
+        accumulate(rows, nv, x + k, s->ldx, a, sum);
+        if (t == BF16 && k + 1 < s->depth)
+            accumulate(rows, nv, x + k + 1, s->ldx, b, sum);
+    }
+    UNROLL for (int m = 0; m < rows; m++) UNROLL for (int v = 0; v < nv; v++)
+    {
+        float *to = s->sums[m] + first + v * VL;
+        vf_storeu(to, s->add ? vf_loadu(to) + sum[m][v] : sum[m][v]);
+    }
+}
+
+/* One row leaves registers for all outputs of a panel, or of half of one. */
+VEC_INLINE void all_parts(const DType t, const int rows, const Slice *s)
+{
+    enum { ALONE = PANEL < 4 * VL ? PANEL : 4 * VL };
+    const int outs = rows <= 2 ? ALONE : PART;
+    for (int first = 0; first < PANEL; first += outs)
+        part(t, rows, outs / VL, first, s);
+}
+
+#define ONE_ROW_COUNT(t, n) \
+    case n:                 \
+        all_parts(t, n, s); \
+        break;
+#if defined(VEC_AVX512)
+#define ROW_COUNTS(t)                                                               \
+    ONE_ROW_COUNT(t, 1)                                                             \
+    ONE_ROW_COUNT(t, 2)                                                             \
+    ONE_ROW_COUNT(t, 3) ONE_ROW_COUNT(t, 4) ONE_ROW_COUNT(t, 5) ONE_ROW_COUNT(t, 6) \
+        ONE_ROW_COUNT(t, 7)
+#else
+#define ROW_COUNTS(t) \
+    ONE_ROW_COUNT(t, 1) ONE_ROW_COUNT(t, 2) ONE_ROW_COUNT(t, 3) ONE_ROW_COUNT(t, 4)
+#endif
+#define DEFINE_SLICE(t)                             \
+    static void slice_##t(int rows, const Slice *s) \
+    {                                               \
+        switch (rows) {                             \
+            ROW_COUNTS(t)                           \
+        default: all_parts(t, ROWS, s); break;      \
+        }                                           \
+    }
+DEFINE_SLICE(F32)
+DEFINE_SLICE(BF16)
+DEFINE_SLICE(F16)
+
+typedef void (*SliceFn)(int rows, const Slice *s);
+
+static SliceFn slice_for(DType t)
+{
+    return t == BF16 ? slice_BF16 : t == F16 ? slice_F16 : slice_F32;
+}
+
+typedef struct Panels {
+    const LinearArgs *a;
+    SliceFn fn;
+    int size; /* panels of a task */
+} Panels;
+
+/* The outputs of one panel for up to ROWS rows of x, from row m on. */
+static void do_panel(const Panels *p, int panel, int m, int rows)
+{
+    const LinearArgs *a = p->a;
+    const DType t = a->w->dtype;
+    const size_t one = weight_size(t) * panel_numbers(t, (size_t)a->w->cols);
+    const int first = panel * PANEL, left = a->w->rows - first;
+    float sums[ROWS][PANEL];
+    Slice s = {.w = (const char *)a->w->data + (size_t)panel * one,
+               .x = row_f32(a->x, m),
+               .ldx = (size_t)a->x->ld,
+               .sums = sums};
+    int k = 0;
+    do {
+        s.depth = a->w->cols - k < TILE_K ? a->w->cols - k : TILE_K;
+        p->fn(rows, &s);
+        s.w += (size_t)TILE_K * weight_size(t) * PANEL;
+        s.x += TILE_K;
+        s.add = true;
+        k += TILE_K;
+    } while (k < a->w->cols);
+    for (int i = 0; i < rows; i++)
+        linear_finish(a, m + i, first, sums[i], left < PANEL ? left : PANEL);
+}
+
+static void panel_tasks(const void *args, Part *part)
+{
+    const Panels *p = args;
+    const int all = (int)panel_count((size_t)p->a->w->rows), rows = p->a->x->rows;
+    for (int task; (task = part_next(part)) >= 0;)
+        for (int i = task * p->size; i < all && i < (task + 1) * p->size; i++)
+            for (int m = 0; m < rows; m += ROWS)
+                do_panel(p, i, m, rows - m < ROWS ? rows - m : ROWS);
+}
+
+/* Panels per task: a fair share for each thread in a few portions, at most TASK_BYTES. */
+static int task_panels(const Param *w, int threads)
+{
+    const size_t one = weight_size(w->dtype) * panel_numbers(w->dtype, (size_t)w->cols);
+    const size_t all = panel_count((size_t)w->rows), parts = 4 * (size_t)threads;
+    const size_t share = (all + parts - 1) / parts, most = one ? TASK_BYTES / one : 1;
+    const size_t n = most < share ? most : share;
+    return n ? (int)n : 1;
+}
+
+bool ISA_SYM(linear_panel)(Stream *on, const LinearArgs *a)
+{
+    const int threads = linear_threads(on, a), size = task_panels(a->w, threads);
+    const int all = (int)panel_count((size_t)a->w->rows);
+    run_parts(on, threads, (all + size - 1) / size, 1, panel_tasks,
+              &(Panels){a, slice_for(a->w->dtype), size});
+    return true;
+}
