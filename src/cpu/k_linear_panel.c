@@ -2,8 +2,8 @@
  *
  * A panel is one sequential stream, read once per call and wanted at the speed of the memory. Each number of it
  * meets the same input of every row of x, so 32 outputs have their sums in as many lanes, and none has to be added
- * up across a register. What several rows need of registers, they save in outputs: a panel is then done in parts, block
- * by block along K, and the second part finds its lines in the cache.
+ * up across a register. What several rows need of registers, they save in outputs: a panel is then done in parts, a few
+ * KB of it at a time, and the second part finds its lines in the cache. Each part fetches its share of what comes next.
  *
  * A sum is that of blocks of TILE_K inputs, added in order, each in ascending order: the sum that the product for
  * many rows has (tile.h) with weights widened, so that one number does not depend on which of them computed it. */
@@ -19,18 +19,17 @@ enum { PART = 2 * VL, ROWS = 5 }; /* 10 of 16 */
 #endif
 
 enum {
-    AHEAD = 4096,         /* bytes that are fetched before they are read */
+    SLICE = 8192,         /* bytes of a panel that all its parts take in turn */
     TASK_BYTES = 1 << 20, /* weights that a thread takes at a time */
 };
 
-/* A block of K of one panel, and the rows of x at its first input. */
+/* Some inputs of one panel, and the rows of x at the first of them. */
 typedef struct Slice {
     const char *w;
     const float *x;
     size_t ldx;
-    int depth; /* inputs, at most TILE_K */
-    float (*sums)[PANEL];
-    bool add; /* to the sums of the blocks before */
+    int depth;            /* inputs, at most SLICE bytes of weights */
+    float (*sums)[PANEL]; /* go on from what they are */
 } Slice;
 
 /* Bytes of the inputs that lie beside each other, of all 32 outputs. */
@@ -53,15 +52,18 @@ VEC_INLINE void accumulate(const int rows, const int nv, const float *x, size_t 
 /* t, rows and nv (vectors of outputs, from the first-th output on) are constants where this is called. */
 VEC_INLINE void part(const DType t, const int rows, const int nv, int first, const Slice *s)
 {
-    const size_t step = step_bytes(t), size = step / PANEL;
+    const size_t step = step_bytes(t), size = step / PANEL,
+                 share = step * (size_t)(nv * VL) / PANEL;
     const char *w = s->w + (size_t)first * size;
+    const char *next = s->w + SLICE + (size_t)(SLICE / PANEL * first);
     const float *x = s->x;
     vf sum[ROWS][PANEL / VL];
-    UNROLL for (int m = 0; m < rows; m++) UNROLL for (int v = 0; v < nv; v++) sum[m][v] = vf_zero();
-    for (int k = 0; k < s->depth; k += t == BF16 ? 2 : 1, w += step) {
+    UNROLL for (int m = 0; m < rows; m++) UNROLL for (int v = 0; v < nv; v++) sum[m][v] =
+        vf_loadu(s->sums[m] + first + v * VL);
+    for (int k = 0; k < s->depth; k += t == BF16 ? 2 : 1, w += step, next += share) {
         vf a[PANEL / VL], b[PANEL / VL];
-        for (int line = 0; line < nv * VL * (int)size; line += 64)
-            __builtin_prefetch(w + AHEAD + line, 0, 3);
+        for (size_t line = 0; line < share; line += 64)
+            __builtin_prefetch(next + line, 0, 3);
         UNROLL for (int v = 0; v < nv; v++)
         {
             if (t == BF16)
@@ -74,10 +76,7 @@ VEC_INLINE void part(const DType t, const int rows, const int nv, int first, con
             accumulate(rows, nv, x + k + 1, s->ldx, b, sum);
     }
     UNROLL for (int m = 0; m < rows; m++) UNROLL for (int v = 0; v < nv; v++)
-    {
-        float *to = s->sums[m] + first + v * VL;
-        vf_storeu(to, s->add ? vf_loadu(to) + sum[m][v] : sum[m][v]);
-    }
+        vf_storeu(s->sums[m] + first + v * VL, sum[m][v]);
 }
 
 /* One row leaves registers for all outputs of a panel, or of half of one. */
@@ -94,11 +93,11 @@ VEC_INLINE void all_parts(const DType t, const int rows, const Slice *s)
         all_parts(t, n, s); \
         break;
 #if defined(VEC_AVX512)
-#define ROW_COUNTS(t)                                                               \
-    ONE_ROW_COUNT(t, 1)                                                             \
-    ONE_ROW_COUNT(t, 2)                                                             \
-    ONE_ROW_COUNT(t, 3) ONE_ROW_COUNT(t, 4) ONE_ROW_COUNT(t, 5) ONE_ROW_COUNT(t, 6) \
-        ONE_ROW_COUNT(t, 7)
+#define ROW_COUNTS(t)   \
+    ONE_ROW_COUNT(t, 1) \
+    ONE_ROW_COUNT(t, 2) \
+    ONE_ROW_COUNT(t, 3) \
+    ONE_ROW_COUNT(t, 4) ONE_ROW_COUNT(t, 5) ONE_ROW_COUNT(t, 6) ONE_ROW_COUNT(t, 7)
 #else
 #define ROW_COUNTS(t) \
     ONE_ROW_COUNT(t, 1) ONE_ROW_COUNT(t, 2) ONE_ROW_COUNT(t, 3) ONE_ROW_COUNT(t, 4)
@@ -128,29 +127,40 @@ typedef struct Panels {
     int size; /* panels of a task */
 } Panels;
 
+/* The sums of a block: at most TILE_K inputs, from the k-th on. */
+static void block_sums(const Panels *p, int rows, Slice s, int inputs)
+{
+    const int slice = SLICE / PANEL / (int)weight_size(p->a->w->dtype);
+    memset(s.sums, 0, (size_t)rows * sizeof *s.sums);
+    for (int k = 0; k < inputs; k += slice) {
+        s.depth = inputs - k < slice ? inputs - k : slice;
+        p->fn(rows, &s);
+        s.w += SLICE;
+        s.x += slice;
+    }
+}
+
 /* The outputs of one panel for up to ROWS rows of x, from row m on. */
 static void do_panel(const Panels *p, int panel, int m, int rows)
 {
     const LinearArgs *a = p->a;
-    const DType t = a->w->dtype;
-    const size_t one = weight_size(t) * panel_numbers(t, (size_t)a->w->cols);
-    const int first = panel * PANEL, left = a->w->rows - first;
-    float sums[ROWS][PANEL];
-    Slice s = {.w = (const char *)a->w->data + (size_t)panel * one,
-               .x = row_f32(a->x, m),
-               .ldx = (size_t)a->x->ld,
-               .sums = sums};
-    int k = 0;
-    do {
-        s.depth = a->w->cols - k < TILE_K ? a->w->cols - k : TILE_K;
-        p->fn(rows, &s);
-        s.w += (size_t)TILE_K * weight_size(t) * PANEL;
-        s.x += TILE_K;
-        s.add = true;
-        k += TILE_K;
-    } while (k < a->w->cols);
+    const size_t size = weight_size(a->w->dtype);
+    const int cols = a->w->cols, first = panel * PANEL, left = a->w->rows - first;
+    const char *w =
+        (const char *)a->w->data + (size_t)panel * size * panel_numbers(a->w->dtype, (size_t)cols);
+    float all[ROWS][PANEL], block[ROWS][PANEL];
+    for (int k = 0; k < cols || k == 0; k += TILE_K) {
+        Slice s = {.w = w + (size_t)k * size * PANEL,
+                   .x = row_f32(a->x, m) + k,
+                   .ldx = (size_t)a->x->ld,
+                   .sums = k ? block : all};
+        block_sums(p, rows, s, cols - k < TILE_K ? cols - k : TILE_K);
+        for (int i = 0; k && i < rows; i++)
+            for (int o = 0; o < PANEL; o++)
+                all[i][o] += block[i][o];
+    }
     for (int i = 0; i < rows; i++)
-        linear_finish(a, m + i, first, sums[i], left < PANEL ? left : PANEL);
+        linear_finish(a, m + i, first, all[i], left < PANEL ? left : PANEL);
 }
 
 static void panel_tasks(const void *args, Part *part)
