@@ -46,8 +46,16 @@ captions() {
     done
 }
 
-# Every activation of a pass: the tiny model of the goldens and the embedded one.
+# Every activation of a pass: the tiny models of the goldens and the embedded one.
 activations() {
+    for kind in t5 itm; do
+        rm -rf "$work/dump"
+        "$program" debug preprocess --size 28 $scenes/samples/scene000.png -o "$work/x.npy"
+        "$program" debug run tests/golden/$kind --pixels "$work/x.npy" --ids 2,7,11,5 --dump "$work/dump" >/dev/null
+        for file in "$work"/dump/*.npy; do
+            note "$kind $(basename "$file")" cat "$file"
+        done
+    done
     for pixels in 28 42; do
         for type in f32 bf16; do
             rm -rf "$work/dump"

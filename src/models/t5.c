@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "nn/relative.h"
+
 static bool init_stack(T5Stack *s, const T5Config *k, int layers, Arena *mem)
 {
     s->layers = layers;
@@ -89,38 +91,10 @@ const Param *t5_head(const T5 *m)
     return m->head.data ? &m->head : &m->tokens;
 }
 
-/* --- positions ----------------------------------------------------------------------------------- */
-
-/* HF T5Attention._relative_position_bucket, with r = key - query; half of the buckets are exact, the others
- * grow with the logarithm, in float as there. */
-static int bucket(const T5Config *k, int r, bool both)
-{
-    int n = both ? k->buckets / 2 : k->buckets, exact = n / 2;
-    int base = both && r > 0 ? n : 0, d = r > 0 ? (both ? r : 0) : -r;
-    if (d < exact)
-        return base + d;
-    float whole = (float)log((double)k->distance / exact),
-          part = logf((float)d / (float)exact) / whole;
-    int far = exact + (int)(part * (float)(n - exact));
-    return base + (far < n ? far : n - 1);
-}
-
-/* Row far + r is the bias of every head at distance r; r up to far, or up to 0 where nothing is ahead. */
-static Tensor *bias_of(Ctx *c, const T5Stack *s, const T5Config *k, int far, bool both)
-{
-    int n = both ? 2 * far + 1 : far + 1;
-    int *ids = arena_alloc(&c->mem, sizeof *ids * (size_t)n);
-    if (!ids)
-        return ctx_fail(c, ERR_MEMORY, "positions: out of memory");
-    for (int i = 0; i < n; i++)
-        ids[i] = bucket(k, i - far, both);
-    return embed(c, &s->bias, ids, n);
-}
-
 /* --- forward ------------------------------------------------------------------------------------- */
 
 typedef struct T5In {
-    Attn self, source;
+    Attn self, source; /* of one layer; no source: an encoder's */
 } T5In;
 
 static Tensor *attend(Ctx *c, const T5Attend *a, Tensor *x, Attn how)
@@ -154,19 +128,27 @@ static Tensor *t5_layer(Ctx *c, const Block *base, Tensor *x, void *aux)
     return feed(c, &l->feed, x);
 }
 
+/* `of` has one entry for each layer. */
+static Tensor *stack(Ctx *c, const T5Stack *s, const char *name, Tensor *x, T5In *of)
+{
+    for (int i = 0; i < s->layers; i++) {
+        x = block(c, t5_layer, &s->layer[i].base, x, NULL, &of[i]);
+        tap(c, x, "%s.layer%d", name, i);
+    }
+    return rmsnorm(c, x, &s->ln);
+}
+
 Tensor *t5_encode(Ctx *c, const T5 *m, Tensor *x, const Spans *spans)
 {
-    const T5Config *k = &m->config;
-    T5In *in = arena_alloc(&c->mem, sizeof *in);
-    Tensor *bias = x ? bias_of(c, &m->encoder, k, spans->most_q - 1, true) : NULL;
+    const T5Stack *s = &m->encoder;
+    T5In *in = arena_alloc(&c->mem, sizeof *in * (size_t)s->layers);
+    Tensor *bias = relative_bias(c, &s->bias, m->config.distance, spans->most_q - 1, true);
     if (!in || !bias)
-        return in ? NULL : ctx_fail(c, ERR_MEMORY, "layers: out of memory");
-    *in = (T5In){.self = {.heads = k->heads, .scale = 1, .bias = bias, .spans = spans}};
-    for (int i = 0; i < k->layers; i++) {
-        x = block(c, t5_layer, &m->encoder.layer[i].base, x, NULL, in);
-        tap(c, x, "encoder.layer%d", i);
-    }
-    return rmsnorm(c, x, &m->encoder.ln);
+        return ctx_fail(c, ERR_MEMORY, "layers: out of memory");
+    for (int i = 0; i < s->layers; i++)
+        in[i] =
+            (T5In){.self = {.heads = m->config.heads, .scale = 1, .bias = bias, .spans = spans}};
+    return stack(c, s, "encoder", x, in);
 }
 
 bool t5_keep(Ctx *c, const T5 *m, Tensor *states, const KvCache *cache, const int *slot)
@@ -183,21 +165,17 @@ bool t5_keep(Ctx *c, const T5 *m, Tensor *states, const KvCache *cache, const in
 Tensor *t5_decode(Ctx *c, const T5 *m, Tensor *x, const int *position, const CacheRows *self,
                   const CacheRows *source)
 {
-    const T5Config *k = &m->config;
-    T5In *in = arena_alloc(&c->mem, sizeof *in * (size_t)k->decoder_layers);
-    int far = 0;
-    for (int r = 0; x && r < x->rows; r++)
-        far = position[r] > far ? position[r] : far;
-    Tensor *bias = x ? bias_of(c, &m->decoder, k, far, false) : NULL;
+    const T5Stack *s = &m->decoder;
+    const int heads = m->config.heads, far = x ? relative_most(position, x->rows) : 0;
+    T5In *in = arena_alloc(&c->mem, sizeof *in * (size_t)s->layers);
+    Tensor *bias = relative_bias(c, &s->bias, m->config.distance, far, false);
     if (!in || !bias)
-        return in ? NULL : ctx_fail(c, ERR_MEMORY, "layers: out of memory");
-    for (int i = 0; i < k->decoder_layers; i++) {
-        in[i].self = (Attn){.heads = k->heads, .scale = 1, .bias = bias, .cache = &self[i]};
-        in[i].source = (Attn){.heads = k->heads, .scale = 1, .cache = &source[i]};
-        x = block(c, t5_layer, &m->decoder.layer[i].base, x, NULL, &in[i]);
-        tap(c, x, "decoder.layer%d", i);
+        return ctx_fail(c, ERR_MEMORY, "layers: out of memory");
+    for (int i = 0; i < s->layers; i++) {
+        in[i] = (T5In){.self = {.heads = heads, .scale = 1, .bias = bias, .cache = &self[i]},
+                       .source = {.heads = heads, .scale = 1, .cache = &source[i]}};
     }
-    return rmsnorm(c, x, &m->decoder.ln);
+    return stack(c, s, "decoder", x, in);
 }
 
 Tensor *t5_logits(Ctx *c, const T5 *m, Tensor *x)
