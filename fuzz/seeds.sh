@@ -1,0 +1,114 @@
+#!/bin/sh
+# seeds.sh DIR: what the fuzzers begin with, in DIR/NAME for fuzz_NAME.c: good files of every kind, small, and bad ones
+# that were worth a test. Run from the root of the repository; needs jq.
+set -eu
+to=$1
+rm -rf "$to"
+for source in fuzz/fuzz_*.c; do
+    name=$(basename "$source" .c)
+    mkdir -p "$to/${name#fuzz_}"
+done
+
+# What fuzz_tokenizer begins with: its modes, one byte in front of a file or of files beside one.
+tokenizer() {
+    small=tests/data/tokenizer_beside
+    beside=tests/data/tokenizers/bert
+    { printf '\000' && cat $small/t5.json; } >"$to/tokenizer/t5.json"
+    { printf '\000' && cat $small/bert.json; } >"$to/tokenizer/bert.json"
+    { printf '\000' && cat models/scenes/tokenizer.json; } >"$to/tokenizer/bpe.json"
+    { printf '\001' && cat $small/t5.model; } >"$to/tokenizer/spiece.model"
+    { printf '\001' && cat $small/t5_symbols.model; } >"$to/tokenizer/symbols.model"
+    { printf '\002' && cat $small/bert.txt; } >"$to/tokenizer/vocab.txt"
+    for mode in 3 4 5 6; do
+        { printf '%b' "\\00$mode" && head -c 300 tests/data/captions/cases.json; } >"$to/tokenizer/text$mode"
+    done
+    for base in 0 1 2 3 4; do
+        {
+            printf '%b' "\\007\\00$base"
+            cat $beside/tokenizer_config.json && printf '\000'
+            cat $beside/special_tokens_map.json && printf '\000'
+            cat $beside/added_tokens.json && printf '\000{"model_type": "bert"}'
+        } >"$to/tokenizer/beside$base"
+        {
+            printf '%b' "\\007\\00$base"
+            printf '{"tokenizer_class": "T5Tokenizer", "extra_ids": 3, "eos_token": "</s>"}'
+            printf '\000{"additional_special_tokens": ["<image>"]}\000{"<image>": 44}'
+        } >"$to/tokenizer/named$base"
+    done
+}
+
+# safetensors BYTES <HEADER: 8 bytes of length, the header, so many zeros as data.
+safetensors() {
+    header=$(cat)
+    printf '%b' "$(printf '\\0%o\\0%o\\0\\0\\0\\0\\0\\0' $((${#header} % 256)) $((${#header} / 256)))"
+    printf '%s' "$header"
+    head -c "$1" /dev/zero
+}
+
+tensors() {
+    echo '{"a": {"dtype": "BF16", "shape": [3, 5], "data_offsets": [0, 30]},
+        "b": {"dtype": "F32", "shape": [2], "data_offsets": [30, 38]}, "__metadata__": {"format": "pt"}}' |
+        jq -c . | safetensors 38 >"$to/safetensors/two"
+    echo '{}' | safetensors 0 >"$to/safetensors/none"
+    echo '{"q": {"dtype": "I8", "shape": [2, 2], "data_offsets": [0, 4]}, "s": {"dtype": "F16", "shape": [2, 1], "data_offsets": [4, 8]}}' |
+        jq -c . | safetensors 8 >"$to/safetensors/narrow"
+}
+
+# packed FORMAT FILTER: a packed model of a small configuration and tokenizer.
+packed() {
+    jq -cn --rawfile config tests/golden/itm/config.json --rawfile words tests/data/tokenizer_beside/bert.txt \
+        --rawfile t5 tests/golden/t5/config.json --rawfile unigram tests/data/tokenizer_beside/t5.json "$1"
+}
+
+packed_models() {
+    panels='"blip2.layout.w": "panel32 [33,4]"}, "w": {"dtype": "F32", "shape": [2, 4, 32], "data_offsets": [0, 1024]}'
+    packed '{"__metadata__": {"blip2.format": "1", "blip2.file.config.json": $config, "blip2.file.vocab.txt": $words, '"$panels}" |
+        safetensors 1024 >"$to/packed/bert"
+    packed '{"__metadata__": {"blip2.format": "1", "blip2.file.config.json": $t5, "blip2.file.tokenizer.json": $unigram, '"$panels}" |
+        safetensors 1024 >"$to/packed/t5"
+    packed '{"__metadata__": {"blip2.format": "1", "blip2.file.config.json": "{}", "blip2.base64.spiece.model": "CgA=",
+        "blip2.layout.w": "panel32 [3,2,2]"}, "w": {"dtype": "BF16", "shape": [1, 2, 32, 2], "data_offsets": [0, 256]}}' |
+        safetensors 256 >"$to/packed/base64"
+    packed '{"__metadata__": {"blip2.format": "2"}}' | safetensors 0 >"$to/packed/later"
+    # no configuration: one is derived from names and shapes; a byte for each number is enough
+    header=$(od -An -tu4 -N4 tests/golden/itm/model.safetensors | tr -d ' ')
+    head -c $((header + 8)) tests/golden/itm/model.safetensors | tail -c +9 |
+        jq -c 'del(.__metadata__) as $all | reduce ($all | keys_unsorted[]) as $k ({at: 0};
+            ($all[$k].shape | reduce .[] as $d (1; . * $d)) as $n |
+            .t[$k] = {dtype: "I8", shape: $all[$k].shape, data_offsets: [.at, .at + $n]} | .at += $n) | .t' |
+        safetensors 161450 >"$to/packed/derived"
+}
+
+hub() {
+    cat >"$to/hub/repo" <<'JSON'
+{"id": "owner/name", "sha": "0123456789abcdef0123456789abcdef01234567", "cardData": {"license": "mit"}, "siblings": [
+{"rfilename": "config.json", "size": 12, "blobId": "89abcdef0123456789abcdef0123456789abcdef"},
+{"rfilename": "model-00001-of-00002.safetensors", "size": 5000000000, "blobId": "89abcdef0123456789abcdef0123456789abcdef",
+ "lfs": {"sha256": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "size": 5000000000}}]}
+JSON
+    printf '{"error": "Repository not found"}' >"$to/hub/error"
+}
+
+# A byte says which file follows; 0xff is between two (fuzz_config.c).
+configs() {
+    for model in opt t5 itm caption; do
+        {
+            printf '\000' && cat tests/golden/$model/config.json
+            printf '\377\001' && cat tests/golden/opt/generation_config.json
+            printf '\377\002' && cat tests/golden/$model/preprocessor_config.json
+            printf '\377\003' && cat tests/golden/$model/processor_config.json
+        } >"$to/config/$model"
+    done
+}
+
+tokenizer
+tensors
+packed_models
+hub
+configs
+cp tests/data/lavis/names.txt "$to/names"
+cp tests/data/torch/*.pth tests/data/lavis/*.pth "$to/torch"
+for kind in valid malformed tiff oriented; do
+    mkdir "$to/picture/$kind"
+    cp -r tests/data/images/$kind/. "$to/picture/$kind"
+done
