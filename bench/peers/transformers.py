@@ -27,14 +27,19 @@ PROMPT = 9  # text ids behind the picture, as in `blip2 bench`
 NEW = 12  # tokens of the caption
 BEAMS = 5
 STEPS = 4  # decode steps averaged, behind one that does not count
-STAGES = {
+TEXTS = 8  # of one picture, in the stage itm_batch8
+STAGES = {  # as `blip2 bench` calls them; a kind of model has those that are methods of its Peer
     "preprocess": "preprocess, 1024x768",
     "encode": "ViT",
     "qformer": "Q-Former and projection",
+    "encoder": "encoder of Flan-T5",
     "prefill": "prefill",
     "decode": "decode step, greedy",
     "decode_beam5": "decode step, 5 beams",
     "caption": "caption, 12 tokens, 5 beams",
+    "itm": "ITM, a pair, picture encoded",
+    "itm_batch8": "ITM, a pair of 8 of one picture",
+    "itc": "ITC, a text and a picture seen",
 }
 INSTALL = """needs torch, transformers and pillow; in an environment of their own:
     python3 -m venv ~/blip2-peers
@@ -63,24 +68,26 @@ def timed(fn, repeat):
 
 
 class Peer:
+    """What all kinds have: picture, vision tower, Q-Former."""
+
+    kind = "Blip2ForConditionalGeneration"
+
     def __init__(self, folder, dtype, threads):
         import torch
+        import transformers
         from PIL import Image
-        from transformers import AutoImageProcessor, Blip2ForConditionalGeneration
 
         torch.set_num_threads(threads)
         self.torch = torch
         self.dtype = {"bf16": torch.bfloat16, "f32": torch.float32}[dtype]
-        self.model = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=self.dtype).eval()
-        self.processor = AutoImageProcessor.from_pretrained(folder)
-        config = self.model.config
-        size = config.vision_config.image_size
+        load = getattr(transformers, self.kind).from_pretrained
+        self.model = load(folder, dtype=self.dtype).eval()
+        self.processor = transformers.AutoImageProcessor.from_pretrained(folder)
+        size = self.model.config.vision_config.image_size
         rgb = ((i // 3 % 1024 // 4 + i // 3072 // 3 + i % 3 * 40) % 256 for i in range(2359296))
         self.picture = Image.frombytes("RGB", (1024, 768), bytes(rgb))
         self.pixels = torch.randn(1, 3, size, size).to(self.dtype)
-        bos = config.text_config.bos_token_id
-        text = [bos] + [4 + i for i in range(1, PROMPT)]
-        self.ids = torch.tensor([[config.image_token_id] * config.num_query_tokens + text])
+        self.prepare(self.model.config)
 
     def preprocess(self):
         self.processor(images=self.picture, return_tensors="pt")
@@ -90,16 +97,24 @@ class Peer:
 
     def qformer(self):
         m = self.model
-        out = m.qformer(query_embeds=m.query_tokens, encoder_hidden_states=self.image)
-        self.soft = m.language_projection(out.last_hidden_state.to(self.image.dtype))
+        self.seen = m.qformer(query_embeds=m.query_tokens, encoder_hidden_states=self.image)
+        self.seen = self.project(self.seen.last_hidden_state.to(self.image.dtype))
 
-    def prompt(self, rows):
-        words = self.model.get_input_embeddings()(self.ids[:, self.soft.shape[1]:])
-        x = self.torch.cat([self.soft, words], 1).expand(rows, -1, -1)
-        return self.read(inputs_embeds=x, logits_to_keep=1)
 
-    def read(self, **inputs):
-        return self.model.language_model(**inputs, use_cache=True).past_key_values
+class GeneratingPeer(Peer):
+    start = 0  # tokens of the prompt in front of the words
+
+    def prepare(self, config):
+        first = [config.text_config.bos_token_id][:self.start]
+        text = first + [4 + i for i in range(self.start, PROMPT)]
+        self.ids = self.torch.tensor([[config.image_token_id] * config.num_query_tokens + text])
+
+    def project(self, x):
+        return self.model.language_projection(x)
+
+    def embeds(self, rows):
+        words = self.model.get_input_embeddings()(self.ids[:, self.seen.shape[1]:])
+        return self.torch.cat([self.seen, words], 1).expand(rows, -1, -1)
 
     def prefill(self):
         self.prompt(1)
@@ -111,7 +126,7 @@ class Peer:
             if step == 1:
                 start = time.perf_counter()
             ids = self.torch.arange(rows)[:, None] + 5 + step
-            cache = self.read(input_ids=ids, past_key_values=cache)
+            cache = self.step(ids, cache)
         return (time.perf_counter() - start) * 1e3 / STEPS
 
     def decode(self):
@@ -127,6 +142,74 @@ class Peer:
                             max_new_tokens=NEW, min_new_tokens=NEW)
 
 
+class OptPeer(GeneratingPeer):
+    start = 1
+
+    def read(self, **inputs):
+        return self.model.language_model(**inputs, use_cache=True).past_key_values
+
+    def prompt(self, rows):
+        return self.read(inputs_embeds=self.embeds(rows), logits_to_keep=1)
+
+    def step(self, ids, cache):
+        return self.read(input_ids=ids, past_key_values=cache)
+
+
+class T5Peer(GeneratingPeer):
+    def encoder(self, rows=1):
+        return self.model.language_model.encoder(inputs_embeds=self.embeds(rows))
+
+    def prompt(self, rows):
+        self.states = self.encoder(rows)
+        return self.step(self.torch.zeros(rows, 1, dtype=self.torch.long), None)
+
+    def step(self, ids, cache):
+        return self.model.language_model(decoder_input_ids=ids, encoder_outputs=self.states,
+                                         past_key_values=cache, use_cache=True).past_key_values
+
+
+class MatchPeer(Peer):
+    kind = "Blip2ForImageTextRetrieval"
+
+    def prepare(self, config):
+        self.ids = self.torch.arange(TEXTS * PROMPT).reshape(TEXTS, PROMPT) + 5
+
+    def project(self, x):
+        return x
+
+    def pairs(self, n):
+        """Blip2ForImageTextRetrieval.forward behind the vision tower."""
+        m = self.model
+        queries = m.query_tokens.expand(n, -1, -1)
+        x = m.embeddings(input_ids=self.ids[:n], query_embeds=queries)
+        seen = m.qformer(query_embeds=x, query_length=queries.shape[1],
+                         attention_mask=self.torch.ones(x.shape[:2], dtype=self.torch.long),
+                         encoder_hidden_states=self.image.expand(n, -1, -1)).last_hidden_state
+        m.itm_head(seen[:, :queries.shape[1]].to(m.itm_head.weight.dtype)).mean(1)
+
+    def itm(self):
+        self.pairs(1)
+
+    def itm_batch8(self):
+        start = time.perf_counter()
+        self.pairs(TEXTS)
+        return (time.perf_counter() - start) * 1e3 / TEXTS
+
+    def itc(self):
+        m, norm = self.model, self.torch.nn.functional.normalize
+        x = m.qformer(query_embeds=m.embeddings(input_ids=self.ids[:1]), query_length=0,
+                      attention_mask=self.torch.ones(1, PROMPT, dtype=self.torch.long))
+        text = norm(m.text_projection(x.last_hidden_state[:, 0]), dim=-1)
+        (norm(m.vision_projection(self.seen), dim=-1) @ text.t()).max(1)
+
+
+def kind_of(folder):
+    config = json.load(open(os.path.join(folder, "config.json")))
+    if (config.get("architectures") or [""])[0] == MatchPeer.kind:
+        return MatchPeer
+    return T5Peer if (config.get("text_config") or {}).get("model_type") == "t5" else OptPeer
+
+
 def worker(a):
     import logging
     import warnings
@@ -139,8 +222,9 @@ def worker(a):
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     with torch.inference_mode():
-        peer = Peer(a.model, a.worker, a.threads)
-        stages = {name: timed(getattr(peer, name), a.repeat) for name in STAGES}
+        peer = kind_of(a.model)(a.model, a.worker, a.threads)
+        stages = {name: timed(getattr(peer, name), a.repeat) for name in STAGES
+                  if hasattr(peer, name)}
     print(json.dumps(dict(stages=stages, torch=torch.__version__, prefill=peer.ids.shape[1],
                           transformers=transformers.__version__)))
 
@@ -226,8 +310,8 @@ def table(a, results):
              "ratio: transformers / blip2.", ""]
     head = [f"transformers {d} | blip2 {d} | ratio" for d in results]
     lines += ["| stage | " + " | ".join(head) + " |", "|--|" + "--:|" * (3 * len(results))]
-    for stage, title in STAGES.items():
-        cells = []
+    for stage in theirs[0]["stages"]:
+        cells, title = [], STAGES[stage]
         for b, t in results.values():
             x, y = median_ms(t, stage), median_ms(b, stage)
             cells.append(f"{number(x)} | {number(y)} | {x / y:.1f}")
@@ -239,7 +323,7 @@ def table(a, results):
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=INSTALL,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("model", help="a Hugging Face directory of a BLIP-2 with OPT")
+    p.add_argument("model", help="a Hugging Face directory of a BLIP-2")
     p.add_argument("--blip2", default="build/blip2", help="the program (default build/blip2)")
     p.add_argument("--dtypes", default="bf16,f32", help="number formats, default bf16,f32")
     p.add_argument("--rounds", type=int, default=3)
