@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "base/mem.h"
-#include "base/sys.h"
 #include "cpu/cpu.h"
 #include "tensor/host.h"
+#include "timing.h"
 
 typedef struct Shape {
     const char *name;
@@ -26,19 +26,11 @@ static const Shape shapes[] = {
     {"beams fc1", 5, 2560, 10240}, {"beams fc2", 5, 10240, 2560}, {"beams head", 5, 2560, 50272},
 };
 
-enum { CALLS_MAX = 400 };
 static const size_t FOOTPRINT = 400u << 20; /* bytes of weights, all copies together */
-static const double BUDGET_MS = 250;
 
 static size_t type_size(DType t)
 {
     return t == F32 ? 4 : t == I8 ? 1 : 2;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 /* Small values of any type: the same bytes everywhere, denormal in none. */
@@ -51,37 +43,41 @@ static char *weights(size_t bytes)
     return p;
 }
 
-/* Returns the median, and the best in *best. */
-static double median_ms(Stream *d, const Shape *s, DType type, Layout layout, char *data,
-                        size_t footprint, double *best)
+typedef struct Job {
+    Stream *on;
+    LinearArgs args;
+    Param w;
+    const char *copies;
+    size_t one, n, next; /* bytes of a copy, how many there are, calls so far */
+} Job;
+
+static void call(void *job)
+{
+    Job *j = job;
+    j->w.data = j->copies + j->next++ % j->n * j->one;
+    j->on->k->linear(j->on, &j->args);
+}
+
+static Timing time_linear(Stream *on, const Shape *s, DType type, Layout layout, const char *data,
+                          size_t footprint)
 {
     static float scale[65536];
-    double ms[CALLS_MAX];
-    size_t one = (size_t)s->in * (size_t)s->out * type_size(type);
-    size_t copies = footprint / one ? footprint / one : 1;
     Tensor x = {.dtype = F32, .rows = s->m, .cols = s->in, .ld = s->in};
     Tensor y = {.dtype = F32, .rows = s->m, .cols = s->out, .ld = s->out};
+    Job j = {.on = on, .copies = data, .one = (size_t)s->in * (size_t)s->out * type_size(type)};
+    j.n = footprint / j.one ? footprint / j.one : 1;
+    j.w = (Param){.dtype = type, .rows = s->out, .cols = s->in, .layout = layout};
+    j.w.scale = type == I8 ? scale : NULL;
+    j.args =
+        (LinearArgs){.x = &x, .w = &j.w, .y = &y, .role = s->m > 16 ? ROLE_ENCODE : ROLE_DECODE};
     x.data = mem_alloc((size_t)s->m * (size_t)s->in * 4);
     y.data = mem_alloc((size_t)s->m * (size_t)s->out * 4);
     for (int i = 0; i < s->m * s->in; i++)
         f32(&x)[i] = (float)(i % 201 - 100) * 0.01f;
-    int n = 0;
-    double start = now_ms();
-    for (size_t i = 0; n < CALLS_MAX && (n < 5 || now_ms() - start < BUDGET_MS); i++) {
-        Param w = {.dtype = type, .rows = s->out, .cols = s->in, .data = data + i % copies * one};
-        w.scale = type == I8 ? scale : NULL;
-        w.layout = layout;
-        LinearArgs a = {.x = &x, .w = &w, .y = &y, .role = s->m > 16 ? ROLE_ENCODE : ROLE_DECODE};
-        double t = now_ms();
-        d->k->linear(d, &a);
-        if (i > 0) /* the first call grows the scratch memory */
-            ms[n++] = now_ms() - t;
-    }
+    Timing t = time_calls(call, &j);
     mem_free(x.data);
     mem_free(y.data);
-    qsort(ms, (size_t)n, sizeof *ms, compare);
-    *best = ms[0];
-    return ms[n / 2];
+    return t;
 }
 
 static Device *dev;
@@ -105,17 +101,16 @@ static void run_isa(const char *isa, int threads, Precision precision, const cha
             if (layout == LAYOUT_PANEL && types[t] == I8)
                 continue;
             size_t bytes = (size_t)s->in * (size_t)s->out * type_size(types[t]);
-            double best;
-            double ms = median_ms(d, s, types[t], layout, data,
-                                  FOOTPRINT > bytes ? FOOTPRINT : bytes, &best);
+            Timing took =
+                time_linear(d, s, types[t], layout, data, FOOTPRINT > bytes ? FOOTPRINT : bytes);
             double flop = 2.0 * s->m * s->in * s->out;
             printf(
                 "%-10s %-4s %-7s %-6s %-10s M=%-3d %5d -> %-5d %9.3f ms %7.1f GFLOP/s %5.1f GB/s "
                 "(best %.1f, %.1f)\n",
                 d->isa, dtype_name(types[t]), cpu_kernel_name(d, types[t]),
-                layout == LAYOUT_PANEL ? "panels" : "rows", s->name, s->m, s->in, s->out, ms,
-                flop / ms * 1e-6, (double)bytes / ms * 1e-6, flop / best * 1e-6,
-                (double)bytes / best * 1e-6);
+                layout == LAYOUT_PANEL ? "panels" : "rows", s->name, s->m, s->in, s->out,
+                took.median, flop / took.median * 1e-6, (double)bytes / took.median * 1e-6,
+                flop / took.best * 1e-6, (double)bytes / took.best * 1e-6);
             fflush(stdout);
         }
     }

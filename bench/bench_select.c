@@ -9,17 +9,11 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "base/sys.h"
 #include "cpu/cpu.h"
 #include "ops/ops.h"
+#include "timing.h"
 
 enum { VOCAB = 50272, CALLS = 101, ROWS_MAX = 40, K_MAX = 10 };
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static void measure(Ctx *c, const float *logits, int n_rows, int k)
 {
@@ -40,10 +34,8 @@ static void measure(Ctx *c, const float *logits, int n_rows, int k)
         norm[i] = middle - start;
         best[i] = now_ms() - middle;
     }
-    qsort(norm, CALLS, sizeof *norm, compare);
-    qsort(best, CALLS, sizeof *best, compare);
     printf("%4d rows, %2d entries: log_softmax %8.1f us, top_k %7.1f us\n", n_rows, k,
-           1000 * norm[CALLS / 2], 1000 * best[CALLS / 2]);
+           1000 * timing_of(norm, CALLS).median, 1000 * timing_of(best, CALLS).median);
 }
 
 int main(int argc, char **argv)
