@@ -148,13 +148,13 @@ static void show_stage(void *user, const char *name)
 static blip2_model *load(const Args *args, double *ms, blip2_error *err)
 {
     const char *type = args_text(args, OPT_SYNTHETIC, NULL);
-    blip2_dtype dtype = chosen_dtype(args);
+    blip2_load_options lo = chosen_load(args);
     double start = blip2_debug_now_ms();
     blip2_model *model;
     progress(type ? "making random weights" : "loading");
     blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
-    model = type ? blip2_synthetic(type, dtype, err)
-                 : blip2_debug_load(args_text(args, OPT_MODEL, NULL), dtype, err);
+    model = type ? blip2_synthetic(type, lo.dtype, err)
+                 : blip2_debug_load(args_text(args, OPT_MODEL, NULL), &lo, err);
     *ms = blip2_debug_now_ms() - start;
     return model;
 }
@@ -190,11 +190,14 @@ static bool measure(const Args *args, const Runtime *runtime, Measurement *m, bl
 
 int run_bench(const Args *args)
 {
+    static const OptId files[] = {OPT_MODEL, OPT_TYPE, OPT_VIT, OPT_LLM};
     Runtime runtime = {0};
     Measurement m = {0};
     blip2_error err = {0};
-    if (args->has[OPT_SYNTHETIC] && args->has[OPT_MODEL])
-        return usage_error("bench: --synthetic and --model exclude each other");
+    for (size_t i = 0; args->has[OPT_SYNTHETIC] && i < sizeof files / sizeof *files; i++)
+        if (args->has[files[i]])
+            return usage_error("bench: --synthetic and --%s exclude each other",
+                               options[files[i]].name);
     blip2_model *model = load(args, &m.load_ms, &err);
     if (!model)
         return report(&err);

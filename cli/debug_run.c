@@ -188,7 +188,8 @@ int run_debug_run(const Args *args)
     if (code)
         return code;
     blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
-    blip2_model *model = blip2_debug_load(args->operands[0], chosen_dtype(args), &err);
+    blip2_load_options lo = chosen_load(args);
+    blip2_model *model = blip2_debug_load(args->operands[0], &lo, &err);
     if (!model)
         return report(&err);
     code = runtime_open_with(&runtime, args, model);

@@ -12,6 +12,7 @@
 #define ANSWERS   (BIT(CAPTION) | BIT(ASK) | BIT(CHAT))
 #define GENERATES (ANSWERS | BIT(RUN))
 #define COMPUTES  (GENERATES | MEASURES | BIT(BENCH))
+#define PIECES    (COMPUTES | BIT(SHOW) | BIT(CONVERT)) /* LAVIS' files may need others */
 #define ALL       ((1u << VERB_COUNT) - 1)
 
 static const char model_group[] = "Model";
@@ -35,16 +36,15 @@ const Option options[OPT_COUNT] = {
          "a Hugging Face directory, a packed file or LAVIS' .pth, or a name: of the model that "
          "came with the program, or of one that blip2 pull has fetched (default: the "
          "embedded model, scenes)"},
-    [OPT_TYPE] = {"type", 0, KIND_TEXT, "NAME", 0, 0, ANSWERS | MEASURES | BIT(CONVERT),
-                  model_group,
+    [OPT_TYPE] = {"type", 0, KIND_TEXT, "NAME", 0, 0, PIECES, model_group,
                   "of LAVIS' files: which published model it is, e.g. blip2_opt/pretrain_opt2.7b "
                   "(default: the file's name and what is in it tell)"},
     [OPT_VIT] =
-        {"vit", 0, KIND_FILE, "FILE", 0, 0, ANSWERS | MEASURES | BIT(CONVERT), model_group,
+        {"vit", 0, KIND_FILE, "FILE", 0, 0, PIECES, model_group,
          "of LAVIS' files: the base vision tower, eva_vit_g.pth or clip_vit_L.pth (default: "
          "beside the model's file, or where LAVIS keeps its downloads)"},
     [OPT_LLM] =
-        {"llm", 0, KIND_FOLDER, "DIR|REPO", 0, 0, ANSWERS | MEASURES | BIT(CONVERT), model_group,
+        {"llm", 0, KIND_FOLDER, "DIR|REPO", 0, 0, PIECES, model_group,
          "of LAVIS' files: the language model (default: beside the model's file, or in Hugging "
          "Face's cache)"},
     [OPT_TO] = {"to", 0, KIND_CHOICE, "packed|hf|lavis", 0, 0, BIT(CONVERT), output_group,

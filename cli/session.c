@@ -42,6 +42,16 @@ blip2_library chosen_library(const Args *args, OptId id)
     return strcmp(args_text(args, id, "lavis"), "hf") == 0 ? BLIP2_HF : BLIP2_LAVIS;
 }
 
+blip2_load_options chosen_load(const Args *args)
+{
+    blip2_load_options lo = blip2_load_options_default();
+    lo.dtype = chosen_dtype(args);
+    lo.type = args_text(args, OPT_TYPE, NULL);
+    lo.vit = args_text(args, OPT_VIT, NULL);
+    lo.language = args_text(args, OPT_LLM, NULL);
+    return lo;
+}
+
 int runtime_open_with(Runtime *r, const Args *args, blip2_model *model)
 {
     blip2_error err = {0};
@@ -57,11 +67,7 @@ int runtime_open_with(Runtime *r, const Args *args, blip2_model *model)
 int runtime_open(Runtime *r, const Args *args)
 {
     blip2_error err = {0};
-    blip2_load_options lo = blip2_load_options_default();
-    lo.dtype = chosen_dtype(args);
-    lo.type = args_text(args, OPT_TYPE, NULL);
-    lo.vit = args_text(args, OPT_VIT, NULL);
-    lo.language = args_text(args, OPT_LLM, NULL);
+    blip2_load_options lo = chosen_load(args);
     *r = (Runtime){0};
     blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
     r->model = blip2_model_load(args_text(args, OPT_MODEL, NULL), &lo, &err);

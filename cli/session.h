@@ -21,6 +21,7 @@ int runtime_open_with(Runtime *r, const Args *args, blip2_model *model);
 void runtime_close(Runtime *r);
 
 blip2_dtype chosen_dtype(const Args *args);
+blip2_load_options chosen_load(const Args *args); /* --dtype, --type, --vit, --llm */
 blip2_library chosen_library(const Args *args, OptId id);
 /* Changes what the user asked for. */
 void apply_generation(const Args *args, blip2_options *o);

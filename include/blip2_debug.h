@@ -75,8 +75,8 @@ BLIP2_API bool blip2_debug_forward(blip2_session *session, const blip2_debug_run
                                    blip2_debug_output *out, blip2_error *err);
 BLIP2_API void blip2_debug_output_free(blip2_debug_output *out);
 
-/* A model without a tokenizer is fine here: text is then not available. */
-BLIP2_API blip2_model *blip2_debug_load(const char *path_or_name, blip2_dtype dtype,
+/* As blip2_model_load; a model without a tokenizer is fine here: text is then not available. */
+BLIP2_API blip2_model *blip2_debug_load(const char *path_or_name, const blip2_load_options *options,
                                         blip2_error *err);
 
 /* --- machine and speed -------------------------------------------------------------------------- */

@@ -62,9 +62,9 @@ EncodeJob api_image_job(const blip2_image *image, blip2_library library);
 bool api_check_dtype(blip2_dtype dtype, Error *e);
 /* An empty model with its device. NULL: ERR_MEMORY. blip2_model_free frees it, filled or not. */
 blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e);
-/* model may have no tokenizer when `need_tokenizer` is false. */
-blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer,
-                      const SourceHints *hints, Error *e);
+/* blip2_model_load; the model may have no tokenizer when `need_tokenizer` is false. */
+blip2_model *api_load(const char *path_or_name, const blip2_load_options *options,
+                      bool need_tokenizer, blip2_error *err);
 bool api_describe(blip2_model *m, const char *path, Error *e); /* fills info */
 
 /* --- session.c ---------------------------------------------------------------------------------- */

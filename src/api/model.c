@@ -86,14 +86,13 @@ static bool load_parts(blip2_model *m, ModelSource *from, bool need_tokenizer, E
            model_fits(m->net, m->tokenizer, from->path, e) && api_describe(m, from->path, e);
 }
 
-blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tokenizer,
-                      const SourceHints *hints, Error *e)
+static blip2_model *load(const char *path_or_name, const blip2_load_options *o, bool need_tokenizer,
+                         Error *e)
 {
-    if (!api_check_dtype(dtype, e))
-        return NULL;
     ModelSource from = {0};
-    bool found = source_find(&from, path_or_name, hints, e);
-    blip2_model *m = found ? api_model_new(dtype, from.path, e) : NULL;
+    SourceHints hints = {o->type, o->vit, o->language};
+    bool found = source_find(&from, path_or_name, &hints, e);
+    blip2_model *m = found ? api_model_new(o->dtype, from.path, e) : NULL;
     bool ok = m && load_parts(m, &from, need_tokenizer, e);
     source_free(&from);
     if (ok)
@@ -102,18 +101,23 @@ blip2_model *api_load(const char *path_or_name, blip2_dtype dtype, bool need_tok
     return NULL;
 }
 
-blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options *options,
-                              blip2_error *err)
+blip2_model *api_load(const char *path_or_name, const blip2_load_options *options,
+                      bool need_tokenizer, blip2_error *err)
 {
     Error e = {0};
     blip2_load_options o = {.size = sizeof o};
     bool ok = !options || sized_take(&o, sizeof o, options, "load options", &e);
-    ok = ok && api_reserved(o.reserved, "load options", &e);
-    SourceHints hints = {o.type, o.vit, o.language};
-    blip2_model *m = ok ? api_load(path_or_name, o.dtype, true, &hints, &e) : NULL;
+    ok = ok && api_reserved(o.reserved, "load options", &e) && api_check_dtype(o.dtype, &e);
+    blip2_model *m = ok ? load(path_or_name, &o, need_tokenizer, &e) : NULL;
     if (!m)
         api_error(err, &e);
     return m;
+}
+
+blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options *options,
+                              blip2_error *err)
+{
+    return api_load(path_or_name, options, true, err);
 }
 
 void blip2_model_free(blip2_model *m)

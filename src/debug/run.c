@@ -46,13 +46,10 @@ blip2_options blip2_debug_options(blip2_library library)
     return o;
 }
 
-blip2_model *blip2_debug_load(const char *path_or_name, blip2_dtype dtype, blip2_error *err)
+blip2_model *blip2_debug_load(const char *path_or_name, const blip2_load_options *options,
+                              blip2_error *err)
 {
-    Error e = {0};
-    blip2_model *m = api_load(path_or_name, dtype, false, NULL, &e);
-    if (!m)
-        api_error(err, &e);
-    return m;
+    return api_load(path_or_name, options, false, err);
 }
 
 /* The caller's pixels, or a picture. */

@@ -335,3 +335,20 @@ from_cache() {
     blip2 caption -- -m.png
     [ "$out" = "$CAPTION" ]
 }
+
+@test "every verb that loads a model takes the pieces that LAVIS keeps elsewhere" {
+    mkdir "$T/tower"
+    cp "$ROOT/tests/golden/vitl/blip2_pretrained_vitL.pth" "$T"
+    cp "$ROOT/tests/golden/vitl/clip_vit_L.pth" "$T/tower/other.pth"
+    blip2 show "$T/blip2_pretrained_vitL.pth"
+    failed 4 "*vision tower: *clip_vit_L.pth*"
+    for verb in show "bench --repeat 1 -m"; do
+        blip2 $verb "$T/blip2_pretrained_vitL.pth" --vit "$T/tower/other.pth"
+        [ "$status" = 0 ]
+    done
+    blip2 debug run "$T/blip2_pretrained_vitL.pth" --vit "$T/tower/other.pth" --pixels "$SCENES/scene000.png" \
+        --ids 5,6 --dump "$T/dump"
+    [ "$status" = 0 ] && [ -s "$T/dump/itm_logits.npy" ]
+    blip2 bench --synthetic opt-2.7b --vit "$T/tower/other.pth"
+    failed 2 "*--synthetic and --vit exclude each other*"
+}

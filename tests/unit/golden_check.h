@@ -158,7 +158,9 @@ typedef struct Session {
 static Session open_session(const char *isa)
 {
     blip2_error e = {0};
-    Session r = {.model = blip2_debug_load(GOLDEN, BLIP2_F32, &e)};
+    blip2_load_options f32 = blip2_load_options_default();
+    f32.dtype = BLIP2_F32;
+    Session r = {.model = blip2_debug_load(GOLDEN, &f32, &e)};
     blip2_session_options o = blip2_session_options_default();
     o.threads = 2;
     o.isa = isa;
