@@ -97,7 +97,7 @@ typedef struct Ticket {
     Error error;
 } Ticket;
 
-/* What a call may not get wrong: session, items (`what`), count, their size. */
+/* What a call may not get wrong: session, items (each is a `what`), count, their size. */
 bool api_check_call(const blip2_session *s, const void *items, size_t count, const char *what,
                     Error *e);
 /* Element i of an array whose elements begin with their size and have that of the first one: theirs into ours
