@@ -1,6 +1,7 @@
 /* blip2_match and blip2_embed: values of the reference for picture files and texts (tests/golden/match), what a
  * result depends on and what it does not, and what makes no sense. */
 #define GOLDEN SOURCE_DIR "/tests/golden/match"
+#include "api/api.h"
 #include "golden_values.h"
 #include "test_api_match.h"
 
@@ -329,6 +330,42 @@ static void test_features_together(void **state)
     check_mixed("itm", 6);
     check_mixed("opt", 3);
     check_mixed("t5", 3);
+}
+
+/* How long the vision tower took for jobs of kinds that all look at one picture. */
+static double encoded_for(blip2_session *s, const FeatureKind *kind, int n)
+{
+    FeatureJob job[8];
+    double took = 0;
+    for (int i = 0; i < n; i++)
+        job[i] = (FeatureJob){.kind = kind[i], .image = api_image_job(picture[0], BLIP2_LAVIS)};
+    engine_features(&s->engine, job, n);
+    for (int i = 0; i < n; i++) {
+        assert_non_null(job[i].values);
+        assert_true(i == 0 || job[i].image.times.encode == 0);
+        took += job[i].image.times.encode;
+        mem_free(job[i].values);
+    }
+    return took;
+}
+
+/* Several kinds of one picture: encoded once, in one call and one after another, until one asks for more. */
+static void test_encoded_once(void **state)
+{
+    static const FeatureKind KIND[] = {FEATURE_QUERIES, FEATURE_VISION, FEATURE_IMAGE,
+                                       FEATURE_QUERIES};
+    blip2_model *m = open_model(tiny_dir("itm"), BLIP2_AUTO);
+    blip2_session *s = open_session(m, 1, NULL);
+    assert_true(encoded_for(s, KIND, 4) > 0);
+    for (int i = 0; i < 4; i++)
+        assert_true(encoded_for(s, &KIND[i], 1) == 0);
+    blip2_session_free(s);
+    s = open_session(m, 1, NULL);
+    assert_true(encoded_for(s, &KIND[0], 1) > 0);
+    assert_true(encoded_for(s, &KIND[1], 1) > 0); /* of which nothing was kept */
+    assert_true(encoded_for(s, KIND, 4) == 0);
+    blip2_session_free(s);
+    blip2_model_free(m);
 }
 
 /* Captions that are under way, scores and features in between: all come out as ever. */
@@ -782,13 +819,21 @@ static void test_bad_structs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),          cmocka_unit_test(test_language_values),
-        cmocka_unit_test(test_pairs_together),  cmocka_unit_test(test_features_together),
-        cmocka_unit_test(test_amid_a_batch),    cmocka_unit_test(test_bad_pairs),
-        cmocka_unit_test(test_bad_embed_items), cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_bad_calls),       cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_models_without),  cmocka_unit_test(test_from_callback),
-        cmocka_unit_test(test_other_sizes),     cmocka_unit_test(test_bad_structs),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_language_values),
+        cmocka_unit_test(test_pairs_together),
+        cmocka_unit_test(test_features_together),
+        cmocka_unit_test(test_encoded_once),
+        cmocka_unit_test(test_amid_a_batch),
+        cmocka_unit_test(test_bad_pairs),
+        cmocka_unit_test(test_bad_embed_items),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_bad_calls),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_models_without),
+        cmocka_unit_test(test_from_callback),
+        cmocka_unit_test(test_other_sizes),
+        cmocka_unit_test(test_bad_structs),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
