@@ -9,6 +9,7 @@
 #include "verbs.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct Work {
     blip2_session *session;
@@ -64,19 +65,26 @@ static void write_failure(Work *w, const char *path, const char *text, const bli
         w->first_code = exit_code(e);
 }
 
+/* What several texts of a picture share is said once. */
+static void write_notice(const char *path, const blip2_scores *r, size_t i)
+{
+    const char *notice = blip2_scores_notice(r, i);
+    const char *last = i && blip2_scores_at(r, i - 1) ? blip2_scores_notice(r, i - 1) : NULL;
+    if (notice && !(last && strcmp(last, notice) == 0))
+        complain_picture(path, notice);
+}
+
 static void write_pair(Work *w, const char *path, const blip2_scores *r, size_t i,
                        const blip2_error *whole)
 {
     const blip2_score *s = blip2_scores_at(r, i);
     const blip2_error *e = r ? blip2_scores_error(r, i) : whole;
-    const char *notice = blip2_scores_notice(r, i);
     if (!s) {
         write_failure(w, path, w->texts[i], e);
         return;
     }
     write_score(w, path, w->texts[i], s);
-    if (notice)
-        complain("%s", notice);
+    write_notice(path, r, i);
     w->done++;
 }
 

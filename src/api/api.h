@@ -56,6 +56,8 @@ static inline bool api_reserved(int reserved, const char *what, Error *e)
 blip2_image *api_image_decode(const void *bytes, size_t size, const char *name, Error *e);
 /* The picture, prepared as our verbs do (upright, alpha over white), or for BLIP2_HF as transformers does. */
 EncodeJob api_image_job(const blip2_image *image, blip2_library library);
+/* Adds what its user should know of the picture to notice[256]. */
+void api_note_image(char *notice, const blip2_image *image);
 
 /* --- model.c ------------------------------------------------------------------------------------ */
 /* ERR_USAGE when this version has no such type. */

@@ -54,6 +54,7 @@ static bool take_item(const blip2_session *s, const blip2_embed_item *item, Feat
         return true;
     if (!item->image)
         return error_set(e, ERR_FAILED, "picture: expected one, got NULL");
+    api_note_image(notice, item->image);
     job->image = api_image_job(item->image, item->library);
     return true;
 }

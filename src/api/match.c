@@ -31,6 +31,7 @@ static bool take_pair(const blip2_session *s, const blip2_pair *p, MatchJob *job
         return false;
     if (!p->image)
         return error_set(e, ERR_FAILED, "picture: expected one, got NULL");
+    api_note_image(notice, p->image);
     *job = (MatchJob){
         .image = api_image_job(p->image, p->library), .ids = ids->id, .n_ids = (int)ids->n};
     return true;

@@ -136,6 +136,8 @@ static void rank_one(Engine *en, RankJob *job, Choice *c, int n, float *probs)
         job->error = image->error;
     }
     if (image->encoded) {
+        if (image->picture && image->picture->notice)
+            note_append(job->notice, sizeof job->notice, image->picture->notice);
         job->times = (EngineTimes){.preprocess = image->times.preprocess,
                                    .encode = image->times.encode,
                                    .qformer = image->times.qformer};

@@ -547,6 +547,32 @@ static void test_cut(void **state)
     blip2_model_free(m);
 }
 
+/* What is to be known of a picture stands with all that is made of it, behind what there is of the text. */
+static void test_picture_notice(void **state)
+{
+    blip2_model *m = open_model(tiny_dir("itm"), BLIP2_AUTO);
+    blip2_session *s = open_session(m, 1, NULL);
+    blip2_image *grey = grey_picture();
+    blip2_pair pair[] = {pair_of(grey, "a", BLIP2_HF), pair_of(grey, LONG_WORDS, BLIP2_LAVIS),
+                         pair_of(picture[0], "a", BLIP2_HF)};
+    blip2_embed_item item[] = {embed_of(BLIP2_VISION, grey, NULL, BLIP2_POOL_NONE),
+                               embed_of(BLIP2_TEXT_EMBEDS, NULL, "a", BLIP2_POOL_NONE)};
+    blip2_scores *r = must_match(s, pair, 3);
+    blip2_features *f = must_embed(s, item, 2);
+    assert_text(blip2_scores_notice(r, 0), GREY_NOTICE);
+    assert_text(
+        blip2_scores_notice(r, 1),
+        "text: cut to 32 of 52 tokens, as LAVIS does (the rules of hf keep all); " GREY_NOTICE);
+    assert_text(blip2_scores_notice(r, 2), NULL);
+    assert_text(blip2_features_notice(f, 0), GREY_NOTICE);
+    assert_text(blip2_features_notice(f, 1), NULL);
+    blip2_scores_free(r);
+    blip2_features_free(f);
+    blip2_image_free(grey);
+    blip2_session_free(s);
+    blip2_model_free(m);
+}
+
 /* A call as a whole: its message, and no result. */
 static void no_scores(blip2_session *s, const blip2_pair *pairs, size_t n, const char *message)
 {
@@ -828,6 +854,7 @@ int main(void)
         cmocka_unit_test(test_bad_pairs),
         cmocka_unit_test(test_bad_embed_items),
         cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_picture_notice),
         cmocka_unit_test(test_bad_calls),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_models_without),

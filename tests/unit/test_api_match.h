@@ -144,6 +144,17 @@ static inline void expect_no_rank(const blip2_result *r, size_t i, blip2_error_c
 
 /* --- pictures ------------------------------------------------------------------------------------- */
 
+/* One that is read, but not as it might be expected. */
+#define GREY_NOTICE "grey of more than 8 bits is read as Pillow does: values beyond 255 are white"
+
+static inline blip2_image *grey_picture(void)
+{
+    blip2_image *image =
+        blip2_image_from_file(SOURCE_DIR "/tests/data/images/valid/p_g16.png", NULL);
+    assert_non_null(image);
+    return image;
+}
+
 /* So narrow and tall that it is read but cannot be prepared (image/image.h, picture_resize). */
 enum { TALLEST = 178956970 / 56 + 1 };
 #define TOO_TALL "picture: too tall, 1 x 3195661 pixels, the limit at a width of 56 is 3195660"

@@ -333,26 +333,29 @@ static void test_options(void **state)
     blip2_model_free(m);
 }
 
-/* LAVIS cuts OPT's prompt: a notice, and the timings are there. */
+/* LAVIS cuts OPT's prompt: a notice, as there is of a picture, and the timings are there. */
 static void test_notice_and_timings(void **state)
 {
+    blip2_image *grey = grey_picture();
     static const char *const CHOICE[] = {"a dog", "cat"};
     char question[512] = "";
     blip2_model *m = open_model(tiny_dir("opt"), BLIP2_AUTO);
     blip2_session *s = open_session(m, 1, NULL);
-    blip2_item item[2] = {ask("opt", picture[0]), ask("opt", picture[0])};
+    blip2_item item[3] = {ask("opt", picture[0]), ask("opt", picture[0]), ask("opt", grey)};
     for (int i = 0; i < 20; i++)
         strcat(question, "what is it ");
     item[0].text = question;
-    blip2_result *r = must_rank(s, item, 2, CHOICE, 2);
+    blip2_result *r = must_rank(s, item, 3, CHOICE, 2);
     assert_no_error(blip2_result_error(r, 0));
     assert_non_null(blip2_result_notice(r, 0));
     assert_non_null(strstr(blip2_result_notice(r, 0), "prompt: cut to 32 of "));
     assert_null(blip2_result_notice(r, 1));
+    assert_text(blip2_result_notice(r, 2), GREY_NOTICE);
     blip2_timings t = *blip2_result_timings(r, 0);
     assert_true(t.preprocess > 0 && t.encode > 0 && t.qformer > 0 && t.decode > 0);
     assert_true(blip2_result_timings(r, 1)->encode == 0); /* the same picture */
     blip2_result_free(r);
+    blip2_image_free(grey);
     blip2_session_free(s);
     blip2_model_free(m);
 }
