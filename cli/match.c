@@ -48,14 +48,17 @@ static void write_score(const Work *w, const char *path, const char *text, const
     out_text("\n");
 }
 
-/* A model or a text that makes no sense does so for every picture: said once, it ends the command. */
-static void write_failure(Work *w, const char *path, const char *text, const blip2_error *e)
+/* A model or a text that makes no sense does so for every picture: said once, it ends the command. told: the
+ * text in front failed for the same reason. */
+static void write_failure(Work *w, const char *path, const char *text, const blip2_error *e,
+                          bool told)
 {
     if (e->code == BLIP2_USAGE) {
         w->final_code = report(e);
         return;
     }
-    complain_picture(path, e->message);
+    if (!told)
+        complain_picture(path, e->message);
     if (w->json) {
         json_t *o = pair_json(path, text);
         json_put(o, "error", json_text(e->message));
@@ -80,7 +83,8 @@ static void write_pair(Work *w, const char *path, const blip2_scores *r, size_t 
     const blip2_score *s = blip2_scores_at(r, i);
     const blip2_error *e = r ? blip2_scores_error(r, i) : whole;
     if (!s) {
-        write_failure(w, path, w->texts[i], e);
+        bool told = i && (!r || strcmp(blip2_scores_error(r, i - 1)->message, e->message) == 0);
+        write_failure(w, path, w->texts[i], e, told);
         return;
     }
     write_score(w, path, w->texts[i], s);
