@@ -11,7 +11,18 @@ static void note(const Args *args, OptId id, const char *why)
         complain("--%s: no effect %s", options[id].name, why);
 }
 
-void note_without_effect(const Args *args, const blip2_options *o, bool asks)
+/* Those of generation and sampling, but for `except`. */
+static void note_generation(const Args *args, OptId except, const char *why)
+{
+    for (int i = 0; i < OPT_COUNT; i++) {
+        const char *group = options[i].group;
+        if (i != (int)except && group &&
+            (strcmp(group, "Generation") == 0 || strcmp(group, "Sampling") == 0))
+            note(args, (OptId)i, why);
+    }
+}
+
+static void note_search(const Args *args, const blip2_options *o)
 {
     static const OptId sampling[] = {OPT_TOP_K, OPT_TOP_P, OPT_TEMPERATURE, OPT_SEED};
     for (size_t i = 0; !o->sample && i < sizeof sampling / sizeof *sampling; i++)
@@ -24,6 +35,15 @@ void note_without_effect(const Args *args, const blip2_options *o, bool asks)
         note(args, OPT_MAX_LENGTH, "beside --max-new-tokens");
     if (o->library == BLIP2_HF && args->has[OPT_MIN_NEW_TOKENS])
         note(args, OPT_MIN_LENGTH, "beside --min-new-tokens");
+}
+
+/* Ranking generates nothing; whose template, --generation still says. */
+void note_without_effect(const Args *args, const blip2_options *o, bool asks)
+{
+    if (args->has[OPT_CHOICES])
+        note_generation(args, OPT_GENERATION, "beside --choices");
+    else
+        note_search(args, o);
     if (asks && args->has[OPT_RAW_PROMPT])
         complain("--raw-prompt: questions have no effect beside a whole prompt");
     if (args->verb == VERB_CHAT && !args->has[OPT_JSON] && o->num_captions > 1)
@@ -32,9 +52,5 @@ void note_without_effect(const Args *args, const blip2_options *o, bool asks)
 
 void note_without_generate(const Args *args)
 {
-    for (int i = 0; i < OPT_COUNT; i++) {
-        const char *group = options[i].group;
-        if (group && (strcmp(group, "Generation") == 0 || strcmp(group, "Sampling") == 0))
-            note(args, (OptId)i, "without --generate");
-    }
+    note_generation(args, OPT_COUNT, "without --generate");
 }

@@ -67,6 +67,14 @@ static void write_feature(Work *w, const EmbedName *name, const blip2_feature *f
         w->done++;
 }
 
+static void write_notice(const EmbedName *name, const char *notice)
+{
+    if (notice && name->image)
+        complain_picture(name->image, notice);
+    else if (notice)
+        complain("%s", notice);
+}
+
 static void embed_one(Work *w, const EmbedName *name)
 {
     blip2_error err = {0};
@@ -79,8 +87,7 @@ static void embed_one(Work *w, const EmbedName *name)
         write_feature(w, name, f);
     else
         write_failure(w, name, r ? blip2_features_error(r, 0) : &err);
-    if (blip2_features_notice(r, 0))
-        complain("%s", blip2_features_notice(r, 0));
+    write_notice(name, blip2_features_notice(r, 0));
     w->ended = !out_flush();
     blip2_features_free(r);
     blip2_image_free(item.image);

@@ -9,6 +9,7 @@
 #include "verbs.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct Work {
     blip2_session *session;
@@ -47,14 +48,17 @@ static void write_score(const Work *w, const char *path, const char *text, const
     out_text("\n");
 }
 
-/* A model or a text that makes no sense does so for every picture: said once, it ends the command. */
-static void write_failure(Work *w, const char *path, const char *text, const blip2_error *e)
+/* A model or a text that makes no sense does so for every picture: said once, it ends the command. told: the
+ * text in front failed for the same reason. */
+static void write_failure(Work *w, const char *path, const char *text, const blip2_error *e,
+                          bool told)
 {
     if (e->code == BLIP2_USAGE) {
         w->final_code = report(e);
         return;
     }
-    complain_picture(path, e->message);
+    if (!told)
+        complain_picture(path, e->message);
     if (w->json) {
         json_t *o = pair_json(path, text);
         json_put(o, "error", json_text(e->message));
@@ -64,19 +68,27 @@ static void write_failure(Work *w, const char *path, const char *text, const bli
         w->first_code = exit_code(e);
 }
 
+/* What several texts of a picture share is said once. */
+static void write_notice(const char *path, const blip2_scores *r, size_t i)
+{
+    const char *notice = blip2_scores_notice(r, i);
+    const char *last = i && blip2_scores_at(r, i - 1) ? blip2_scores_notice(r, i - 1) : NULL;
+    if (notice && !(last && strcmp(last, notice) == 0))
+        complain_picture(path, notice);
+}
+
 static void write_pair(Work *w, const char *path, const blip2_scores *r, size_t i,
                        const blip2_error *whole)
 {
     const blip2_score *s = blip2_scores_at(r, i);
     const blip2_error *e = r ? blip2_scores_error(r, i) : whole;
-    const char *notice = blip2_scores_notice(r, i);
     if (!s) {
-        write_failure(w, path, w->texts[i], e);
+        bool told = i && (!r || strcmp(blip2_scores_error(r, i - 1)->message, e->message) == 0);
+        write_failure(w, path, w->texts[i], e, told);
         return;
     }
     write_score(w, path, w->texts[i], s);
-    if (notice)
-        complain("%s", notice);
+    write_notice(path, r, i);
     w->done++;
 }
 

@@ -56,6 +56,8 @@ static inline bool api_reserved(int reserved, const char *what, Error *e)
 blip2_image *api_image_decode(const void *bytes, size_t size, const char *name, Error *e);
 /* The picture, prepared as our verbs do (upright, alpha over white), or for BLIP2_HF as transformers does. */
 EncodeJob api_image_job(const blip2_image *image, blip2_library library);
+/* Adds what its user should know of the picture to notice[256]. */
+void api_note_image(char *notice, const blip2_image *image);
 
 /* --- model.c ------------------------------------------------------------------------------------ */
 /* ERR_USAGE when this version has no such type. */
@@ -97,7 +99,7 @@ typedef struct Ticket {
     Error error;
 } Ticket;
 
-/* What a call may not get wrong: session, items (`what`), count, their size. */
+/* What a call may not get wrong: session, items (each is a `what`), count, their size. */
 bool api_check_call(const blip2_session *s, const void *items, size_t count, const char *what,
                     Error *e);
 /* Element i of an array whose elements begin with their size and have that of the first one: theirs into ours

@@ -79,7 +79,7 @@ bool blip2_batch_join(blip2_batch *b, const blip2_item *items, size_t count, siz
 {
     Error e = {0};
     size_t before = b ? b->n : 0;
-    bool ok = (b || api_missing("batch", &e)) && api_check_call(b->s, items, count, "items", &e) &&
+    bool ok = (b || api_missing("batch", &e)) && api_check_call(b->s, items, count, "item", &e) &&
               (tickets || !count || api_missing("tickets", &e));
     if (ok && count)
         ok = add_tickets(b, count, &e) &&

@@ -54,6 +54,7 @@ static bool take_item(const blip2_session *s, const blip2_embed_item *item, Feat
         return true;
     if (!item->image)
         return error_set(e, ERR_FAILED, "picture: expected one, got NULL");
+    api_note_image(notice, item->image);
     job->image = api_image_job(item->image, item->library);
     return true;
 }
@@ -69,6 +70,7 @@ static void add_item(Call *c, const blip2_session *s, const blip2_embed_item *it
         c->pool[c->n] = item.pool;
         c->of[c->n++] = o;
     } else {
+        ids_free(&c->ids[c->n]); /* the next item's place */
         api_error(&o->error, &e);
     }
 }
@@ -142,7 +144,7 @@ blip2_features *blip2_embed(blip2_session *session, const blip2_embed_item *item
                             blip2_error *err)
 {
     Error e = {0};
-    bool ok = api_check_call(session, items, count, "items", &e);
+    bool ok = api_check_call(session, items, count, "item", &e);
     blip2_features *r = ok ? features_new(count, &e) : NULL;
     if (r && embed_all(session, items, r, &e))
         return r;

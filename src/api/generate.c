@@ -23,7 +23,7 @@ blip2_result *blip2_generate(blip2_session *session, const blip2_item *items, si
                              blip2_error *err)
 {
     Error e = {0};
-    bool ok = api_check_call(session, items, count, "items", &e);
+    bool ok = api_check_call(session, items, count, "item", &e);
     blip2_result *r = ok ? result_new(count, &e) : NULL;
     if (r) {
         Ticket *ticket = mem_calloc(count, sizeof *ticket);
@@ -45,7 +45,7 @@ bool blip2_check(blip2_session *session, const blip2_item *item, blip2_error *er
 {
     Error e = {0};
     EngineRequest r;
-    bool ok = api_check_call(session, item, 1, "items", &e) &&
+    bool ok = api_check_call(session, item, 1, "item", &e) &&
               api_request(session, item, 0, false, &r, NULL, &e) &&
               engine_check(&session->engine, &r, &e);
     return ok || api_error(err, &e);

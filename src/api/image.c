@@ -72,6 +72,12 @@ EncodeJob api_image_job(const blip2_image *image, blip2_library library)
                        .serial = 2 * image->serial + hf};
 }
 
+void api_note_image(char *notice, const blip2_image *image)
+{
+    if (image->picture.notice)
+        note_append(notice, 256, image->picture.notice);
+}
+
 void blip2_image_free(blip2_image *image)
 {
     if (!image)

@@ -31,6 +31,7 @@ static bool take_pair(const blip2_session *s, const blip2_pair *p, MatchJob *job
         return false;
     if (!p->image)
         return error_set(e, ERR_FAILED, "picture: expected one, got NULL");
+    api_note_image(notice, p->image);
     *job = (MatchJob){
         .image = api_image_job(p->image, p->library), .ids = ids->id, .n_ids = (int)ids->n};
     return true;
@@ -41,10 +42,12 @@ static void add_pair(Call *c, const blip2_session *s, const blip2_pair *pairs, s
     Error e = {0};
     blip2_pair p = {.size = sizeof p};
     if (api_element(&p, sizeof p, offsetof(blip2_pair, reserved), pairs, i, "pair", &e) &&
-        take_pair(s, &p, &c->job[c->n], &c->ids[c->n], o->notice, &e))
+        take_pair(s, &p, &c->job[c->n], &c->ids[c->n], o->notice, &e)) {
         c->of[c->n++] = o;
-    else
+    } else {
+        ids_free(&c->ids[c->n]); /* the next pair's place */
         api_error(&o->error, &e);
+    }
 }
 
 static void keep(const MatchJob *job, Outcome *o)
@@ -94,7 +97,7 @@ blip2_scores *blip2_match(blip2_session *session, const blip2_pair *pairs, size_
                           blip2_error *err)
 {
     Error e = {0};
-    bool ok = api_check_call(session, pairs, count, "pairs", &e);
+    bool ok = api_check_call(session, pairs, count, "pair", &e);
     blip2_scores *r = ok ? scores_new(count, &e) : NULL;
     if (r && match_all(session, pairs, r, &e))
         return r;

@@ -50,7 +50,7 @@ blip2_result *blip2_rank(blip2_session *session, const blip2_item *items, size_t
 {
     Error e = {0};
     Choices c = {.text = choices, .n = choice_count};
-    bool ok = api_check_call(session, items, count, "items", &e) && choices_read(&c, session, &e);
+    bool ok = api_check_call(session, items, count, "item", &e) && choices_read(&c, session, &e);
     blip2_result *r = ok ? result_new(count, &e) : NULL;
     for (size_t i = 0; r && i < count; i++)
         rank_item(session, items, i, &c, r);

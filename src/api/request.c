@@ -29,10 +29,10 @@ bool api_check_call(const blip2_session *s, const void *items, size_t count, con
     if (!s)
         return api_missing("session", e);
     if (count && !items)
-        return api_missing(what, e);
+        return error_set(e, ERR_USAGE, "%ss: expected some, got NULL", what);
     if (count > MOST)
-        return error_set(e, ERR_USAGE, "%s: expected at most %d, got %zu", what, MOST, count);
-    return engine_idle(&s->engine, e) && (!count || sized_check(items, "item", e));
+        return error_set(e, ERR_USAGE, "%ss: expected at most %d, got %zu", what, MOST, count);
+    return engine_idle(&s->engine, e) && (!count || sized_check(items, what, e));
 }
 
 bool api_element(void *ours, size_t size, size_t known, const void *theirs, size_t i,

@@ -241,27 +241,32 @@ static void encode_group(Encoder *en, const Group *g)
 
 /* --- all of them --------------------------------------------------------------------------------- */
 
-static bool in_group(const Group *g, uint64_t serial)
+/* Whether the picture is in the group already, which then makes what this job wants of it as well. */
+static bool in_group(const Group *g, const EncodeJob *job)
 {
-    for (int i = 0; serial && i < g->n; i++)
-        if (g->job[i]->serial == serial)
+    for (int i = 0; job->serial && i < g->n; i++)
+        if (g->job[i]->serial == job->serial) {
+            g->job[i]->parts = wanted(g->job[i]) | wanted(job);
             return true;
+        }
     return false;
 }
 
-static bool has_parts(const Encoded *e, unsigned parts)
+static unsigned parts_of(const Encoded *e)
 {
+    unsigned parts = 0;
     for (int i = 0; i < ENCODED_PARTS; i++)
-        if (parts & 1u << i && !e->part[i].rows)
-            return false;
-    return true;
+        parts |= e->part[i].rows ? 1u << i : 0;
+    return parts;
 }
 
-/* Takes what is known already; false: it has to be encoded. What lacks a part will not be found again. */
+/* Takes what is known already; false: it has to be encoded. What lacks a part will not be found again: in its
+ * place comes one that has what was asked for so far, so that kinds in turn do not drive each other out. */
 static bool recall(Encoder *en, EncodeJob *job)
 {
     Encoded *e = find(en, job->serial);
-    if (e && !has_parts(e, wanted(job))) {
+    if (e && wanted(job) & ~parts_of(e)) {
+        job->parts = wanted(job) | parts_of(e);
         e->serial = 0;
         e = NULL;
     }
@@ -299,7 +304,7 @@ void encoder_encode(Encoder *en, EncodeJob *job, int n)
         job[i].error = (Error){0};
         if (job[i].pixels)
             encode_pixels(en, &job[i]);
-        else if (!in_group(&g, job[i].serial) && !recall(en, &job[i]))
+        else if (!in_group(&g, &job[i]) && !recall(en, &job[i]))
             g.job[g.n++] = &job[i];
         if (g.n == TOGETHER || i == n - 1) {
             encode_group(en, &g);

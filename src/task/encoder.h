@@ -43,7 +43,7 @@ typedef struct EncodeJob {
     uint64_t serial; /* equal numbers are equal pictures, prepared alike; 0: not to be remembered */
     const float *pixels;
     int height, width;
-    unsigned parts; /* wanted: a set of 1 << EncodedPart; 0: the embeddings */
+    unsigned parts; /* wanted: a set of 1 << EncodedPart; 0: the embeddings. More may be kept */
 
     Encoded *encoded; /* the result; NULL: error says why */
     EncodeTimes times;

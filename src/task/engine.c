@@ -35,6 +35,11 @@ bool engine_init(Engine *en, const Blip2 *net, const Tokenizer *t, Stream *on, i
     return false;
 }
 
+EncodedPart engine_part(const Engine *en)
+{
+    return en->net->config.kind == MODEL_MATCHING ? ENCODED_VISION : ENCODED_EMBEDS;
+}
+
 void engine_free(Engine *en)
 {
     while (en->items)
@@ -281,18 +286,12 @@ static bool joining_alloc(Joining *j, int n)
     return j->item && j->image && j->embeds && j->gen && j->made;
 }
 
-/* What of a picture generation begins with. */
-static EncodedPart part_read(const Engine *en)
-{
-    return en->net->config.kind == MODEL_MATCHING ? ENCODED_VISION : ENCODED_EMBEDS;
-}
-
 static void prepare_all(Engine *en, Joining *j, const EngineRequest *r, int n, EngineItem **item)
 {
     for (int i = 0; i < n; i++)
         if (prepare(en, item[i], &r[i], &item[i]->error)) {
             j->image[j->n] = r[i].image;
-            j->image[j->n].parts = 1u << part_read(en);
+            j->image[j->n].parts = 1u << engine_part(en);
             j->item[j->n++] = item[i];
         }
 }
@@ -326,7 +325,7 @@ static void encode_all(Engine *en, Joining *j)
             engine_add_notice(it, j->image[i].picture->notice);
         j->item[good] = it;
         j->image[good] = j->image[i];
-        j->embeds[good] = j->image[i].encoded->part[part_read(en)];
+        j->embeds[good] = j->image[i].encoded->part[engine_part(en)];
         j->gen[good] = gen_request(it, &j->embeds[good]);
         good++;
     }

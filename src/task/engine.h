@@ -50,6 +50,9 @@ typedef struct Engine {
 bool engine_init(Engine *en, const Blip2 *net, const Tokenizer *t, Stream *on, int keep, Error *e);
 void engine_free(Engine *en); /* all items leave; {0} is fine */
 
+/* What of a picture its language model begins with. */
+EncodedPart engine_part(const Engine *en);
+
 /* Whether a request makes sense for this model, whatever its picture: ERR_USAGE (settings, a missing
  * or invalid text), ERR_FAILED (a prompt that does not fit), ERR_BAD_MODEL (no tokenizer), ERR_MEMORY. */
 bool engine_check(Engine *en, const EngineRequest *r, Error *e);

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
+#include "base/utf8.h"
 
 /* Choices walked together: their rows fill a pass, and their log-probabilities stay a few megabytes. */
 enum { GROUP = 32 };
@@ -129,20 +130,23 @@ static void rank_one(Engine *en, RankJob *job, Choice *c, int n, float *probs)
     Ids prompt = {0};
     double start = now_ms();
     EncodeJob *image = &job->request.image;
+    image->parts = 1u << engine_part(en);
     if (engine_prompt(en, &job->request, &prompt, job->notice, &job->error)) {
         encoder_encode(&en->encoder, image, 1);
         job->error = image->error;
     }
     if (image->encoded) {
+        if (image->picture && image->picture->notice)
+            note_append(job->notice, sizeof job->notice, image->picture->notice);
         job->times = (EngineTimes){.preprocess = image->times.preprocess,
                                    .encode = image->times.encode,
                                    .qformer = image->times.qformer};
         start = now_ms();
-        Tensor embeds = image->encoded->part[ENCODED_EMBEDS];
+        Tensor embeds = image->encoded->part[engine_part(en)];
         LmPrompt p = {.image_embeds = &embeds,
                       .ids = prompt.id,
                       .n = (int)prompt.n,
-                      .rows = GROUP,
+                      .rows = n < GROUP ? n : GROUP,
                       .steps = longest(c, n) - 1};
         Walk w = {.lm = en->lm, .first = probs, .level = probs + en->lm->vocab};
         walk_all(&w, c, n, &p, &job->error);
@@ -175,25 +179,48 @@ void engine_rank(Engine *en, RankJob *job, int n, const Ids *choice, int choices
     mem_free(probs);
 }
 
-bool rank_ids(const Engine *en, const char *text, Ids *out, Error *e)
+static bool check_text(const char *text, Error *e)
+{
+    if (!text || !*text)
+        return error_set(e, ERR_USAGE, "choices: expected texts, got an empty one");
+    long at = utf8_invalid(text, strlen(text));
+    return at < 0 || error_set(e, ERR_USAGE, "choices: byte %ld: expected UTF-8, got 0x%02x", at,
+                               (unsigned char)text[at]);
+}
+
+static bool check_ids(const Engine *en, const Ids *ids, Error *e)
+{
+    if (!ids->n)
+        return error_set(e, ERR_USAGE, "choices: expected words, got none");
+    for (size_t i = 0; i < ids->n; i++)
+        if (ids->id[i] >= en->lm->vocab)
+            return error_set(e, ERR_FAILED,
+                             "choices: expected ids below the vocabulary's %d, got %d",
+                             en->lm->vocab, ids->id[i]);
+    return true;
+}
+
+/* The end that generation would come to; a model may have several, of which the first counts. */
+static bool add_end(const Engine *en, Ids *out, Error *e)
 {
     const GenOptions *g = &en->net->config.gen;
+    for (int i = 0; i < g->n_eos; i++)
+        if (g->eos[i] >= 0 && g->eos[i] < en->lm->vocab)
+            return ids_push(out, g->eos[i]) || error_memory(e, "choices", sizeof(int));
+    return true;
+}
+
+bool rank_ids(const Engine *en, const char *text, Ids *out, Error *e)
+{
     StrBuf s = {0};
     if (!en->tokenizer)
         return error_set(e, ERR_BAD_MODEL, "%s", "tokenizer: expected one, got none");
-    if (!text || !*text)
-        return error_set(e, ERR_USAGE, "choices: expected texts, got an empty one");
+    if (!check_text(text, e))
+        return false;
     strbuf_puts(&s, en->lm->start < 0 ? " " : ""); /* OPT's answers follow a space */
     strbuf_puts(&s, text);
     bool ok = !s.failed || error_memory(e, "choices", strlen(text));
     ok = ok && tokenizer_encode(en->tokenizer, s.data, s.len, false, false, out, e);
     strbuf_free(&s);
-    for (size_t i = 0; ok && i < out->n; i++)
-        if (out->id[i] >= en->lm->vocab)
-            ok = error_set(e, ERR_FAILED, "choices: expected ids below the vocabulary's %d, got %d",
-                           en->lm->vocab, out->id[i]);
-    for (int i = 0; ok && i < g->n_eos; i++)
-        if (g->eos[i] >= 0 && g->eos[i] < en->lm->vocab)
-            return ids_push(out, g->eos[i]) || error_memory(e, "choices", sizeof(int));
-    return ok && (out->n > 0 || error_set(e, ERR_USAGE, "choices: expected words, got none"));
+    return ok && check_ids(en, out, e) && add_end(en, out, e);
 }

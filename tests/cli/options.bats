@@ -42,6 +42,27 @@ silent() {
     one_error
 }
 
+@test "ask --choices: nothing is generated, and options of that have no effect" {
+    silent ask scene001.png "what color is the background?" --choices "red,gray"
+    ranked=$out
+    for option in "--num-beams 3" "--max-new-tokens 3" "--min-new-tokens 2" "--max-length 9" "--min-length 2" \
+        "--length-penalty 2" "--repetition-penalty 2" "--no-repeat-ngram 2" "--early-stopping true" "--num-captions 2" \
+        "--sample" "--top-k 3" "--top-p 0.5" "--temperature 2" "--seed 3"; do
+        # shellcheck disable=SC2086
+        noted "blip2: ${option% *}: no effect beside --choices" ask scene001.png "what color is the background?" --choices "red,gray" $option
+        [ "$out" = "$ranked" ]
+    done
+    blip2 ask scene001.png scene002.png "what?" --choices "red,gray" -s -b 3 # each once, not for each picture
+    [ "$status" -eq 0 ] && [ "$(wc -l <"$T/err")" -eq 2 ]
+    for rules in lavis hf; do # whose template, still counts
+        silent ask scene001.png "what color is the background?" --choices "red,gray" --json -g $rules
+        jq -c .choices "$T/out" >"$T/$rules"
+    done
+    ! cmp -s "$T/lavis" "$T/hf"
+    blip2 ask scene001.png "what?" --choices "red,gray" -c 9
+    failed 2 "blip2: generation: captions: expected at most the 5 beams, got 9"
+}
+
 @test "chat: options without effect" {
     echo "what is in the picture?" >"$T/in"
     noted "blip2: --num-captions: no effect without --json*" chat scene002.png -c 2 <"$T/in"

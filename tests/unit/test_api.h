@@ -162,6 +162,35 @@ static inline void assert_same(const blip2_result *a, size_t i, const blip2_resu
     assert_same_texts(a, i, b, k);
 }
 
+/* --- structs of callers of other versions --------------------------------------------------------- */
+
+/* `from` cut or filled with zeros to `size` bytes, and saying so; free it. */
+static inline void *resized(const void *from, size_t whole, size_t size)
+{
+    char *p = calloc(1, size);
+    assert_non_null(p);
+    memcpy(p, from, whole < size ? whole : size);
+    memcpy(p, &size, sizeof size < size ? sizeof size : size);
+    return p;
+}
+
+/* n of them, of `whole` bytes each, in one block of exactly n times `size`. */
+static inline void *resized_all(const void *from, size_t whole, size_t n, size_t size)
+{
+    char *block = malloc(n * size);
+    assert_non_null(block);
+    for (size_t i = 0; i < n; i++) {
+        void *one = resized((const char *)from + i * whole, whole, size);
+        memcpy(block + i * size, one, size);
+        free(one);
+    }
+    return block;
+}
+
+/* Sizes that no struct has. */
+static const size_t NO_SIZE[] = {0, 1, 4, sizeof(size_t) - 1, 4097, SIZE_MAX};
+enum { NO_SIZES = sizeof NO_SIZE / sizeof *NO_SIZE };
+
 /* --- what on_token said ------------------------------------------------------------------------- */
 
 enum { HEARD_IDS = 512, HEARD_BYTES = 4096, HEARD_ITEMS = 16 };

@@ -1,92 +1,10 @@
 /* Memory that runs out, at every single allocation in turn: no crash, the right code for those that it
  * concerns and the right text for the others, everything given back, and a session that goes on. */
-#include <unistd.h>
-
 #include "base/mem.h"
-#include "test_api.h"
+#include "tiny_dirs.h"
 
-#define TINY SOURCE_DIR "/tests/golden/opt"
-
-static size_t before; /* bytes in use around each run */
-
-/* --- a model so small that it can be run a thousand times ----------------------------------------- */
-
-static char dir[256];
-static const char *const FILES[] = {"config.json",           "generation_config.json",
-                                    "model.safetensors",     "preprocessor_config.json",
-                                    "processor_config.json", "tokenizer.json"};
-enum { FILES_COUNT = sizeof FILES / sizeof *FILES, IMAGE_ID = 250 };
-
-static const char *at(const char *name)
-{
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    return path;
-}
-
-/* The embedded model's vocabulary below the tiny model's image token. */
-static json_t *small_vocabulary(json_t *vocab)
-{
-    json_t *small = json_object(), *id;
-    const char *word;
-    json_object_foreach(vocab, word, id) if (json_integer_value(id) < IMAGE_ID)
-        json_object_set(small, word, id);
-    return small;
-}
-
-static json_t *small_merges(json_t *merges, json_t *vocab)
-{
-    json_t *small = json_array(), *pair;
-    size_t i;
-    json_array_foreach(merges, i, pair)
-    {
-        char word[64];
-        snprintf(word, sizeof word, "%s%s", json_string_value(json_array_get(pair, 0)),
-                 json_string_value(json_array_get(pair, 1)));
-        if (json_object_get(vocab, word))
-            json_array_append(small, pair);
-    }
-    return small;
-}
-
-static void write_tokenizer(void)
-{
-    json_t *t = json_load_file(SCENES "/tokenizer.json", 0, NULL), *token;
-    json_t *bpe = json_object_get(t, "model");
-    size_t i;
-    assert_non_null(t);
-    json_object_set_new(bpe, "vocab", small_vocabulary(json_object_get(bpe, "vocab")));
-    json_object_set_new(
-        bpe, "merges", small_merges(json_object_get(bpe, "merges"), json_object_get(bpe, "vocab")));
-    json_array_foreach(json_object_get(t, "added_tokens"), i,
-                       token) if (json_integer_value(json_object_get(token, "id")) > IMAGE_ID)
-        json_object_set_new(token, "id", json_integer(IMAGE_ID));
-    assert_int_equal(json_dump_file(t, at("tokenizer.json"), 0), 0);
-    json_decref(t);
-}
-
-static int make_model(void **state)
-{
-    const char *tmp = getenv("TMPDIR");
-    snprintf(dir, sizeof dir, "%.200s/blip2-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(dir))
-        return -1;
-    for (int i = 0; i < FILES_COUNT - 1; i++) {
-        char from[512];
-        snprintf(from, sizeof from, TINY "/%s", FILES[i]);
-        if (symlink(from, at(FILES[i])) != 0)
-            return -1;
-    }
-    write_tokenizer();
-    return 0;
-}
-
-static int remove_model(void **state)
-{
-    for (int i = 0; i < FILES_COUNT; i++)
-        unlink(at(FILES[i]));
-    return rmdir(dir);
-}
+static const char *dir; /* of a model so small that it can be run a thousand times */
+static size_t before;   /* bytes in use around each run */
 
 /* --- what is done with it -------------------------------------------------------------------------- */
 
@@ -98,15 +16,6 @@ typedef struct Work {
 } Work;
 
 static blip2_result *right; /* without failures */
-
-/* A small picture, which is prepared faster than one from a file. */
-static blip2_image *small_picture(int seed, blip2_error *err)
-{
-    uint8_t pixels[16 * 16 * 3];
-    for (size_t i = 0; i < sizeof pixels; i++)
-        pixels[i] = (uint8_t)((i + 1) * (size_t)(7 + 4 * seed));
-    return blip2_image_from_pixels(pixels, 16, 16, 3, err);
-}
 
 static void open_work(Work *w, blip2_error *err)
 {
@@ -148,8 +57,10 @@ static void make_right(void)
 
 static int setup(void **state)
 {
-    if (make_model(state) != 0)
+    static char path[512];
+    if (tiny_dirs_make() != 0)
         return -1;
+    dir = strcpy(path, tiny_dir("opt"));
     make_right();
     return 0;
 }
@@ -157,7 +68,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     blip2_result_free(right);
-    return remove_model(state);
+    return tiny_dirs_remove();
 }
 
 /* Right, or out of memory. Adds to the number of those that failed. A notice may have come. */

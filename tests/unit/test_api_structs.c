@@ -22,32 +22,12 @@ static int teardown(void **state)
     return 0;
 }
 
-/* `from` cut or filled with zeros to `size` bytes, and saying so; free it. */
-static void *resized(const void *from, size_t whole, size_t size)
-{
-    char *p = calloc(1, size);
-    assert_non_null(p);
-    memcpy(p, from, whole < size ? whole : size);
-    memcpy(p, &size, sizeof size < size ? sizeof size : size);
-    return p;
-}
-
-static const size_t NO_SIZE[] = {0, 1, 4, sizeof(size_t) - 1, 4097, SIZE_MAX};
-enum { NO_SIZES = sizeof NO_SIZE / sizeof *NO_SIZE };
-
 /* --- items --------------------------------------------------------------------------------------- */
 
 /* n items in one block, each `size` bytes. */
 static blip2_item *resized_items(const blip2_item *items, size_t n, size_t size)
 {
-    char *block = malloc(n * size);
-    assert_non_null(block);
-    for (size_t i = 0; i < n; i++) {
-        void *one = resized(&items[i], sizeof *items, size);
-        memcpy(block + i * size, one, size);
-        free(one);
-    }
-    return (blip2_item *)(void *)block;
+    return resized_all(items, sizeof *items, n, size);
 }
 
 static void check_items(size_t size)

@@ -1,6 +1,7 @@
 /* LAVIS' files: names, a model in pieces, what is found beside it, what is said of parts that are missing. */
 #include "test_lavis.h"
 
+#include "blip2.h"
 #include "ckpt/derive.h"
 
 static Device *dev;
@@ -279,6 +280,78 @@ static void whole_file(void **state)
     refused(at("eva.pth"), NULL, ERR_BAD_MODEL, "\"query_tokens\": expected, but missing");
 }
 
+/* --- stage 1: the Q-Former captions ------------------------------------------------------------------- */
+
+#define CAPTION SOURCE_DIR "/tests/golden/caption"
+
+/* What stage 1 trains under LAVIS' names, the copies that its head for words has of the table and the bias included;
+ * the tower is base. */
+static void put_stage1(const char *file)
+{
+    Error e = {0};
+    char name[NAME_LONGEST];
+    Checkpoint *from = ckpt_open_file(CAPTION "/model.safetensors", &e), *c = ckpt_new("s", &e);
+    for (size_t i = 0; i < ckpt_count(from); i++) {
+        const CkptTensor *t = ckpt_at(from, i);
+        if (str_starts(t->name, "vision_model.") && !strstr(t->name, "post_layernorm"))
+            continue;
+        add_tensor(c, t, name_lavis(t->name, NAMES_EVA, name, sizeof name) ? name : t->name);
+    }
+    add_tensor(c, ckpt_find(from, "embeddings.word_embeddings.weight"),
+               "Qformer.cls.predictions.decoder.weight");
+    add_tensor(c, ckpt_find(from, "cls.predictions.bias"), "Qformer.cls.predictions.decoder.bias");
+    put_torch(file, c, 0, 1);
+    ckpt_close(c);
+    ckpt_close(from);
+}
+
+/* The caption of a picture by the model there; free it. */
+static char *caption_by(const char *model)
+{
+    static const uint8_t PIXELS[8 * 8 * 3] = {1, 2, 3, 200, 100, 50, 9, 90, 250};
+    blip2_error err = {0};
+    blip2_model *m = blip2_model_load(model, NULL, &err);
+    blip2_session *s = blip2_session_new(m, NULL, &err);
+    blip2_item item = blip2_item_default();
+    item.image = blip2_image_from_pixels(PIXELS, 8, 8, 3, &err);
+    blip2_result *r = blip2_generate(s, &item, 1, &err);
+    if (!blip2_result_text(r, 0))
+        fail_msg("%s%s", err.message, blip2_result_error(r, 0)->message);
+    assert_null(blip2_model_info(m)->notice);
+    char *text = strdup(blip2_result_text(r, 0));
+    blip2_result_free(r);
+    blip2_image_free(item.image);
+    blip2_session_free(s);
+    blip2_model_free(m);
+    return text;
+}
+
+static void stage1(void **state)
+{
+    Error e = {0};
+    char path[300];
+    snprintf(path, sizeof path, "%s", at("blip2_pretrained.pth"));
+    put_stage1("blip2_pretrained.pth");
+    put_eva("eva_vit_g.pth"); /* the tower of both goldens is one */
+    copy_file(CAPTION "/config.json", "config.json");
+    copy_file(CAPTION "/preprocessor_config.json", "preprocessor_config.json");
+    copy_file(SOURCE_DIR "/tests/golden/match/vocab.txt", "vocab.txt");
+    Blip2 *want = model_open(dev, CAPTION, false, &e), *got = load(path, NULL, &e);
+    if (!got)
+        fail_msg("%s", e.message);
+    same_models(want, got);
+    assert_true(got->config.parts & PART_WORD_HEAD);
+    assert_int_equal(got->config.start, want->config.start);
+    model_close(want);
+    model_close(got);
+    char *by_file = caption_by(path);
+    copy_file(CAPTION "/model.safetensors", "model.safetensors");
+    char *by_directory = caption_by(scratch);
+    assert_string_equal(by_file, by_directory);
+    free(by_file);
+    free(by_directory);
+}
+
 /* --- without a config.json ---------------------------------------------------------------------------- */
 
 /* A tensor of zeros. */
@@ -481,6 +554,7 @@ int main(void)
         cmocka_unit_test_setup(which_language, clean),
         cmocka_unit_test_setup(later_wins, clean),
         cmocka_unit_test_setup(whole_file, clean),
+        cmocka_unit_test_setup(stage1, clean),
         cmocka_unit_test_setup(derives_opt, clean),
         cmocka_unit_test_setup(derives_matching, clean),
         cmocka_unit_test_setup(derives_t5, clean),
