@@ -151,7 +151,8 @@ const Verb verbs[VERB_COUNT] = {
          "find it too; -m NAME uses it. An interrupted pull continues where it was. Prints the "
          "path.\n"
          "The environment: HF_HOME, HF_HUB_CACHE (where to), HF_TOKEN (for models behind terms), "
-         "HF_ENDPOINT (a mirror), HF_HUB_OFFLINE=1 (fetch nothing), https_proxy.",
+         "HF_ENDPOINT (a mirror), HF_HUB_OFFLINE=1 (fetch nothing), https_proxy; for LAVIS' files "
+         "TORCH_HOME (where to), BLIP2_LAVIS_ENDPOINT (a mirror).",
          run_pull,
          {{"blip2 pull opt-2.7b", "a model of the list"},
           {"blip2 caption -m opt-2.7b photo.jpg", "and its use"},
