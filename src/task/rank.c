@@ -131,6 +131,7 @@ static void rank_one(Engine *en, RankJob *job, Choice *c, int n, float *probs)
     double start = now_ms();
     EncodeJob *image = &job->request.image;
     image->parts = 1u << engine_part(en);
+    job->request.options.max_new_tokens = longest(c, n); /* what a dialogue leaves room for */
     if (engine_prompt(en, &job->request, &prompt, job->notice, &job->error)) {
         encoder_encode(&en->encoder, image, 1);
         job->error = image->error;

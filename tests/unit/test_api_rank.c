@@ -333,6 +333,35 @@ static void test_options(void **state)
     blip2_model_free(m);
 }
 
+/* A dialogue drops as many rounds as leave room for the longest choice, whatever the options say. */
+static void test_dialogue(void **state)
+{
+    static const char *const CHOICE[] = {"a dog", "cat"};
+    blip2_turn turn[12];
+    blip2_model *m = open_model(tiny_dir("opt"), BLIP2_AUTO);
+    blip2_session *s = open_session(m, 1, NULL);
+    blip2_options one = blip2_options_default(m, BLIP2_CHAT, BLIP2_LAVIS), most = one;
+    blip2_item item[3];
+    for (int i = 0; i < 12; i++)
+        turn[i] = (blip2_turn){"is it", "no"};
+    one.max_new_tokens = 1;
+    most.max_new_tokens = 60;
+    for (int i = 0; i < 3; i++)
+        item[i] = ITEM(.image = picture[0], .task = BLIP2_CHAT, .text = "what", .turns = turn,
+                       .turn_count = 12,
+                       .options = i == 0   ? NULL
+                                  : i == 1 ? &one
+                                           : &most);
+    blip2_result *r = must_rank(s, item, 3, CHOICE, 2);
+    assert_no_error(blip2_result_error(r, 0));
+    assert_non_null(strstr(blip2_result_notice(r, 0), " of 12 rounds no longer fit"));
+    assert_same_ranks(r, 1, r, 0);
+    assert_same_ranks(r, 2, r, 0);
+    blip2_result_free(r);
+    blip2_session_free(s);
+    blip2_model_free(m);
+}
+
 /* LAVIS cuts OPT's prompt: a notice, as there is of a picture, and the timings are there. */
 static void test_notice_and_timings(void **state)
 {
@@ -591,12 +620,19 @@ static void test_other_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_likelihoods),    cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_alone),          cmocka_unit_test(test_amid_a_batch),
-        cmocka_unit_test(test_options),        cmocka_unit_test(test_notice_and_timings),
-        cmocka_unit_test(test_bad_calls),      cmocka_unit_test(test_bad_choices),
-        cmocka_unit_test(test_bad_items),      cmocka_unit_test(test_too_long),
-        cmocka_unit_test(test_models_without), cmocka_unit_test(test_callbacks),
+        cmocka_unit_test(test_likelihoods),
+        cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_amid_a_batch),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_dialogue),
+        cmocka_unit_test(test_notice_and_timings),
+        cmocka_unit_test(test_bad_calls),
+        cmocka_unit_test(test_bad_choices),
+        cmocka_unit_test(test_bad_items),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_models_without),
+        cmocka_unit_test(test_callbacks),
         cmocka_unit_test(test_other_sizes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
