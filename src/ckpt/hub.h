@@ -20,7 +20,6 @@ bool hub_snapshot(const char *folder, char **out);
 /* "OWNER/NAME" of the last part of a path when that is "models--OWNER--NAME". false: it is not. */
 bool hub_folder_repo(const char *path, char *repo, size_t cap);
 
-
 /* Whether a name can be that of a repository: "OWNER/NAME", of the letters that the hub allows. */
 bool hub_is_repo(const char *name);
 /* "OWNER/NAME" in the address of a page of huggingface.co; its length, 0: it is none. */
