@@ -124,15 +124,18 @@ int main(int argc, char **argv)
     Precision precision = argc > 3 && !strcmp(argv[3], "f32") ? PREC_F32 : PREC_FAST;
     size_t most = (size_t)50272 * 2560 * 4;
     char *data = weights(most > FOOTPRINT ? most : FOOTPRINT);
-    CpuProbe p;
+    CpuPeaks p = {0};
+    CpuMeter *meter = cpu_meter_new(threads);
     dev = cpu_device(NULL);
     if (!data || !dev)
         return 1;
-    cpu_measure(&p, threads, false);
-    printf("%s, %d threads: f32 %.0f, bf16 %.0f, fp16 %.0f, int8 %.0f Gop/s; memory %.1f GB/s, "
+    for (int i = 0; meter && i < 5; i++)
+        cpu_meter_peaks(meter, &p);
+    cpu_meter_free(meter);
+    printf("%d threads: f32 %.0f, bf16 %.0f, fp16 %.0f, int8 %.0f Gop/s; memory %.1f GB/s, "
            "huge pages %.1f\n",
-           p.cpu, threads ? threads : cpus_usable(), p.gops_f32, p.gops_bf16, p.gops_fp16,
-           p.gops_int8, cpu_bandwidth(threads, false), cpu_bandwidth(threads, true));
+           threads ? threads : cpus_usable(), p.f32, p.bf16, p.fp16, p.int8,
+           cpu_bandwidth(threads, false), cpu_bandwidth(threads, true));
     if (strcmp(isa, "all") != 0) {
         run_isa(isa, threads, precision, only, data);
         return 0;

@@ -34,10 +34,14 @@ static json_t *stage_json(const blip2_stage *s)
         json_put(o, "kernel", json_text(s->kernel));
     if (s->gops > 0)
         json_put(o, "gops", rounded(s->gops, 1e-3));
+    if (s->peak_gops > 0)
+        json_put(o, "peak_gops", rounded(s->peak_gops, 1e-3));
     if (s->of_peak > 0)
         json_put(o, "of_peak", rounded(s->of_peak, 1e-4));
     if (s->gbs > 0)
         json_put(o, "gbs", rounded(s->gbs, 1e-4));
+    if (s->peak_gbs > 0)
+        json_put(o, "read_gbs", rounded(s->peak_gbs, 1e-4));
     if (s->of_bandwidth > 0)
         json_put(o, "of_bandwidth", rounded(s->of_bandwidth, 1e-4));
     return o;
@@ -79,10 +83,11 @@ static const char *percent(char buffer[32], double fraction)
 
 static void stage_line(const blip2_stage *s)
 {
-    char ms[32], gops[32], peak[32], gbs[32], bandwidth[32];
-    out_print("  %-14s%11s  %-9s%9s %8s %8s %8s\n", s->name, cell(ms, s->ms),
-              s->kernel ? s->kernel : "-", cell(gops, s->gops), percent(peak, s->of_peak),
-              cell(gbs, s->gbs), percent(bandwidth, s->of_bandwidth));
+    char ms[32], gops[32], peak[32], of_peak[32], gbs[32], read[32], of_read[32];
+    out_print("  %-13s%9s  %-8s%7s%7s%7s%8s%7s%7s\n", s->name, cell(ms, s->ms),
+              s->kernel ? s->kernel : "-", cell(gops, s->gops), cell(peak, s->peak_gops),
+              percent(of_peak, s->of_peak), cell(gbs, s->gbs), cell(read, s->peak_gbs),
+              percent(of_read, s->of_bandwidth));
 }
 
 static bool has_stage(const blip2_bench *b, const char *name)
@@ -106,7 +111,9 @@ static void legend(const Measurement *m)
         {"decode", " decode is one step, decode_beam5 one step of 5 beams; caption is a whole "
                    "picture."},
     };
-    char text[512] = "ms is the median.", peak[32];
+    char text[640] = "ms is the median; peak and read are what the machine gave between a stage's "
+                     "runs.",
+         peak[32];
     for (size_t i = 0; i < sizeof SAYS / sizeof *SAYS; i++)
         if (has_stage(&m->bench, SAYS[i].stage))
             strcat(text, SAYS[i].says);
@@ -128,15 +135,15 @@ static void bench_text(const Measurement *m)
              m->machine.threads, isas_text(isas, &m->machine));
     wrap(machine, 0, 0);
     out_text("\n");
-    out_print("  %s%-14s%11s  %-9s%9s %8s %8s %8s%s\n", out_bold(), "stage", "ms", "kernel",
-              "Gop/s", "of peak", "GB/s", "of read", out_normal());
+    out_print("  %s%-13s%9s  %-8s%7s%7s%7s%8s%7s%7s%s\n", out_bold(), "stage", "ms", "kernel",
+              "Gop/s", "peak", "share", "GB/s", "read", "share", out_normal());
     for (size_t i = 0; i < m->bench.stage_count; i++) {
         stage_line(&m->bench.stages[i]);
         cached |= m->bench.stages[i].of_bandwidth > 1.05;
     }
     legend(m);
     if (cached)
-        out_text("  More than 100 % of read: the weights fit in the caches of this processor.\n");
+        out_text("  More than what was read: the weights fit in the caches of this processor.\n");
 }
 
 static void show_stage(void *user, const char *name)
@@ -178,11 +185,11 @@ static bool measure(const Args *args, const Runtime *runtime, Measurement *m, bl
                              BLIP2_MEASURE_SPEED, err))
         return false;
     forget_peak();
-    if (!blip2_debug_bench(runtime->session, &m->machine, (int)args_whole(args, OPT_REPEAT, REPEAT),
-                           show_stage, NULL, &m->bench, err))
+    if (!blip2_debug_bench(runtime->session, (int)args_whole(args, OPT_REPEAT, REPEAT), show_stage,
+                           NULL, &m->bench, err))
         return false;
     getrusage(RUSAGE_SELF, &usage);
-    m->peak_rss = (uint64_t)usage.ru_maxrss * 1024;
+    m->peak_rss = (uint64_t)usage.ru_maxrss * 1024 - m->bench.meter_bytes;
     m->model = args_text(args, OPT_SYNTHETIC, blip2_model_info(runtime->model)->path);
     progress(NULL);
     return true;

@@ -127,21 +127,22 @@ typedef struct blip2_stage {
                            match features (matching models), and where it says something of pictures
                            prefill decode decode_beam5 caption */
     double ms;        /* median */
-    const char *kernel;                      /* NULL: not a product */
-    double gops, of_peak, gbs, of_bandwidth; /* 0: does not apply */
+    const char *kernel;           /* NULL: not a product */
+    double gops, gbs;             /* 0: does not apply, as below */
+    double peak_gops, peak_gbs;   /* what the machine gave, measured between the stage's runs */
+    double of_peak, of_bandwidth; /* the shares of that */
 } blip2_stage;
 
 typedef struct blip2_bench {
     const char *dtype;
     uint64_t weights_bytes;
+    size_t meter_bytes; /* memory that measuring the machine took, beside the model's */
     size_t stage_count;
     blip2_stage stages[16];
 } blip2_bench;
 
-/* Runs every stage `repeat` times on a synthetic picture; m as measured by blip2_debug_machine. When
- * a stage exceeds a peak of m, the peaks are measured again, and m has the better ones.
- * on_stage (may be NULL) is called before each stage, for progress. */
-BLIP2_API bool blip2_debug_bench(blip2_session *session, blip2_machine *m, int repeat,
+/* Runs every stage `repeat` times on a synthetic picture. on_stage (may be NULL) is called before each stage, for progress. */
+BLIP2_API bool blip2_debug_bench(blip2_session *session, int repeat,
                                  void (*on_stage)(void *user, const char *name), void *user,
                                  blip2_bench *out, blip2_error *err);
 

@@ -82,7 +82,7 @@ static Kernel16 choose_bf16(const Stream *on)
     CpuProbe probe;
     if (on->precision != PREC_FAST || strcmp(on->isa, "avx512bf16") != 0)
         return K16_WIDENED;
-    cpu_probe(&probe, on->threads);
+    cpu_probe(&probe, on->threads, false);
     return strcmp(probe.bf16_kernel, "bf16") == 0 ? K16_NATIVE : K16_WIDENED;
 }
 

@@ -15,30 +15,43 @@ Device *cpu_device(Error *e);
 /* NULL-terminated list of the kernel sets that are built in and that this CPU can run, best last. */
 const char *const *cpu_isas(void);
 
-/* What the instructions of this CPU are worth, and which kernel was chosen for that. Stored per CPU
- * model in $XDG_CACHE_HOME/blip2/cpu-MODEL.json (or ~/.cache), so that results do not change from one
- * start to the next. */
+/* Which kernels this CPU gets. Stored per CPU model in $XDG_CACHE_HOME/blip2/cpu-MODEL.json (or ~/.cache), so that
+ * results do not change from one start to the next. */
 typedef struct CpuProbe {
     char cpu[128];        /* model name from cpuid */
     char isa[32];         /* best kernel set */
     char bf16_kernel[16]; /* "bf16" (vdpbf16ps) or "widened" (f32 FMA on widened weights) */
-    double gops_f32, gops_bf16, gops_fp16, gops_int8; /* peak of the instruction, 0: not there */
-    bool from_cache;                                  /* the choice was made earlier */
+    bool from_cache;      /* the choice was made earlier */
 } CpuProbe;
-/* The stored choice with the peaks stored beside it, of any number of threads; measured (a few ms) and
- * stored when there is none. threads 0: as many as this process may use. */
-void cpu_probe(CpuProbe *p, int threads);
-/* Peaks measured now. The stored choice stays, and a stored peak stays unless it is exceeded: it may
- * come from a busy moment. `renew`: choice and peaks are stored afresh, whatever was there. */
-void cpu_measure(CpuProbe *p, int threads, bool renew);
+/* The stored choice; measured (a few ms) and, unless other programs blur it, stored when there is none, or to
+ * `renew` it. threads 0: as many as this process may use. */
+void cpu_probe(CpuProbe *p, int threads, bool renew);
+
+/* Peaks of instructions, of all threads together, in Gop/s; 0: not there. */
+typedef struct CpuPeaks {
+    double f32, bf16, fp16, int8;
+} CpuPeaks;
+/* Raises best to what is more in `other`. */
+void cpu_peaks_keep(CpuPeaks *best, const CpuPeaks *other);
 /* The kernel for bf16 weights that these peaks speak for. */
-const char *cpu_better_bf16(const CpuProbe *p);
+const char *cpu_better_bf16(const CpuPeaks *p);
+
+/* Measures this machine, again and again, in turn with what shall be set against it: both see the same neighbours.
+ * threads 0: as many as this process may use. NULL: out of memory. */
+typedef struct CpuMeter CpuMeter;
+CpuMeter *cpu_meter_new(int threads);
+void cpu_meter_free(CpuMeter *m);
+/* A few ms; raises best. */
+void cpu_meter_peaks(CpuMeter *m, CpuPeaks *best);
+/* GB/s of one pass over a buffer that no cache holds, of a mapped file on small pages or on huge ones; 0: no memory. */
+double cpu_meter_read(CpuMeter *m, bool huge);
+size_t cpu_meter_bytes(const CpuMeter *m); /* of its buffers */
 
 /* Name of the kernel that `linear` uses on a stream of the CPU for a weight type: "f32", "widened",
  * "bf16". */
 const char *cpu_kernel_name(const Stream *on, DType weight);
 
-/* Measured read bandwidth in GB/s: of a mapped file on small pages, and of huge pages. */
+/* The best of such passes, for a sixth of a second. */
 double cpu_bandwidth(int threads, bool huge);
 
 #endif

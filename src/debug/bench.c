@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPEAT_MAX = 64, AGAIN = 20 };
+enum { REPEAT_MAX = 64 };
 
 #define PARTS_ENCODED (PART_VISION | PART_TEXT)
 
@@ -35,48 +35,43 @@ static const Stage MATCH[] = {
 
 /* --- figures ------------------------------------------------------------------------------------- */
 
-static double peak_of(const blip2_machine *m, const char *kernel)
+/* What the machine gave beside a stage: the best of what was measured between its runs. */
+typedef struct Beside {
+    CpuPeaks peaks;
+    double gbs;
+} Beside;
+
+static double peak_of(const CpuPeaks *p, const char *kernel)
 {
     if (strcmp(kernel, "bf16") == 0)
-        return m->gops_bf16;
-    return m->gops_f32; /* f32, widened, and int8 as long as it is widened too */
+        return p->bf16;
+    return p->f32; /* f32, widened, and int8 as long as it is widened too */
 }
 
-static void add_figures(const Bench *b, blip2_stage *st, WorkFn *work_of)
+static void look_beside(Bench *b, const Work *work, Beside *beside)
 {
-    Work work = work_of ? work_of(bench_net(b)) : (Work){0};
-    if (!work.w)
+    if (work->ops > 0)
+        cpu_meter_peaks(b->meter, &beside->peaks);
+    if (work->bytes > 0)
+        beside->gbs = fmax(beside->gbs, cpu_meter_read(b->meter, false));
+}
+
+static double share(double part, double whole)
+{
+    return whole > 0 ? part / whole : 0;
+}
+
+static void add_figures(const Bench *b, blip2_stage *st, const Work *work, const Beside *beside)
+{
+    if (!work->w)
         return;
-    st->kernel = cpu_kernel_name(b->s->on, work.w->dtype);
-    st->gops = work.ops / st->ms * 1e-6;
-    st->gbs = work.bytes / st->ms * 1e-6;
-    st->of_bandwidth = b->machine->gbs_mapped > 0 ? st->gbs / b->machine->gbs_mapped : 0;
-}
-
-static bool set_shares(const Bench *b, blip2_bench *out)
-{
-    bool possible = true;
-    for (size_t i = 0; i < out->stage_count; i++) {
-        blip2_stage *st = &out->stages[i];
-        double peak = st->kernel && st->gops > 0 ? peak_of(b->machine, st->kernel) : 0;
-        st->of_peak = peak > 0 ? st->gops / peak : 0;
-        possible = possible && st->of_peak <= 1;
-    }
-    return possible;
-}
-
-/* More than the peak is a peak measured while something else ran. */
-static void add_shares(const Bench *b, blip2_bench *out)
-{
-    blip2_machine *m = b->machine;
-    for (int i = 0; !set_shares(b, out) && i < AGAIN; i++) {
-        CpuProbe p;
-        cpu_measure(&p, m->threads, false);
-        m->gops_f32 = fmax(m->gops_f32, p.gops_f32);
-        m->gops_bf16 = fmax(m->gops_bf16, p.gops_bf16);
-        m->gops_fp16 = fmax(m->gops_fp16, p.gops_fp16);
-        m->gops_int8 = fmax(m->gops_int8, p.gops_int8);
-    }
+    st->kernel = cpu_kernel_name(b->s->on, work->w->dtype);
+    st->gops = work->ops / st->ms * 1e-6;
+    st->gbs = work->bytes / st->ms * 1e-6;
+    st->peak_gops = work->ops > 0 ? peak_of(&beside->peaks, st->kernel) : 0;
+    st->peak_gbs = work->bytes > 0 ? beside->gbs : 0;
+    st->of_peak = share(st->gops, st->peak_gops);
+    st->of_bandwidth = share(st->gbs, st->peak_gbs);
 }
 
 /* --- inputs -------------------------------------------------------------------------------------- */
@@ -154,14 +149,21 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static bool median(Bench *b, StageFn *fn, int repeat, double *ms)
+/* The median of the runs; between them the machine is measured. */
+static bool run_stage(Bench *b, const Stage *stage, int repeat, blip2_stage *st)
 {
+    const Work work = stage->work ? stage->work(bench_net(b)) : (Work){0};
+    Beside beside = {0};
     double all[REPEAT_MAX];
-    for (int i = 0; i < repeat; i++)
-        if (!fn(b, &all[i]))
+    look_beside(b, &work, &beside);
+    for (int i = 0; i < repeat; i++) {
+        if (!stage->run(b, &all[i]))
             return false;
+        look_beside(b, &work, &beside);
+    }
     qsort(all, (size_t)repeat, sizeof *all, by_value);
-    *ms = repeat % 2 ? all[repeat / 2] : (all[repeat / 2 - 1] + all[repeat / 2]) / 2;
+    st->ms = repeat % 2 ? all[repeat / 2] : (all[repeat / 2 - 1] + all[repeat / 2]) / 2;
+    add_figures(b, st, &work, &beside);
     return true;
 }
 
@@ -176,9 +178,8 @@ static bool run_stages(Bench *b, const Stage *stage, int repeat, const Progress 
         *st = (blip2_stage){.name = stage->name};
         if (p->on_stage)
             p->on_stage(p->user, st->name);
-        if (!median(b, stage->run, repeat, &st->ms))
+        if (!run_stage(b, stage, repeat, st))
             return false;
-        add_figures(b, st, stage->work);
         out->stage_count++;
     }
     return true;
@@ -194,18 +195,19 @@ static bool run_all(Bench *b, int repeat, const Progress *p, blip2_bench *out)
            (!says || run_stages(b, TEXT, repeat, p, out));
 }
 
-bool blip2_debug_bench(blip2_session *session, blip2_machine *m, int repeat,
+bool blip2_debug_bench(blip2_session *session, int repeat,
                        void (*on_stage)(void *user, const char *name), void *user, blip2_bench *out,
                        blip2_error *err)
 {
-    Bench b = {.s = session, .machine = m};
+    Bench b = {.s = session, .meter = cpu_meter_new(session->on->threads)};
     Progress p = {on_stage, user};
     repeat = repeat < 1 ? 1 : repeat > REPEAT_MAX ? REPEAT_MAX : repeat;
     *out = (blip2_bench){.dtype = dtype_name(session->model->net->qformer.layer[0].self.q.w.dtype),
                          .weights_bytes = session->model->info.weight_bytes};
-    bool ok = make_inputs(&b) && run_all(&b, repeat, &p, out);
-    if (ok)
-        add_shares(&b, out);
+    bool ok = b.meter || error_memory(&b.e, "bench", 0);
+    ok = ok && make_inputs(&b) && run_all(&b, repeat, &p, out);
+    out->meter_bytes = b.meter ? cpu_meter_bytes(b.meter) : 0;
     free_inputs(&b);
+    cpu_meter_free(b.meter);
     return ok || api_error(err, &b.e);
 }

@@ -18,7 +18,7 @@ enum {
 /* What the stages share. */
 typedef struct Bench {
     blip2_session *s;
-    blip2_machine *machine;
+    CpuMeter *meter;
     blip2_image *picture;
     float *px;                         /* the picture as the tower takes it */
     float *activity;                   /* [tokens][widest] something to multiply */

@@ -1,13 +1,15 @@
-/* cpu/bandwidth.c: how fast this machine reads memory, the limit of decoding. */
+/* cpu/meter.c: this machine, measured in turn with what shall be set against it: the peaks of its instructions, and how fast
+ * it reads memory, the limit of decoding. */
 #define _GNU_SOURCE
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "base/mem.h"
 #include "base/sys.h"
 #include "cpu/cpu.h"
-#include "cpu/pool.h"
+#include "cpu/peak.h"
 
 enum { MIB = 1 << 20, HUGE_PAGE = 2 * MIB, MEASURE_MS = 150, PIECE = MIB };
 
@@ -74,31 +76,74 @@ static void read_piece(const void *args, int i)
     atomic_fetch_or(b->seen, read_all(b->p + (size_t)i * PIECE, PIECE));
 }
 
-/* The least time of one pass over the buffer. */
-static double read_ms(Pool *pool, int threads, Buffer b, int pieces)
+struct CpuMeter {
+    Pool *pool;
+    int threads;
+    char *buffer[2]; /* on small and on huge pages; NULL: not needed yet */
+    size_t size;
+};
+
+CpuMeter *cpu_meter_new(int threads)
 {
-    double best = 1e9, start = now_ms();
-    pool_each(pool, threads, pieces, fill_piece, &b);
-    for (int pass = 0; pass < 3 || now_ms() - start < MEASURE_MS; pass++) {
-        double t = now_ms();
-        pool_each(pool, threads, pieces, read_piece, &b);
-        t = now_ms() - t;
-        best = t < best ? t : best;
-    }
-    return best;
+    CpuMeter *m = mem_calloc(1, sizeof *m);
+    if (!m)
+        return NULL;
+    m->threads = threads > 0 ? threads : cpus_usable();
+    m->pool = pool_new(m->threads);
+    m->size = buffer_size();
+    if (m->pool)
+        return m;
+    mem_free(m);
+    return NULL;
+}
+
+void cpu_meter_free(CpuMeter *m)
+{
+    if (!m)
+        return;
+    for (int i = 0; i < 2; i++)
+        if (m->buffer[i])
+            munmap(m->buffer[i], m->size);
+    pool_free(m->pool);
+    mem_free(m);
+}
+
+void cpu_meter_peaks(CpuMeter *m, CpuPeaks *best)
+{
+    CpuPeaks now;
+    peaks_measure(&now, m->pool, m->threads);
+    cpu_peaks_keep(best, &now);
+}
+
+double cpu_meter_read(CpuMeter *m, bool huge)
+{
+    _Atomic uint64_t seen = 0;
+    const int pieces = (int)(m->size / PIECE);
+    char **buffer = &m->buffer[huge];
+    bool fresh = !*buffer && m->size && (*buffer = map_buffer(m->size, huge));
+    Buffer b = {*buffer, &seen};
+    if (!*buffer)
+        return 0;
+    if (fresh)
+        pool_each(m->pool, m->threads, pieces, fill_piece, &b);
+    double start = now_ms();
+    pool_each(m->pool, m->threads, pieces, read_piece, &b);
+    return (double)m->size / (now_ms() - start) * 1e-6;
+}
+
+size_t cpu_meter_bytes(const CpuMeter *m)
+{
+    return m->size * (size_t)((m->buffer[0] != NULL) + (m->buffer[1] != NULL));
 }
 
 double cpu_bandwidth(int threads, bool huge)
 {
-    const size_t size = buffer_size();
-    _Atomic uint64_t seen = 0;
-    if (threads < 1)
-        threads = cpus_usable();
-    Pool *pool = pool_new(threads);
-    char *p = size ? map_buffer(size, huge) : NULL;
-    double ms = p && pool ? read_ms(pool, threads, (Buffer){p, &seen}, (int)(size / PIECE)) : 0;
-    pool_free(pool);
-    if (p)
-        munmap(p, size);
-    return ms > 0 ? (double)size / ms * 1e-6 : 0;
+    CpuMeter *m = cpu_meter_new(threads);
+    double best = 0, start = now_ms();
+    for (int pass = 0; m && (pass < 3 || now_ms() - start < MEASURE_MS); pass++) {
+        double gbs = cpu_meter_read(m, huge);
+        best = gbs > best ? gbs : best;
+    }
+    cpu_meter_free(m);
+    return best;
 }
