@@ -141,7 +141,8 @@ static void overview(void)
     out_text("\n");
     paragraphs("Options may stand anywhere; \"--\" ends them. \"blip2 help COMMAND\" shows the "
                "options of a command, with examples.\nThe embedded model knows small scenes of "
-               "emoji; -m takes a BLIP-2 from Hugging Face.");
+               "emoji; -m takes a BLIP-2 from Hugging Face or LAVIS. match and most of embed need "
+               "a matching model, -m itm-vit-g.");
     out_text("\n");
     heading("Exit codes");
     out_text("  0 done, 1 failed, 2 usage, 3 some items failed, 4 no such model,\n"

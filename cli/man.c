@@ -130,7 +130,8 @@ void write_man_page(void)
     out_text(".SH SYNOPSIS\n.B blip2\n.I COMMAND\n[\\fIARGUMENTS\\fR] [\\fIOPTIONS\\fR]\n");
     out_text(".SH DESCRIPTION\nRuns BLIP-2 models: a picture and a text go in, a text comes out. "
              "The embedded model knows small scenes of emoji;\n.B \\-m\ntakes a BLIP-2 from "
-             "Hugging Face. Results go to standard output, everything else to standard error.\n");
+             "Hugging Face or LAVIS. match and most of embed need a matching model. Results go to "
+             "standard output, everything else to standard error.\n");
     out_text(".SH COMMANDS\n");
     for (int v = 0; v < VERB_COUNT; v++)
         verb_entry(&verbs[v]);

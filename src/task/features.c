@@ -37,17 +37,17 @@ bool feature_check(const ModelConfig *k, FeatureKind kind, Error *e)
 {
     static const struct {
         unsigned part;
-        const char *name;
-    } PARTS[] = {{PART_VISION, "vision tower"},
-                 {PART_LANGUAGE, "language model"},
-                 {PART_TEXT, "text branch"},
-                 {PART_IMAGE_FEATURE, "vision projection"},
-                 {PART_TEXT_FEATURE, "text projection"}};
+        const char *name, *has; /* a published model with it */
+    } PARTS[] = {{PART_VISION, "vision tower", "itm-vit-g"},
+                 {PART_LANGUAGE, "language model", "opt-2.7b"},
+                 {PART_TEXT, "text branch", "itm-vit-g"},
+                 {PART_IMAGE_FEATURE, "vision projection", "itm-vit-g"},
+                 {PART_TEXT_FEATURE, "text projection", "itm-vit-g"}};
     unsigned missing = KINDS[kind].model & ~k->parts;
     for (size_t i = 0; missing && i < sizeof PARTS / sizeof *PARTS; i++)
         if (missing & PARTS[i].part)
-            return error_set(e, ERR_USAGE, "%s: expected a model with a %s, got one without",
-                             KINDS[kind].name, PARTS[i].name);
+            return error_set(e, ERR_USAGE, "%s: expected a model with a %s, as %s, got one without",
+                             KINDS[kind].name, PARTS[i].name, PARTS[i].has);
     return true;
 }
 

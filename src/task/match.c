@@ -12,8 +12,9 @@ bool match_check(const ModelConfig *k, Error *e)
     if (!feature_check(k, FEATURE_IMAGE, e) || !feature_check(k, FEATURE_TEXT, e))
         return false;
     return (k->parts & PART_MATCH) ||
-           error_set(e, ERR_USAGE,
-                     "matching: expected a model with a matching head, got one without");
+           error_set(
+               e, ERR_USAGE,
+               "matching: expected a model with a matching head, as itm-vit-g, got one without");
 }
 
 double match_probability(const float itm[2])

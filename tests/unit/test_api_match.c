@@ -647,15 +647,15 @@ static void test_nothing(void **state)
 static void check_lacking(const char *model)
 {
     static const char MATCHING[] =
-        "image features: expected a model with a vision projection, got one without";
+        "image features: expected a model with a vision projection, as itm-vit-g, got one without";
     static const char *const LACKING[KINDS] = {
         [BLIP2_IMAGE_EMBEDS_PROJ] = MATCHING,
         [BLIP2_TEXT_EMBEDS] =
-            "text embeddings: expected a model with a text branch, got one without",
+            "text embeddings: expected a model with a text branch, as itm-vit-g, got one without",
         [BLIP2_TEXT_EMBEDS_PROJ] =
-            "text features: expected a model with a text branch, got one without",
-        [BLIP2_MULTIMODAL_EMBEDS] =
-            "multimodal features: expected a model with a text branch, got one without"};
+            "text features: expected a model with a text branch, as itm-vit-g, got one without",
+        [BLIP2_MULTIMODAL_EMBEDS] = "multimodal features: expected a model with a text branch, as "
+                                    "itm-vit-g, got one without"};
     blip2_error err = {0};
     blip2_model *m = open_model(tiny_dir(model), BLIP2_AUTO);
     blip2_session *s = open_session(m, 1, NULL);

@@ -135,7 +135,7 @@ static void test_refusals(void **state)
     engine_features(&en, job, 4);
     assert_string_equal(job[0].error.message,
                         "image embeddings of a language model: expected a model "
-                        "with a language model, got one without");
+                        "with a language model, as opt-2.7b, got one without");
     assert_string_equal(job[1].error.message, "text: expected 1 to 40 tokens, got 41");
     assert_string_equal(job[2].error.message,
                         "text: token 1: expected an id below the vocabulary's 120, got 120");
