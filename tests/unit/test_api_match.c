@@ -486,7 +486,8 @@ static void test_bad_embed_items(void **state)
         {with_library(embed_of(BLIP2_IMAGE_EMBEDS, tall, NULL, NONE), BLIP2_LAVIS), BLIP2_FAILED,
          TOO_TALL},
         {embed_of(BLIP2_LANGUAGE_EMBEDS, picture[0], NULL, NONE), BLIP2_USAGE,
-         "image embeddings of a language model: expected a model with a language model, got one "
+         "image embeddings of a language model: expected a model with a language model, as "
+         "opt-2.7b, got one "
          "without"},
         {embed_of((blip2_feature_kind)7, picture[0], "a", NONE), BLIP2_USAGE,
          "item: kind: expected one of 0 to 6, got 7"},
