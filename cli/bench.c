@@ -125,7 +125,7 @@ static void legend(const Measurement *m)
 
 static void bench_text(const Measurement *m)
 {
-    char weights[32], isas[128], machine[320];
+    char weights[32], isas[128], machine[400];
     bool cached = false;
     out_text(out_bold());
     out_plain(m->model);
@@ -134,6 +134,10 @@ static void bench_text(const Measurement *m)
     snprintf(machine, sizeof machine, "%s, %d threads, kernel set %s", m->machine.cpu,
              m->machine.threads, isas_text(isas, &m->machine));
     wrap(machine, 0, 0);
+    if (m->machine.card[0]) {
+        snprintf(machine, sizeof machine, "computed on %s, %s", m->machine.device, m->machine.card);
+        wrap(machine, 0, 0);
+    }
     out_text("\n");
     out_print("  %s%-13s%9s  %-8s%7s%7s%7s%8s%7s%7s%s\n", out_bold(), "stage", "ms", "kernel",
               "Gop/s", "peak", "share", "GB/s", "read", "share", out_normal());
@@ -160,7 +164,7 @@ static blip2_model *load(const Args *args, double *ms, blip2_error *err)
     blip2_model *model;
     progress(type ? "making random weights" : "loading");
     blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
-    model = type ? blip2_synthetic(type, lo.dtype, err)
+    model = type ? blip2_synthetic(type, lo.dtype, lo.device, err)
                  : blip2_debug_load(args_text(args, OPT_MODEL, NULL), &lo, err);
     *ms = blip2_debug_now_ms() - start;
     return model;
@@ -181,8 +185,8 @@ static bool measure(const Args *args, const Runtime *runtime, Measurement *m, bl
 {
     struct rusage usage;
     progress("measuring the machine");
-    if (!blip2_debug_machine(&m->machine, (int)args_whole(args, OPT_THREADS, 0),
-                             BLIP2_MEASURE_SPEED, err))
+    if (!blip2_debug_machine(&m->machine, args_text(args, OPT_DEVICE, NULL),
+                             (int)args_whole(args, OPT_THREADS, 0), BLIP2_MEASURE_SPEED, err))
         return false;
     forget_peak();
     if (!blip2_debug_bench(runtime->session, (int)args_whole(args, OPT_REPEAT, REPEAT), show_stage,

@@ -41,10 +41,25 @@ static void memory(const blip2_machine *m)
     fact(COLUMN, "memory", text);
 }
 
+/* What models are computed on, and why not on a card. */
+static void device(const blip2_machine *m)
+{
+    char text[800], all[32], left[32];
+    if (m->card[0])
+        snprintf(text, sizeof text, "%s, %s, %s, available: %s, driver for CUDA %d.%d", m->device, m->card,
+                 size_text(all, m->card_memory), size_text(left, m->card_available), m->driver / 1000,
+                 m->driver % 1000 / 10);
+    else
+        snprintf(text, sizeof text, "%s%s%s%s", m->device, m->no_card[0] ? " (" : "", m->no_card,
+                 m->no_card[0] ? ")" : "");
+    fact(COLUMN, "device", text);
+}
+
 static void machine_text(const blip2_machine *m)
 {
     static const char none[] = "not on this machine", unmeasured[] = "could not be measured";
     char text[192];
+    device(m);
     fact(COLUMN, "processor", m->cpu);
     snprintf(text, sizeof text, "%d", m->threads);
     fact(COLUMN, "threads", text);
@@ -121,6 +136,9 @@ static json_t *checkup_json(const Checkup *c)
     json_put(o, "f16_kernel", json_text(m->f16_kernel));
     json_put(o, "probe_cached", json_boolean(m->probe_cached));
     json_put(o, "probe_doubtful", json_boolean(m->probe_doubtful));
+    json_put(o, "no_card", m->no_card[0] ? json_text(m->no_card) : json_null());
+    json_put(o, "card_memory", json_known(m->card_memory));
+    json_put(o, "card_memory_available", json_known(m->card_available));
     json_put(o, "memory", json_known(m->memory));
     json_put(o, "memory_available", json_known(m->memory_available));
     json_put(o, "picture_formats", formats_json());
@@ -132,7 +150,9 @@ static json_t *checkup_json(const Checkup *c)
 
 static void check_model(Checkup *c)
 {
-    blip2_model *model = blip2_model_load(NULL, NULL, &c->model_error);
+    blip2_load_options lo = blip2_load_options_default();
+    lo.device = "cpu"; /* whether it is there, not whether a card has room */
+    blip2_model *model = blip2_model_load(NULL, &lo, &c->model_error);
     if (!model)
         return;
     c->model_path = need_copy(blip2_model_info(model)->path);
@@ -145,7 +165,8 @@ int run_doctor(const Args *args)
     Checkup c = {0};
     blip2_error err = {0};
     progress("measuring");
-    if (!blip2_debug_machine(&c.machine, (int)args_whole(args, OPT_THREADS, 0),
+    if (!blip2_debug_machine(&c.machine, args_text(args, OPT_DEVICE, NULL),
+                             (int)args_whole(args, OPT_THREADS, 0),
                              args->has[OPT_MEASURE] ? BLIP2_MEASURE_RENEW : BLIP2_MEASURE_SPEED,
                              &err))
         return report(&err);

@@ -17,6 +17,8 @@ json_t *machine_json(const blip2_machine *m)
     json_put(o, "cpu", json_text(m->cpu));
     json_put(o, "isa", json_text(m->isa));
     json_put(o, "threads", json_integer(m->threads));
+    json_put(o, "device", json_text(m->device));
+    json_put(o, "card", m->card[0] ? json_text(m->card) : json_null());
     json_put(peak, "f32", measured(m->gops_f32));
     json_put(peak, "bf16", measured(m->gops_bf16));
     json_put(peak, "fp16", measured(m->gops_fp16));

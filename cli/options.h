@@ -37,6 +37,7 @@ typedef enum OptId {
     OPT_TO,
     OPT_DTYPE,
     OPT_THREADS,
+    OPT_DEVICE,
     OPT_PROMPT,
     OPT_RAW_PROMPT,
     OPT_GENERATION,

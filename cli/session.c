@@ -49,6 +49,7 @@ blip2_load_options chosen_load(const Args *args)
     lo.type = args_text(args, OPT_TYPE, NULL);
     lo.vit = args_text(args, OPT_VIT, NULL);
     lo.language = args_text(args, OPT_LLM, NULL);
+    lo.device = args_text(args, OPT_DEVICE, NULL);
     return lo;
 }
 

@@ -119,8 +119,9 @@ int run_show(const Args *args)
     blip2_debug_fail_alloc(args_whole(args, OPT_FAIL_ALLOC, 0));
     /* Unlike blip2_model_load this takes a model without a tokenizer: show says what is missing. */
     blip2_load_options lo = chosen_load(args);
+    lo.device = "cpu"; /* nothing is computed: a card need not have the weights */
     blip2_model *model = blip2_debug_load(name, &lo, &err);
-    if (!model || !blip2_debug_machine(&machine, 0, BLIP2_MEASURE_NOTHING, &err)) {
+    if (!model || !blip2_debug_machine(&machine, "cpu", 0, BLIP2_MEASURE_NOTHING, &err)) {
         blip2_model_free(model);
         return report(&err);
     }

@@ -95,6 +95,9 @@ typedef struct blip2_load_options {
     const char *vit;  /* file of the base vision tower (eva_vit_g.pth, clip_vit_L.pth) */
     const char
         *language; /* directory, or repository in Hugging Face's cache, of the language model */
+    /* "cpu", "cuda" or "cuda:N": card N of NVIDIA's (0), through the module libblip2-cuda.so; "auto": card 0 where
+     * module, driver, card and room on it are there, else the CPU. NULL: $BLIP2_DEVICE, else auto. */
+    const char *device;
 } blip2_load_options;
 
 static inline blip2_load_options blip2_load_options_default(void)
@@ -112,7 +115,8 @@ static inline blip2_load_options blip2_load_options_default(void)
  * keeps its downloads, and in Hugging Face's cache. Weights are mapped, not copied: the files must stay as they are while the model lives.
  * options may be NULL. A model loads when everything that it needs is there and right; what of its files
  * is not used or does not fit is told by blip2_info's notice. Errors: NO_MODEL, BAD_MODEL (missing or
- * misshapen tensors are named; no tokenizer), USAGE (no such dtype, reserved not 0), MEMORY. */
+ * misshapen tensors are named; no tokenizer), USAGE (no such dtype, no such device, reserved not 0), MEMORY (a card: what
+ * is needed and what is free). */
 BLIP2_API blip2_model *blip2_model_load(const char *path_or_name, const blip2_load_options *options,
                                         blip2_error *err);
 BLIP2_API void blip2_model_free(blip2_model *model);
@@ -141,7 +145,7 @@ typedef struct blip2_session blip2_session;
 typedef struct blip2_session_options {
     size_t size;     /* of this struct */
     int threads;     /* 0: all processors this process may use */
-    const char *isa; /* kernel set; NULL: $BLIP2_ISA, else the best this machine has */
+    const char *isa; /* CPU: kernel set; NULL: $BLIP2_ISA, else the best this machine has */
     int pictures;    /* how many encoded pictures to remember; 0: 32, -1: none */
     int reserved;    /* 0 */
 } blip2_session_options;
@@ -499,6 +503,7 @@ typedef struct blip2_info {
     /* What in the files was not used or does not fit together, and is no error: one line for the
      * user; NULL: nothing. */
     const char *notice;
+    const char *device; /* "cpu", "cuda:0 (NVIDIA H100 80GB HBM3)" */
 } blip2_info;
 
 BLIP2_API const blip2_info *blip2_model_info(const blip2_model *model);

@@ -90,14 +90,20 @@ typedef struct blip2_machine {
     size_t memory, memory_available;
     bool probe_cached;   /* the choice of kernels was made earlier and stored */
     bool probe_doubtful; /* and what was measured now speaks for another one */
+    char device[16];     /* what models are computed on: "cpu", "cuda:0" */
+    char card[256];      /* cuda: its name; "": the CPU */
+    char no_card[512];   /* why it is not a card; "": it is one, or the CPU was asked for */
+    size_t card_memory, card_available;
+    int driver; /* cuda: the version that the driver is for, 13000 is 13.0 */
 } blip2_machine;
 typedef enum blip2_measure {
     BLIP2_MEASURE_NOTHING, /* peaks and bandwidths are 0 */
     BLIP2_MEASURE_SPEED,   /* all of them, now: half a second */
     BLIP2_MEASURE_RENEW,   /* the same, and the stored choice of kernels is made anew */
 } blip2_measure;
-BLIP2_API bool blip2_debug_machine(blip2_machine *m, int threads, blip2_measure how,
-                                   blip2_error *err);
+/* device: as in blip2_load_options. */
+BLIP2_API bool blip2_debug_machine(blip2_machine *m, const char *device, int threads,
+                                   blip2_measure how, blip2_error *err);
 /* The names of the picture formats that are read here, and NULL; AVIF and HEIC only where libheif is. */
 enum { BLIP2_DEBUG_FORMATS = 10 };
 BLIP2_API void blip2_debug_formats(const char *name[BLIP2_DEBUG_FORMATS]);
@@ -120,7 +126,8 @@ BLIP2_API bool blip2_debug_utf8_next(const char *text, size_t n, uint32_t *code_
 
 /* A zoo type ("blip2-opt-2.7b", "opt-2.7b", "blip2_opt/pretrain_opt2.7b") with random weights of
  * the given precision in memory, on small pages as a mapped file has them. */
-BLIP2_API blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, blip2_error *err);
+BLIP2_API blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, const char *device,
+                                       blip2_error *err);
 
 typedef struct blip2_stage {
     const char *name; /* preprocess gemm encode qformer, then encoder (Flan-T5), itm itm_batch8 itc

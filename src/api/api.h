@@ -51,6 +51,18 @@ static inline bool api_reserved(int reserved, const char *what, Error *e)
            error_set(e, ERR_USAGE, "%s: expected the fields of this version, got newer ones", what);
 }
 
+/* --- device.c ----------------------------------------------------------------------------------- */
+typedef struct DeviceChoice {
+    enum { DEVICE_AUTO, DEVICE_CPU, DEVICE_CUDA } kind;
+    int card;
+} DeviceChoice;
+/* What "auto", "cpu", "cuda" or "cuda:N" says; asked NULL or "": $BLIP2_DEVICE, else auto. ERR_USAGE: none of them. */
+bool api_device_choice(const char *asked, DeviceChoice *choice, Error *e);
+/* AUTO: card 0 where there is one, else the CPU, and why_not (may be NULL) says why. Errors: those of cuda_device and
+ * cpu_device. */
+Device *api_device_open(const DeviceChoice *choice, Error *why_not, Error *e);
+bool api_on_card(const Device *dev);
+
 /* --- image.c ------------------------------------------------------------------------------------ */
 /* A picture from its file's bytes; `name` is what messages call it. */
 blip2_image *api_image_decode(const void *bytes, size_t size, const char *name, Error *e);
@@ -62,8 +74,9 @@ void api_note_image(char *notice, const blip2_image *image);
 /* --- model.c ------------------------------------------------------------------------------------ */
 /* ERR_USAGE when this version has no such type. */
 bool api_check_dtype(blip2_dtype dtype, Error *e);
-/* An empty model with its device. NULL: ERR_MEMORY. blip2_model_free frees it, filled or not. */
-blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e);
+/* An empty model with its device. NULL: ERR_MEMORY, or the device cannot be opened. blip2_model_free frees it, filled or
+ * not. */
+blip2_model *api_model_new(blip2_dtype dtype, const DeviceChoice *on, const char *name, Error *e);
 /* blip2_model_load; the model may have no tokenizer when `need_tokenizer` is false. */
 blip2_model *api_load(const char *path_or_name, const blip2_load_options *options,
                       bool need_tokenizer, blip2_error *err);

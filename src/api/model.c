@@ -1,7 +1,6 @@
 /* api/model.c: loading a model, facts about it, giving it back. */
 #include "api/api.h"
 #include "ckpt/source.h"
-#include "cpu/cpu.h"
 #include "models/facts.h"
 #include "models/fits.h"
 
@@ -45,14 +44,16 @@ bool api_describe(blip2_model *m, const char *path, Error *e)
     info->vocabulary = lm.vocab;
     info->positions = lm.positions;
     info->working_bytes = model_working_bytes(k);
+    info->device = m->dev->model ? arena_printf(&m->mem, "%s (%s)", m->dev->name, m->dev->model)
+                                 : m->dev->name;
     if (*notes.text)
         info->notice = arena_strdup(&m->mem, notes.text);
-    return (info->path && info->architecture && (info->tokenizer || info->missing) &&
+    return (info->path && info->architecture && info->device && (info->tokenizer || info->missing) &&
             (info->notice || !*notes.text)) ||
            error_memory(e, path, 256);
 }
 
-blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e)
+blip2_model *api_model_new(blip2_dtype dtype, const DeviceChoice *on, const char *name, Error *e)
 {
     blip2_model *m = mem_calloc(1, sizeof *m);
     if (!m) {
@@ -61,7 +62,7 @@ blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e)
     }
     atomic_init(&m->holders, 1);
     m->dtype = dtype;
-    m->dev = cpu_device(e);
+    m->dev = api_device_open(on, NULL, e);
     if (m->dev)
         return m;
     blip2_model_free(m);
@@ -86,18 +87,49 @@ static bool load_parts(blip2_model *m, ModelSource *from, bool need_tokenizer, E
            model_fits(m->net, m->tokenizer, from->path, e) && api_describe(m, from->path, e);
 }
 
-static blip2_model *load(const char *path_or_name, const blip2_load_options *o, bool need_tokenizer,
-                         Error *e)
+/* *card: it was tried on one. */
+static blip2_model *load_on(const DeviceChoice *on, const char *path_or_name,
+                            const blip2_load_options *o, bool need_tokenizer, bool *card, Error *e)
 {
     ModelSource from = {0};
     SourceHints hints = {o->type, o->vit, o->language};
     bool found = source_find(&from, path_or_name, &hints, e);
-    blip2_model *m = found ? api_model_new(o->dtype, from.path, e) : NULL;
+    blip2_model *m = found ? api_model_new(o->dtype, on, from.path, e) : NULL;
+    *card = m && api_on_card(m->dev);
     bool ok = m && load_parts(m, &from, need_tokenizer, e);
     source_free(&from);
     if (ok)
         return m;
     blip2_model_free(m);
+    return NULL;
+}
+
+/* What the user should know of why the card was not used goes in front of the model's own notice. */
+static blip2_model *note_no_room(blip2_model *m, const Error *why)
+{
+    blip2_info *info = m ? &m->info : NULL;
+    if (info)
+        info->notice = arena_printf(&m->mem, "%s: computing on the CPU%s%s", why->message,
+                                    info->notice ? "; " : "", info->notice ? info->notice : "");
+    return m;
+}
+
+/* Where nobody asked for the card, a model that it has no room for goes to the CPU. */
+static blip2_model *load(const char *path_or_name, const blip2_load_options *o, bool need_tokenizer,
+                         Error *e)
+{
+    static const DeviceChoice CPU = {.kind = DEVICE_CPU};
+    DeviceChoice on;
+    bool card;
+    Error first = {0};
+    if (!api_device_choice(o->device, &on, e))
+        return NULL;
+    blip2_model *m = load_on(&on, path_or_name, o, need_tokenizer, &card, &first);
+    if (m)
+        return m;
+    if (on.kind == DEVICE_AUTO && card && first.code == ERR_MEMORY)
+        return note_no_room(load_on(&CPU, path_or_name, o, need_tokenizer, &card, e), &first);
+    *e = first;
     return NULL;
 }
 

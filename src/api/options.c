@@ -14,7 +14,7 @@ _Static_assert((int)LIB_LAVIS == BLIP2_LAVIS && (int)LIB_HF == BLIP2_HF &&
 /* A field that a later version puts at the end must lie beyond the size that today's callers give. In
  * padding at the end it would lie within, on bytes that they need not have set. */
 #define ENDS_WITH(type, last) (sizeof(type) == offsetof(type, last) + sizeof(((type *)NULL)->last))
-_Static_assert(ENDS_WITH(blip2_load_options, language) && ENDS_WITH(blip2_convert_options, user) &&
+_Static_assert(ENDS_WITH(blip2_load_options, device) && ENDS_WITH(blip2_convert_options, user) &&
                    ENDS_WITH(blip2_session_options, reserved) &&
                    ENDS_WITH(blip2_options, banned_count) && ENDS_WITH(blip2_item, user) &&
                    ENDS_WITH(blip2_pair, reserved) && ENDS_WITH(blip2_embed_item, reserved),

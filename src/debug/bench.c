@@ -48,12 +48,23 @@ static double peak_of(const CpuPeaks *p, const char *kernel)
     return p->f32; /* f32, widened, and int8 as long as it is widened too */
 }
 
+/* A card is not measured. */
 static void look_beside(Bench *b, const Work *work, Beside *beside)
 {
+    if (api_on_card(b->s->on->dev))
+        return;
     if (work->ops > 0)
         cpu_meter_peaks(b->meter, &beside->peaks);
     if (work->bytes > 0)
         beside->gbs = fmax(beside->gbs, cpu_meter_read(b->meter, false));
+}
+
+/* The name of the kernel that a product with such weights runs on. */
+static const char *kernel_of(const Stream *on, DType weight)
+{
+    if (!api_on_card(on->dev))
+        return cpu_kernel_name(on, weight);
+    return on->precision == PREC_F32 || weight == F32 ? "f32" : "tensor";
 }
 
 static double share(double part, double whole)
@@ -65,7 +76,7 @@ static void add_figures(const Bench *b, blip2_stage *st, const Work *work, const
 {
     if (!work->w)
         return;
-    st->kernel = cpu_kernel_name(b->s->on, work->w->dtype);
+    st->kernel = kernel_of(b->s->on, work->w->dtype);
     st->gops = work->ops / st->ms * 1e-6;
     st->gbs = work->bytes / st->ms * 1e-6;
     st->peak_gops = work->ops > 0 ? peak_of(&beside->peaks, st->kernel) : 0;

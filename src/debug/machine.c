@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
+#include "cuda/cuda.h"
 #include "image/image.h"
 #include "models/facts.h"
 #include "net/http.h"
@@ -49,13 +50,36 @@ static void measure(blip2_machine *m, blip2_measure how)
     m->gbs_huge = cpu_bandwidth(m->threads, true);
 }
 
-bool blip2_debug_machine(blip2_machine *m, int threads, blip2_measure how, blip2_error *err)
+/* The card that models go to, or why none. */
+static bool look_for_card(blip2_machine *m, const char *device, Error *e)
+{
+    DeviceChoice on;
+    CudaCard card;
+    Error why = {0};
+    snprintf(m->device, sizeof m->device, "cpu");
+    if (!api_device_choice(device, &on, e) || on.kind == DEVICE_CPU)
+        return !e->code;
+    if (!cuda_card(on.card, &card, on.kind == DEVICE_CUDA ? e : &why)) {
+        snprintf(m->no_card, sizeof m->no_card, "%.*s", (int)sizeof m->no_card - 1, why.message);
+        return on.kind == DEVICE_AUTO;
+    }
+    snprintf(m->device, sizeof m->device, "cuda:%d", on.card);
+    snprintf(m->card, sizeof m->card, "%s", card.name);
+    m->card_memory = card.memory;
+    m->card_available = card.available;
+    m->driver = card.driver;
+    return true;
+}
+
+bool blip2_debug_machine(blip2_machine *m, const char *device, int threads, blip2_measure how,
+                         blip2_error *err)
 {
     Error e = {0};
     *m = (blip2_machine){.threads = threads > 0 ? threads : cpus_usable()};
     if (how != BLIP2_MEASURE_NOTHING)
         measure(m, how);
-    if (!kernels_in_use(m, &e)) /* opens a stream, which makes the choice where there is none */
+    if (!look_for_card(m, device, &e) ||
+        !kernels_in_use(m, &e)) /* opens a stream, which makes the choice where there is none */
         return api_error(err, &e);
     snprintf(m->cpu, sizeof m->cpu, "%s", cpu_features()->model);
     m->isas = cpu_isas();
@@ -112,14 +136,17 @@ static bool synthetic_fits(Device *dev, const ModelConfig *k, const char *name, 
     return false;
 }
 
-blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, blip2_error *err)
+blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, const char *device,
+                             blip2_error *err)
 {
     Error e = {0};
+    DeviceChoice on;
     ModelConfig config;
     DType t = F32;
     blip2_model *m = NULL;
-    if (zoo_config(&config, type, &e) && synthetic_type(dtype, &t, &e))
-        m = api_model_new(dtype, type, &e);
+    if (api_device_choice(device, &on, &e) && zoo_config(&config, type, &e) &&
+        synthetic_type(dtype, &t, &e))
+        m = api_model_new(dtype, &on, type, &e);
     if (m && synthetic_fits(m->dev, &config, type, t, &e)) {
         error_set(&m->no_tokenizer, ERR_NO_MODEL, "%s: a synthetic model has no tokenizer", type);
         m->net = model_random(m->dev, &config, t, 1, &e);

@@ -100,6 +100,15 @@ static const void *place(Blip2 *m, const void *host, size_t bytes)
     return m->dev->place(m->dev, host, bytes);
 }
 
+static const void *place_values(Blip2 *m, Param *p, const void *values)
+{
+    if (p->layout != LAYOUT_PANEL || !m->dev->place_rows)
+        return place(m, values, param_data_bytes(p));
+    const void *rows = m->dev->place_rows(m->dev, values, p);
+    p->layout = LAYOUT_ROWS;
+    return rows;
+}
+
 bool param_begin(Blip2 *m, Param *p, const char *name, const ParamSpec *spec, DType type)
 {
     *p = (Param){.name = arena_strdup(&m->mem, name),
@@ -124,7 +133,7 @@ float *param_scale_room(Blip2 *m, const Param *p)
 bool param_give(Blip2 *m, Param *p, const void *values, const float *scales)
 {
     size_t n = param_scales(p);
-    p->data = values ? place(m, values, param_data_bytes(p)) : NULL;
+    p->data = values ? place_values(m, p, values) : NULL;
     if (p->data && p->data != values)
         disown(m, values); /* the device has a copy of its own */
     p->scale = n && scales ? place(m, scales, n * sizeof *scales) : NULL;

@@ -204,13 +204,17 @@ typedef struct StreamOptions {
 
 /* What every backend's device has; a backend's own struct begins with it. */
 struct Device {
-    const char *name;
+    const char *name;  /* "cpu", "cuda:0" */
+    const char *model; /* what the machine is: "NVIDIA H100 80GB HBM3"; NULL: nobody says */
     void *(*alloc)(Device *, size_t bytes); /* not zeroed, 64-byte aligned; NULL: out of memory */
     void (*free)(Device *, void *p);        /* waits for what streams do with it; NULL is fine */
     /* The weight that lies at `host`, where kernels can read it: `host` itself where they can, which
      * must then stay until the device is closed; else a copy that the device owns, and what lies at
      * `host` may go at once. NULL: out of memory. */
     const void *(*place)(Device *, const void *host, size_t bytes);
+    /* The same of the matrix p, whose panels (LAYOUT_PANEL) lie at `host`, and which lies in rows there. NULL: this
+     * device reads panels as they are. */
+    const void *(*place_rows)(Device *, const void *host, const Param *p);
     size_t (*available)(Device *); /* bytes that alloc may still give, as far as can be known */
     /* The system gives memory when it is first written: what has been allocated and not been written
      * still counts as available. */
