@@ -1,7 +1,7 @@
 /* cpu/k_linear_encode.c: products with many rows: encoders, prompts, training.
  *
  * The unit along K is the word of 32 bits: one float, or for vdpbf16ps a pair of bf16. x is copied
- * once per call into tiles (tile.h) of all rows. A task takes some panels of W outputs and some
+ * once per call into strips (tile.h). A task takes some panels of W outputs and some
  * rows; for each block of TILE_K words it packs the panel's weights into L1 scratch, widening them
  * on the way, and multiplies them with its rows in groups of up to MR. The sums of the blocks are
  * added in order. From weights in panels the same is packed, by copying; a panel here has W outputs, one of
@@ -27,7 +27,7 @@ typedef struct Encode {
     int groups; /* row groups of at most MR rows */
     int panels;
     int row_tasks, panel_tasks;
-    float *x;      /* packed words: [block][row][TILE_LD] */
+    float *x;      /* packed words: [block][group][STRIP] */
     char *scratch; /* per thread: panel block, sums of a task */
     size_t scratch_size;
 } Encode;
@@ -50,28 +50,51 @@ static void pack_pairs(float *dst, const float *x, int n)
 #endif
 }
 
-static void pack_x_row(const void *args, int row)
-{
-    const Encode *w = args;
-    const float *x = row_f32(w->a->x, row);
-    const size_t step = (size_t)w->a->x->rows * TILE_LD;
-    float *dst = w->x + (size_t)row * TILE_LD;
-    int left = w->a->x->cols;
-    if (!w->pair) {
-        tile_pack_row(dst, step, x, left, 1.0f);
-        return;
-    }
-    for (; left > 0; left -= 2 * TILE_K, x += 2 * TILE_K, dst += step)
-        pack_pairs(dst, x, left < 2 * TILE_K ? left : 2 * TILE_K);
-}
-
-/* --- tasks -------------------------------------------------------------------------------------- */
-
 /* The start of part i when `total` is split evenly into `parts`. */
 static int split(int total, int parts, int i)
 {
     return (int)((long long)total * i / parts);
 }
+
+static int block_depth(const Encode *w, int block)
+{
+    int left = w->depth - block * TILE_K;
+    return left < TILE_K ? left : TILE_K;
+}
+
+static float *strip_at(const Encode *w, int block, int group)
+{
+    return w->x + ((size_t)block * (size_t)w->groups + (size_t)group) * STRIP;
+}
+
+/* A block of some rows of x as pairs, then as a strip. */
+static void pack_strip_pairs(const Encode *w, float *to, int row, int count, int block)
+{
+    float words[MR * TILE_K];
+    const int first = 2 * TILE_K * block, left = w->a->x->cols - first;
+    for (int i = 0; i < count; i++)
+        pack_pairs(words + i * TILE_K, row_f32(w->a->x, row + i) + first,
+                   left < 2 * TILE_K ? left : 2 * TILE_K);
+    tile_pack_strip(to, words, TILE_K, count, block_depth(w, block));
+}
+
+static void pack_group(const void *args, int group)
+{
+    const Encode *w = args;
+    const Tensor *x = w->a->x;
+    const int m = split(x->rows, w->groups, group);
+    const int count = split(x->rows, w->groups, group + 1) - m;
+    for (int b = 0; b < w->blocks; b++) {
+        float *to = strip_at(w, b, group);
+        if (w->pair)
+            pack_strip_pairs(w, to, m, count, b);
+        else
+            tile_pack_strip(to, row_f32(x, m) + b * TILE_K, (size_t)x->ld, count,
+                            block_depth(w, b));
+    }
+}
+
+/* --- tasks -------------------------------------------------------------------------------------- */
 
 static int div_up(int a, int b)
 {
@@ -84,12 +107,6 @@ typedef struct Task {
     int first, rows;
     float *packed, *sums; /* scratch: a panel block; [panel][row][W] */
 } Task;
-
-static int block_depth(const Encode *w, int block)
-{
-    int left = w->depth - block * TILE_K;
-    return left < TILE_K ? left : TILE_K;
-}
 
 /* Weights in panels: numbers of the type `words` of a step along a panel of 32. */
 static int per_step(const Encode *w)
@@ -148,8 +165,8 @@ static void run_panel(const Encode *w, const Task *t, int panel, int block)
         int m = split(rows, w->groups, g), count = split(rows, w->groups, g + 1) - m;
         int fetched = (g - t->g0) * (TILE_K >> ahead.shift); /* rows, or steps along a panel */
         float *s = sums + (size_t)(m - t->first) * W;
-        const float *x = w->x + ((size_t)block * (size_t)rows + (size_t)m) * TILE_LD;
-        kernels[count][outs > VL](n, x, t->packed, s, start, fetched < most ? &ahead : &none);
+        kernels[count][outs > VL](n, strip_at(w, block, g), t->packed, s, start,
+                                  fetched < most ? &ahead : &none);
         ahead.p += (size_t)(TILE_K >> ahead.shift) * ahead.stride;
         if (block == w->blocks - 1)
             for (int i = 0; i < count; i++)
@@ -236,7 +253,7 @@ static bool plan(Encode *w, Stream *on, const LinearArgs *a, int threads)
     size_t panels = (size_t)div_up(w->panels, w->panel_tasks);
     w->scratch_size = (TILE_K * W + rows * panels * W) * sizeof(float);
     w->scratch = cpu_scratch(on, SCRATCH_LINEAR, w->scratch_size * (size_t)threads);
-    size_t x_words = (size_t)w->blocks * (size_t)a->x->rows * TILE_LD;
+    size_t x_words = (size_t)w->blocks * (size_t)w->groups * STRIP;
     w->x = cpu_scratch(on, SCRATCH_PACK_X, x_words * sizeof(float));
     return w->scratch && w->x;
 }
@@ -247,7 +264,7 @@ bool ISA_SYM(linear_encode)(Stream *on, const LinearArgs *a)
     const int threads = linear_threads(on, a);
     if (!plan(&w, on, a, threads))
         return false;
-    run_each(on, threads, a->x->rows, pack_x_row, &w);
+    run_each(on, threads, w.groups, pack_group, &w);
     run_parts(on, threads, w.row_tasks * w.panel_tasks, 1, run_tasks, &w);
     return true;
 }

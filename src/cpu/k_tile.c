@@ -29,7 +29,7 @@ VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, c
                        const float *b, float *c, TileStart start, const Ahead *wanted)
 {
     const bool pair = kind == TILE_STREAM_PAIR, stream = kind != TILE_IN_PLACE;
-    const int ldc = stream ? W : TILE_LD;
+    const int ldc = stream ? W : TILE_LD, row = stream ? 1 : TILE_LD, column = stream ? mr : 1;
     const Ahead ahead = stream ? *wanted : (Ahead){0};
     vf lo[MR], hi[MR];
     UNROLL for (int i = 0; i < mr; i++)
@@ -43,9 +43,9 @@ VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, c
             prefetch_line(&ahead, k);
         UNROLL for (int i = 0; i < mr; i++)
         {
-            lo[i] = multiply_add(pair, a + i * TILE_LD + k, b0, lo[i]);
+            lo[i] = multiply_add(pair, a + i * row + k * column, b0, lo[i]);
             if (nv == 2)
-                hi[i] = multiply_add(pair, a + i * TILE_LD + k, b1, hi[i]);
+                hi[i] = multiply_add(pair, a + i * row + k * column, b1, hi[i]);
         }
     }
     UNROLL for (int i = 0; i < mr; i++)
@@ -95,10 +95,10 @@ const TileKernel tile_kernels[3][MR + 1][2] = {
 
 /* --- tiles ------------------------------------------------------------------------------------- */
 
-VEC_INLINE void pack_row(float *to, size_t step, const float *from, int n, float factor)
+static void pack_row(float *to, const float *from, int n, float factor)
 {
     const vf f = vf_set1(factor);
-    for (; n > 0; n -= TILE_K, from += TILE_K, to += step) {
+    for (; n > 0; n -= TILE_K, from += TILE_K, to += TILE) {
         const int here = n < TILE_K ? n : TILE_K;
         int j = 0;
         for (; j + VL <= here; j += VL)
@@ -108,15 +108,10 @@ VEC_INLINE void pack_row(float *to, size_t step, const float *from, int n, float
     }
 }
 
-void tile_pack_row(float *to, size_t step, const float *from, int n, float factor)
-{
-    pack_row(to, step, from, n, factor);
-}
-
 void tile_pack(float *to, const float *from, size_t ld, int mr, int k, float factor)
 {
     for (int i = 0; i < mr; i++)
-        pack_row(to + i * TILE_LD, TILE, from + (size_t)i * ld, k, factor);
+        pack_row(to + i * TILE_LD, from + (size_t)i * ld, k, factor);
 }
 
 void tile_pack_t(float *to, const float *from, size_t ld, int mr, int k)
@@ -125,6 +120,30 @@ void tile_pack_t(float *to, const float *from, size_t ld, int mr, int k)
         float *t = to + tile_at(j);
         for (int i = 0; i < mr; i++)
             t[i * TILE_LD] = from[i];
+    }
+}
+
+/* Columns k..k+n of rows i..mr: each stored over what the last store of the column before left behind
+ * its own rows. */
+VEC_INLINE void strip_square(float *to, const float *from, size_t ld, int mr, int i, int k, int n)
+{
+    vi r[VL] = {{0}};
+    for (int j = 0; j < VL && i + j < mr; j++) {
+        const float *p = from + (size_t)(i + j) * ld + k;
+        r[j] = (vi)(n == VL ? vf_loadu(p) : vf_load_n(p, n));
+    }
+    vi_transpose(r);
+    for (int j = 0; j < n; j++)
+        vf_storeu(to + (k + j) * mr + i, (vf)r[j]);
+}
+
+void tile_pack_strip(float *to, const float *from, size_t ld, int mr, int k)
+{
+    for (int j = 0; j < k; j += VL) {
+        const int n = k - j < VL ? k - j : VL;
+        for (int i = (mr - 1) / VL * VL; i >= 0;
+             i -= VL) /* the last rows write over the next column */
+            strip_square(to, from, ld, mr, i, j, n);
     }
 }
 

@@ -6,8 +6,9 @@
  * A is a run of tiles: up to MR rows of TILE_K columns, rows TILE_LD floats apart, so that every
  * broadcast inside the kernel has one base register plus a constant. The next tile has the next
  * TILE_K columns. B is a panel: k rows of W neighbouring columns, one after another. C lies in a
- * tile as well, so that attention's scores become the A of its values; only where the sums of many
- * tiles are kept (linear) its rows follow one another.
+ * tile as well, so that attention's scores become the A of its values. Only linear, which has many
+ * rows, has A in strips, the kernel's mr numbers of a column beside each other, so that one stream
+ * comes from the caches and not mr; and C in rows that follow one another.
  *
  * Every element of C is the sum over k in ascending order, one vf_fma per term: its bits do not
  * depend on mr, nor on how a caller cuts the rows into blocks, nor on a cut of k where TILE_RESUME
@@ -31,6 +32,8 @@ enum {
     TILE_K = 256,          /* a panel of so many rows is 32 KB at AVX-512, 16 KB at AVX2: in L1 */
     TILE_LD = TILE_K + 16, /* not a multiple of the distance at which lines share a cache set */
     TILE = MR * TILE_LD,   /* floats of a tile */
+    STRIP = TILE_K * MR +
+            16, /* floats of a strip, with room for what tile_pack_strip writes behind it */
 };
 
 #ifdef __clang__
@@ -76,7 +79,7 @@ typedef struct Ahead {
 /* The kernel is one text; what its users differ in is constant in each of its forms. */
 typedef enum TileKind {
     TILE_IN_PLACE,    /* C in a tile, nothing fetched: `ahead` is not looked at */
-    TILE_STREAM,      /* C in rows of W */
+    TILE_STREAM,      /* A is a strip, C in rows of W */
     TILE_STREAM_PAIR, /* words of A and B are pairs of bf16: in avx512bf16 only */
 } TileKind;
 
@@ -115,13 +118,13 @@ VEC_INLINE void tile_product_to(int mr, int cols, const float *a, int least, int
 
 /* --- packing A --------------------------------------------------------------------------------- */
 
-/* A row of n floats, times factor, into tiles that are `step` floats apart. */
-#define tile_pack_row ISA_SYM(tile_pack_row)
-void tile_pack_row(float *to, size_t step, const float *from, int n, float factor);
-
 /* mr rows of k floats, `ld` apart, times factor. */
 #define tile_pack ISA_SYM(tile_pack)
 void tile_pack(float *to, const float *from, size_t ld, int mr, int k, float factor);
+
+/* mr rows of k <= TILE_K words, `ld` apart, column by column; writes fewer than VL words behind. */
+#define tile_pack_strip ISA_SYM(tile_pack_strip)
+void tile_pack_strip(float *to, const float *from, size_t ld, int mr, int k);
 
 /* The transpose: from is [k, mr] with rows `ld` apart. */
 #define tile_pack_t ISA_SYM(tile_pack_t)
