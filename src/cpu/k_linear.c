@@ -11,6 +11,8 @@ static bool linear_forward(Stream *on, const LinearArgs *a)
         return true;
     if (a->role == ROLE_ENCODE)
         return ISA_SYM(linear_encode)(on, a);
+    if (linear_integers(on, a))
+        return ISA_SYM(linear_int)(on, a);
     return a->w->layout == LAYOUT_PANEL ? ISA_SYM(linear_panel)(on, a)
                                         : ISA_SYM(linear_decode)(on, a);
 }

@@ -158,7 +158,7 @@ static void decode_block(const LinearArgs *a, DotsFn fn, int n, int outs)
         b.x = row_f32(a->x, m);
         fn(rows, &b);
         for (int i = 0; i < rows; i++)
-            linear_finish(a, m + i, n, b.sums[i], outs);
+            linear_finish(a, m + i, n, b.sums[i], outs, 1);
     }
 }
 

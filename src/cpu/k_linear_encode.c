@@ -1,6 +1,7 @@
 /* cpu/k_linear_encode.c: products with many rows: encoders, prompts, training.
  *
- * The unit along K is the word of 32 bits: one float, or for vdpbf16ps a pair of bf16. x is copied
+ * The unit along K is the word of 32 bits: one float, for vdpbf16ps a pair of bf16, for weights of 8 bits a pair
+ * of 16-bit integers (row16.h), whose sums are floats again after each block. x is copied
  * once per call into strips (tile.h). A task takes some panels of W outputs and some
  * rows; for each block of TILE_K words it packs the panel's weights into L1 scratch, widening them
  * on the way, and multiplies them with its rows in groups of up to MR. The sums of the blocks are
@@ -9,6 +10,7 @@
  * So a sum's order depends on K alone, and the weights, read where they lie, are read once per
  * MAX_ROWS rows. */
 #include "cpu/linear.h"
+#include "cpu/row16.h"
 #include "cpu/tile.h"
 
 enum {
@@ -18,7 +20,7 @@ enum {
 
 typedef struct Encode {
     const LinearArgs *a;
-    bool pair;   /* words are pairs of bf16 */
+    TileKind kind;
     DType words; /* what a word of weights is widened from; F32: it is taken as it is */
     size_t
         stride; /* bytes from one weight row, or in panels from one input (BF16: two), to the next */
@@ -28,6 +30,7 @@ typedef struct Encode {
     int panels;
     int row_tasks, panel_tasks;
     float *x;      /* packed words: [block][group][STRIP] */
+    float *factor; /* [row]: what its sums are multiplied with */
     char *scratch; /* per thread: panel block, sums of a task */
     size_t scratch_size;
 } Encode;
@@ -67,14 +70,23 @@ static float *strip_at(const Encode *w, int block, int group)
     return w->x + ((size_t)block * (size_t)w->groups + (size_t)group) * STRIP;
 }
 
+/* n numbers of row i of x as pairs. */
+static void pack_words(const Encode *w, float *to, int i, const float *x, int n)
+{
+    if (w->kind == TILE_STREAM_I16)
+        row16_pack((int16_t *)to, x, n, w->factor[i]);
+    else
+        pack_pairs(to, x, n);
+}
+
 /* A block of some rows of x as pairs, then as a strip. */
 static void pack_strip_pairs(const Encode *w, float *to, int row, int count, int block)
 {
     float words[MR * TILE_K];
     const int first = 2 * TILE_K * block, left = w->a->x->cols - first;
+    const int n = left < 2 * TILE_K ? left : 2 * TILE_K;
     for (int i = 0; i < count; i++)
-        pack_pairs(words + i * TILE_K, row_f32(w->a->x, row + i) + first,
-                   left < 2 * TILE_K ? left : 2 * TILE_K);
+        pack_words(w, words + i * TILE_K, row + i, row_f32(w->a->x, row + i) + first, n);
     tile_pack_strip(to, words, TILE_K, count, block_depth(w, block));
 }
 
@@ -84,9 +96,11 @@ static void pack_group(const void *args, int group)
     const Tensor *x = w->a->x;
     const int m = split(x->rows, w->groups, group);
     const int count = split(x->rows, w->groups, group + 1) - m;
+    for (int i = m; i < m + count; i++)
+        w->factor[i] = w->kind == TILE_STREAM_I16 ? row16_scale(row_f32(x, i), x->cols) : 1;
     for (int b = 0; b < w->blocks; b++) {
         float *to = strip_at(w, b, group);
-        if (w->pair)
+        if (w->kind != TILE_STREAM)
             pack_strip_pairs(w, to, m, count, b);
         else
             tile_pack_strip(to, row_f32(x, m) + b * TILE_K, (size_t)x->ld, count,
@@ -114,14 +128,19 @@ static int per_step(const Encode *w)
     return w->words == BF16 ? 2 : 1; /* of K; pairs that stay pairs are one word */
 }
 
+/* Weights in rows: bytes of a word. */
+static size_t word_size(const Encode *w)
+{
+    return w->kind == TILE_STREAM_I16 ? 2 : weight_size(w->words);
+}
+
 /* The first byte of a panel's weights in a block. */
 static const char *weights_at(const Encode *w, int panel, int block)
 {
     const Param *p = w->a->w;
     const size_t out = (size_t)panel * W;
     if (p->layout == LAYOUT_ROWS)
-        return (const char *)p->data + out * w->stride +
-               (size_t)(block * TILE_K) * weight_size(w->words);
+        return (const char *)p->data + out * w->stride + (size_t)(block * TILE_K) * word_size(w);
     const size_t steps = panel_inputs(p->dtype, (size_t)p->cols) / panel_group(p->dtype);
     const size_t first = out / PANEL * steps + (size_t)(block * TILE_K / per_step(w));
     return (const char *)p->data + first * w->stride + out % PANEL * (w->stride / PANEL);
@@ -130,7 +149,7 @@ static const char *weights_at(const Encode *w, int panel, int block)
 /* Of a row's weights, the bytes from there to the end of the block or of the row. */
 static size_t weight_bytes(const Encode *w, int block)
 {
-    size_t size = TILE_K * weight_size(w->words), left = w->stride - (size_t)block * size;
+    size_t size = TILE_K * word_size(w), left = w->stride - (size_t)block * size;
     return left < size ? left : size;
 }
 
@@ -139,8 +158,8 @@ static size_t weight_bytes(const Encode *w, int block)
  * other. Nothing where that is another task. */
 static Ahead ahead_of(const Encode *w, const Task *t, int panel, int block)
 {
-    int run = w->a->w->layout == LAYOUT_ROWS ? TILE_K * (int)weight_size(w->words)
-                                             : W * (int)(w->stride / PANEL);
+    int run =
+        w->a->w->layout == LAYOUT_ROWS ? TILE_K * (int)word_size(w) : W * (int)(w->stride / PANEL);
     int lines = run < 64 ? 1 : run / 64, shift = 0;
     while (1 << shift < lines)
         shift++;
@@ -156,7 +175,7 @@ static void run_panel(const Encode *w, const Task *t, int panel, int block)
     const int rows = w->a->x->rows, n0 = panel * W, n = block_depth(w, block);
     const int left = w->a->w->rows - n0, outs = left < W ? left : W;
     const TileStart start = block > 0 ? TILE_ADD : TILE_SET;
-    const TileKernel(*kernels)[2] = tile_kernels[w->pair ? TILE_STREAM_PAIR : TILE_STREAM];
+    const TileKernel(*kernels)[2] = tile_kernels[w->kind];
     const Ahead none = {.p = (const char *)t->packed};
     Ahead ahead = ahead_of(w, t, panel, block);
     const int most = w->a->w->layout == LAYOUT_ROWS ? W : TILE_K / per_step(w);
@@ -170,7 +189,7 @@ static void run_panel(const Encode *w, const Task *t, int panel, int block)
         ahead.p += (size_t)(TILE_K >> ahead.shift) * ahead.stride;
         if (block == w->blocks - 1)
             for (int i = 0; i < count; i++)
-                linear_finish(w->a, m + i, n0, s + i * W, outs);
+                linear_finish(w->a, m + i, n0, s + i * W, outs, w->factor[m + i]);
     }
 }
 
@@ -179,7 +198,9 @@ static void pack_weights(const Encode *w, float *to, int panel, int block)
     const Param *p = w->a->w;
     const char *from = weights_at(w, panel, block);
     const int n = block_depth(w, block);
-    if (p->layout == LAYOUT_ROWS)
+    if (w->kind == TILE_STREAM_I16)
+        panel_pack_i16_t(to, from, w->stride, p->rows - panel * W, weight_bytes(w, block));
+    else if (p->layout == LAYOUT_ROWS)
         panel_pack_t(w->words, to, from, w->stride, p->rows - panel * W, weight_bytes(w, block));
     else if (w->words == BF16)
         panel_pack_pairs(to, from, w->stride, (n + 1) / 2);
@@ -213,9 +234,12 @@ static void run_tasks(const void *args, Part *part)
         run_task(w, task, scratch);
 }
 
-static bool native_pairs(const Stream *on, DType t)
+static TileKind words_of(const Stream *on, const LinearArgs *a)
 {
-    return t == BF16 && on->precision == PREC_FAST && ((const CpuStream *)on)->bf16 == K16_NATIVE;
+    const bool native = on->precision == PREC_FAST && ((const CpuStream *)on)->bf16 == K16_NATIVE;
+    return linear_integers(on, a)          ? TILE_STREAM_I16
+           : a->w->dtype == BF16 && native ? TILE_STREAM_PAIR
+                                           : TILE_STREAM;
 }
 
 /* Enough tasks that the threads end together, few enough that panels and rows are reused. */
@@ -241,12 +265,12 @@ static void plan_tasks(Encode *w, int threads)
 static bool plan(Encode *w, Stream *on, const LinearArgs *a, int threads)
 {
     w->a = a;
-    w->pair = native_pairs(on, a->w->dtype);
-    w->words = w->pair ? F32 : a->w->dtype;
+    w->kind = words_of(on, a);
+    w->words = w->kind == TILE_STREAM_PAIR ? F32 : a->w->dtype;
     w->stride =
         weight_size(a->w->dtype) *
         (a->w->layout == LAYOUT_ROWS ? (size_t)a->w->cols : PANEL * panel_group(a->w->dtype));
-    w->depth = w->pair ? div_up(a->w->cols, 2) : a->w->cols;
+    w->depth = w->kind == TILE_STREAM ? a->w->cols : div_up(a->w->cols, 2);
     w->blocks = w->depth > TILE_K ? div_up(w->depth, TILE_K) : 1; /* K = 0 still has a result */
     plan_tasks(w, threads);
     size_t rows = (size_t)div_up(w->groups, w->row_tasks) * MR;
@@ -254,7 +278,8 @@ static bool plan(Encode *w, Stream *on, const LinearArgs *a, int threads)
     w->scratch_size = (TILE_K * W + rows * panels * W) * sizeof(float);
     w->scratch = cpu_scratch(on, SCRATCH_LINEAR, w->scratch_size * (size_t)threads);
     size_t x_words = (size_t)w->blocks * (size_t)w->groups * STRIP;
-    w->x = cpu_scratch(on, SCRATCH_PACK_X, x_words * sizeof(float));
+    w->x = cpu_scratch(on, SCRATCH_PACK_X, (x_words + (size_t)a->x->rows) * sizeof(float));
+    w->factor = w->x + x_words;
     return w->scratch && w->x;
 }
 

@@ -160,7 +160,7 @@ static void do_panel(const Panels *p, int panel, int m, int rows)
                 all[i][o] += block[i][o];
     }
     for (int i = 0; i < rows; i++)
-        linear_finish(a, m + i, first, all[i], left < PANEL ? left : PANEL);
+        linear_finish(a, m + i, first, all[i], left < PANEL ? left : PANEL, 1);
 }
 
 static void panel_tasks(const void *args, Part *part)

@@ -4,17 +4,22 @@
 
 /* --- kernels ----------------------------------------------------------------------------------- */
 
-/* x is a float or a pair of bf16, w a vector of the same. */
-VEC_INLINE vf multiply_add(const bool pair, const float *x, vf w, vf sum)
+/* A word in every lane. */
+VEC_INLINE vi word_at(const float *x)
+{
+    int bits;
+    memcpy(&bits, x, sizeof bits);
+    return vi_set1(bits);
+}
+
+/* x is a word of A, w a vector of such words. */
+VEC_INLINE vf multiply_add(const TileKind kind, const float *x, vf w, vf sum)
 {
 #ifdef ISA_avx512bf16
-    if (pair) {
-        int bits;
-        memcpy(&bits, x, sizeof bits);
-        return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(bits), (__m512bh)w);
-    }
+    if (kind == TILE_STREAM_PAIR)
+        return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)word_at(x), (__m512bh)w);
 #endif
-    (void)pair;
+    (void)kind;
     return vf_fma(vf_set1(*x), w, sum);
 }
 
@@ -28,7 +33,7 @@ VEC_INLINE void prefetch_line(const Ahead *ahead, int k)
 VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, const float *a,
                        const float *b, float *c, TileStart start, const Ahead *wanted)
 {
-    const bool pair = kind == TILE_STREAM_PAIR, stream = kind != TILE_IN_PLACE;
+    const bool stream = kind != TILE_IN_PLACE;
     const int ldc = stream ? W : TILE_LD, row = stream ? 1 : TILE_LD, column = stream ? mr : 1;
     const Ahead ahead = stream ? *wanted : (Ahead){0};
     vf lo[MR], hi[MR];
@@ -43,9 +48,9 @@ VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, c
             prefetch_line(&ahead, k);
         UNROLL for (int i = 0; i < mr; i++)
         {
-            lo[i] = multiply_add(pair, a + i * row + k * column, b0, lo[i]);
+            lo[i] = multiply_add(kind, a + i * row + k * column, b0, lo[i]);
             if (nv == 2)
-                hi[i] = multiply_add(pair, a + i * row + k * column, b1, hi[i]);
+                hi[i] = multiply_add(kind, a + i * row + k * column, b1, hi[i]);
         }
     }
     UNROLL for (int i = 0; i < mr; i++)
@@ -54,6 +59,33 @@ VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, c
         vf_storeu(to, start == TILE_ADD ? vf_loadu(to) + lo[i] : lo[i]);
         if (nv == 2)
             vf_storeu(to + VL, start == TILE_ADD ? vf_loadu(to + VL) + hi[i] : hi[i]);
+    }
+}
+
+/* The same of 16-bit integers. A text of its own: gcc 12 keeps integers that lie in a `vf` in memory. */
+VEC_INLINE void kernel_i16(const int mr, const int nv, int n, const float *a, const float *b,
+                           float *c, TileStart start, const Ahead *wanted)
+{
+    const Ahead ahead = *wanted;
+    vi lo[MR] = {{0}}, hi[MR] = {{0}};
+    for (int k = 0; k < n; k++) {
+        vi b0 = (vi)vf_loadu(b + k * W), b1 = nv == 2 ? (vi)vf_loadu(b + k * W + VL) : vi_set1(0);
+        prefetch_line(&ahead, k);
+        UNROLL for (int i = 0; i < mr; i++)
+        {
+            vi x = word_at(a + i + k * mr);
+            lo[i] = vi_madd16(x, b0, lo[i]);
+            if (nv == 2)
+                hi[i] = vi_madd16(x, b1, hi[i]);
+        }
+    }
+    UNROLL for (int i = 0; i < mr; i++)
+    {
+        float *to = c + i * W;
+        vf l = vf_from_vi(lo[i]), h = vf_from_vi(hi[i]);
+        vf_storeu(to, start == TILE_ADD ? vf_loadu(to) + l : l);
+        if (nv == 2)
+            vf_storeu(to + VL, start == TILE_ADD ? vf_loadu(to + VL) + h : h);
     }
 }
 
@@ -67,9 +99,17 @@ VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, c
 #define DEFINE_STREAM(mr)   DEFINE_KERNEL(TILE_STREAM, mr, 1) DEFINE_KERNEL(TILE_STREAM, mr, 2)
 #define DEFINE_PAIR(mr) \
     DEFINE_KERNEL(TILE_STREAM_PAIR, mr, 1) DEFINE_KERNEL(TILE_STREAM_PAIR, mr, 2)
-#define IN_PLACE(mr) {TILE_IN_PLACE_##mr##_1, TILE_IN_PLACE_##mr##_2},
-#define STREAM(mr)   {TILE_STREAM_##mr##_1, TILE_STREAM_##mr##_2},
-#define PAIR(mr)     {TILE_STREAM_PAIR_##mr##_1, TILE_STREAM_PAIR_##mr##_2},
+#define DEFINE_I16_NV(mr, nv)                                                                \
+    static void TILE_STREAM_I16_##mr##_##nv(int n, const float *a, const float *b, float *c, \
+                                            TileStart start, const Ahead *ahead)             \
+    {                                                                                        \
+        kernel_i16(mr, nv, n, a, b, c, start, ahead);                                        \
+    }
+#define DEFINE_I16(mr) DEFINE_I16_NV(mr, 1) DEFINE_I16_NV(mr, 2)
+#define IN_PLACE(mr)   {TILE_IN_PLACE_##mr##_1, TILE_IN_PLACE_##mr##_2},
+#define STREAM(mr)     {TILE_STREAM_##mr##_1, TILE_STREAM_##mr##_2},
+#define I16(mr)        {TILE_STREAM_I16_##mr##_1, TILE_STREAM_I16_##mr##_2},
+#define PAIR(mr)       {TILE_STREAM_PAIR_##mr##_1, TILE_STREAM_PAIR_##mr##_2},
 
 #if MR == 14
 #define EACH_MR(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
@@ -81,13 +121,15 @@ VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, c
 
 EACH_MR(DEFINE_IN_PLACE)
 EACH_MR(DEFINE_STREAM)
+EACH_MR(DEFINE_I16)
 #ifdef ISA_avx512bf16
 EACH_MR(DEFINE_PAIR)
 #endif
 
-const TileKernel tile_kernels[3][MR + 1][2] = {
+const TileKernel tile_kernels[4][MR + 1][2] = {
     [TILE_IN_PLACE] = {{NULL}, EACH_MR(IN_PLACE)},
     [TILE_STREAM] = {{NULL}, EACH_MR(STREAM)},
+    [TILE_STREAM_I16] = {{NULL}, EACH_MR(I16)},
 #ifdef ISA_avx512bf16
     [TILE_STREAM_PAIR] = {{NULL}, EACH_MR(PAIR)},
 #endif
@@ -205,6 +247,35 @@ static void pack_edge(const DType t, float *to, const char *from, size_t stride,
     vi_transpose(r);
     for (int j = 0; j < k; j++)
         vf_storeu(to + j * W, (vf)r[j]);
+}
+
+/* Up to VL words of four bytes of each of `rows` rows, as two rows of pairs for each word. */
+static void pack_quads(float *to, const char *from, size_t stride, int rows, size_t bytes,
+                       int words)
+{
+    vi r[VL] = {{0}};
+    for (int i = 0; i < rows; i++, from += stride)
+        r[i] = (vi)(bytes == 4 * VL ? vf_loadu((const float *)from)
+                                    : weight_load_bytes(F32, from, bytes));
+    vi_transpose(r);
+    for (int j = 0; j < words; j++) {
+        vf_storeu(to + 2 * j * W, (vf)vi_first_pairs(r[j]));
+        vf_storeu(to + (2 * j + 1) * W, (vf)vi_last_pairs(r[j]));
+    }
+}
+
+void panel_pack_i16_t(float *to, const void *from, size_t stride, int n, size_t bytes)
+{
+    const int words = (int)((bytes + 3) / 4);
+    for (int half = 0; half < W; half += VL) {
+        int left = n - half, rows = left < 0 ? 0 : left < VL ? left : VL;
+        const char *row = (const char *)from + (size_t)(rows ? half : 0) * stride;
+        for (int k = 0; k < words; k += VL) {
+            size_t there = bytes - 4 * (size_t)k;
+            pack_quads(to + 2 * k * W + half, row + 4 * k, stride, rows,
+                       there < 4 * VL ? there : 4 * VL, words - k < VL ? words - k : VL);
+        }
+    }
 }
 
 VEC_INLINE void pack_columns(const DType t, float *to, const char *from, size_t stride, int n,

@@ -81,6 +81,7 @@ typedef enum TileKind {
     TILE_IN_PLACE,    /* C in a tile, nothing fetched: `ahead` is not looked at */
     TILE_STREAM,      /* A is a strip, C in rows of W */
     TILE_STREAM_PAIR, /* words of A and B are pairs of bf16: in avx512bf16 only */
+    TILE_STREAM_I16, /* words are pairs of 16-bit integers; B's stay below 129, so that TILE_K pairs fit a sum */
 } TileKind;
 
 /* n <= TILE_K columns of a tile at a times n rows of a panel at b. */
@@ -89,7 +90,7 @@ typedef void (*TileKernel)(int n, const float *a, const float *b, float *c, Tile
 
 /* [kind][rows of A][both halves of the panel] */
 #define tile_kernels ISA_SYM(tile_kernels)
-extern const TileKernel tile_kernels[3][MR + 1][2];
+extern const TileKernel tile_kernels[4][MR + 1][2];
 
 /* Columns k0..k1 of A times rows k0..k1 of B, for 1 <= mr <= MR and `cols` columns of interest
  * (1..W): with cols <= VL only the first half of the panel is computed. b points to row 0 of the
@@ -146,6 +147,10 @@ void panel_pack_pairs(float *to, const void *from, size_t stride, int n);
  * missing columns become zero. */
 #define panel_pack_t ISA_SYM(panel_pack_t)
 void panel_pack_t(DType t, float *to, const void *from, size_t stride, int n, size_t bytes);
+
+/* The same of I8, as pairs of 16-bit integers: of `bytes` numbers each. */
+#define panel_pack_i16_t ISA_SYM(panel_pack_i16_t)
+void panel_pack_i16_t(float *to, const void *from, size_t stride, int n, size_t bytes);
 
 /* n rows of hd floats, `ld` apart, as panels: panel_columns makes them columns of B, panel_rows rows. */
 static inline __attribute__((unused)) void panel_columns(float *to, const float *from, size_t ld,

@@ -244,6 +244,68 @@ VEC_INLINE vf vf_from_i8(const int8_t *p)
 #endif
 }
 
+/* --- pairs of 16-bit integers ------------------------------------------------------------------ */
+
+typedef int16_t vec_s16 __attribute__((vector_size(2 * VL), aligned(1), may_alias));
+typedef int16_t vec_pairs __attribute__((vector_size(4 * VL)));
+
+VEC_INLINE vf vf_from_vi(vi x)
+{
+    return __builtin_convertvector(x, vf);
+}
+
+/* VL floats of at most 32767, rounded to nearest even. */
+VEC_INLINE void vf_store_s16(int16_t *p, vf x)
+{
+    const vf shift = vf_set1(0x1.8p23f);
+    vi whole = (vi)(x + shift) - (vi)shift;
+    *(vec_s16 *)p = __builtin_convertvector(whole, vec_s16);
+}
+
+/* Two products of each lane's 16-bit integers, added to sum; nothing saturates. */
+VEC_INLINE vi vi_madd16(vi a, vi b, vi sum)
+{
+#if defined(ISA_avx512bf16)
+    /* gcc 12 keeps sums of the intrinsic in memory */
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+#elif defined(VEC_AVX512)
+    return sum + (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(VEC_AVX2)
+    return sum + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__x86_64__)
+    return sum + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+    return sum + (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+
+/* 2 * VL bytes as VL pairs. */
+VEC_INLINE vi vi_pairs_from_i8(const int8_t *p)
+{
+#if defined(VEC_AVX512)
+    return (vi)_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p));
+#elif defined(VEC_AVX2)
+    return (vi)_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+#else
+    typedef int8_t bytes __attribute__((vector_size(2 * VL), aligned(1), may_alias));
+    return (vi) __builtin_convertvector(*(const bytes *)p, vec_pairs);
+#endif
+}
+
+/* Words of four bytes: the first two of each as a pair, the last two. */
+VEC_INLINE vi vi_first_pairs(vi bytes)
+{
+    vi spread = (bytes & vi_set1(0xff)) << 8 | (bytes & vi_set1(0xff00)) << 16;
+    return (vi)((vec_pairs)spread >> 8);
+}
+
+VEC_INLINE vi vi_last_pairs(vi bytes)
+{
+    vi spread = ((bytes >> 8) & vi_set1(0xff00)) | (bytes & vi_set1((int32_t)0xff000000));
+    return (vi)((vec_pairs)spread >> 8);
+}
+
 /* --- functions --------------------------------------------------------------------------------- */
 
 /* e^x, error below 1 ulp. exp(-inf) = 0, exp(inf) = inf, NaN stays NaN; results below 2^-126 are

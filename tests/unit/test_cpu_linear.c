@@ -148,23 +148,44 @@ static double act_ref(double x, Act act)
     }
 }
 
-/* Does this device round x to bf16 before it multiplies? */
-static bool rounds_x(const Stream *d, DType type, Role role)
+/* To what this device rounds x before it multiplies: BF16, I16 for integers of 16 bits, or not at all. */
+typedef enum Rounding { ROUND_NONE, ROUND_BF16, ROUND_I16 } Rounding;
+
+static Rounding rounds_x(const Stream *d, DType type, Role role)
 {
-    return role == ROLE_ENCODE && type == BF16 && !strcmp(cpu_kernel_name(d, BF16), "bf16");
+    if (type == I8 && d->precision == PREC_FAST)
+        return ROUND_I16;
+    bool native = role == ROLE_ENCODE && type == BF16 && !strcmp(cpu_kernel_name(d, BF16), "bf16");
+    return native ? ROUND_BF16 : ROUND_NONE;
+}
+
+/* The largest number of a row is 32767 units. */
+static float unit_of(const float *x, int n)
+{
+    float most = 0;
+    for (int i = 0; i < n; i++)
+        most = fmaxf(most, fabsf(x[i]));
+    return most / 32767;
+}
+
+static double rounded(float x, Rounding round, float unit)
+{
+    if (round == ROUND_I16)
+        return (double)unit * (double)rintf(x * (1 / unit));
+    return round == ROUND_BF16 ? (double)bf16_to_f32(f32_to_bf16(x)) : (double)x;
 }
 
 /* Largest error of y in units of 2^-24 * (sum of |x w| + |bias| + |residual| + |y|). */
-static double worst_error(const Case *c, const Tensor *y, Act act, bool round, bool bias,
+static double worst_error(const Case *c, const Tensor *y, Act act, Rounding round, bool bias,
                           bool residual)
 {
     double worst = 0;
     for (int i = 0; i < c->m; i++)
         for (int j = 0; j < c->n; j++) {
             double sum = 0, size = 0;
-            const float *x = row_f32(&c->x, i);
+            const float *x = row_f32(&c->x, i), unit = unit_of(x, c->k);
             for (int k = 0; k < c->k; k++) {
-                double xv = round ? bf16_to_f32(f32_to_bf16(x[k])) : x[k];
+                double xv = rounded(x[k], round, unit);
                 double p = xv * c->wide[(size_t)j * (size_t)c->k + (size_t)k];
                 sum += p, size += fabs(p);
             }
@@ -187,7 +208,7 @@ static const struct {
               {5, 33, 257}, {6, 16, 31},   {7, 2, 1100},  {8, 64, 40},   {9, 17, 18},
               {10, 1, 15},  {11, 48, 512}, {12, 50, 513}, {13, 65, 100}, {14, 32, 256},
               {15, 9, 7},   {16, 37, 34},  {17, 40, 300}, {40, 70, 531}, {257, 97, 66},
-              {3, 300, 47}, {1, 66, 2561}};
+              {3, 300, 47}, {1, 66, 2561}, {6, 34, 9000}};
 
 /* Sums of random signs stay far below this; a lost or doubled term is thousands of units. */
 static const double ALLOWED = 6.0;
@@ -222,7 +243,7 @@ static void test_values(void **state)
     for (const char *const *isa = cpu_isas(); *isa; isa++)
         for (size_t t = 0; t < 4; t++) {
             test_values_of(*isa, PREC_F32, types[t]);
-            if (types[t] == BF16 && !strcmp(*isa, "avx512bf16"))
+            if (types[t] == I8 || (types[t] == BF16 && !strcmp(*isa, "avx512bf16")))
                 test_values_of(*isa, PREC_FAST, types[t]);
         }
 }
@@ -237,7 +258,7 @@ static void test_activations(void **state)
         for (int act = 0; act < 5; act++)
             for (int role = 0; role < 2; role++) {
                 run(d, &c, &c.y, (Act)act, (Role)role, true, true);
-                assert_true(worst_error(&c, &c.y, (Act)act, false, true, true) < ALLOWED);
+                assert_true(worst_error(&c, &c.y, (Act)act, ROUND_NONE, true, true) < ALLOWED);
             }
         case_free(&c);
         d->close(d);
@@ -287,7 +308,7 @@ static void test_independence(void **state)
         for (size_t t = 0; t < 4; t++)
             for (int role = 0; role < 2; role++) {
                 independence_of(*isa, PREC_F32, types[t], (Role)role);
-                if (types[t] == BF16)
+                if (types[t] == BF16 || types[t] == I8)
                     independence_of(*isa, PREC_FAST, types[t], (Role)role);
             }
 }
