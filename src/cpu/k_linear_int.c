@@ -11,10 +11,11 @@ enum { OUTS = 2, ROWS = 5 };
 #endif
 
 enum {
+    GROUP = 16,                /* outputs that are finished together */
     STEP = 2 * VL,             /* weights of a vector */
     SPAN = ROW16_PAIRS * STEP, /* weights that a lane's sum has room for, times lanes */
     LINE = 64,                 /* weights of a cache line */
-    STREAM_AHEAD = 4096,       /* prefetch distance of one weight row */
+    STREAM_AHEAD = 8192,       /* prefetch distance of one weight row */
     TASK_BYTES = 1 << 20,      /* weights that a thread takes at a time */
     SERIAL_ROWS = 8,           /* so many rows of x are rounded faster than a thread wakes */
 };
@@ -33,7 +34,7 @@ typedef struct Block {
     const int16_t *x;
     size_t ldx;
     int depth, outs;
-    float sums[ROWS][OUTS];
+    float sums[ROWS][GROUP];
 } Block;
 
 VEC_INLINE vi words_at(const int16_t *p)
@@ -58,7 +59,7 @@ VEC_INLINE void step(const int rows, const int outs, const vi w[OUTS], const int
 VEC_INLINE void lines(const int rows, const int outs, const Block *b, int n0, int k, int end,
                       vi acc[ROWS][OUTS])
 {
-    const size_t ahead = outs == 1 ? STREAM_AHEAD : (size_t)outs * b->stride;
+    const size_t ahead = outs == 1 ? (size_t)STREAM_AHEAD : (size_t)outs * b->stride;
     const int8_t *w = b->w + (size_t)n0 * b->stride;
     for (; k < end; k += LINE) {
 #pragma GCC unroll 8
@@ -112,13 +113,14 @@ VEC_INLINE void dots(const int rows, const int outs, Block *b, int n0)
             b->sums[m][n0 + n] = vf_hsum(sums[m][n]);
 }
 
+/* One row of x reads its weights as one stream. */
 VEC_INLINE void block_dots(const int rows, Block *b)
 {
-    if (b->outs == OUTS)
-        dots(rows, OUTS, b, 0);
-    else
-        for (int n = 0; n < b->outs; n++)
-            dots(rows, 1, b, n);
+    int n = 0;
+    for (; rows > 1 && n + OUTS <= b->outs; n += OUTS)
+        dots(rows, OUTS, b, n);
+    for (; n < b->outs; n++)
+        dots(rows, 1, b, n);
 }
 
 /* The switch makes `rows` a constant. */
@@ -159,8 +161,8 @@ static void do_tasks(const void *args, Part *part)
     for (int task; (task = part_next(part)) >= 0;) {
         const int first = task * t->size, left = t->a->w->rows - first;
         const int end = left < t->size ? left : t->size;
-        for (int n = 0; n < end; n += OUTS)
-            do_outputs(t, first + n, end - n < OUTS ? end - n : OUTS);
+        for (int n = 0; n < end; n += GROUP)
+            do_outputs(t, first + n, end - n < GROUP ? end - n : GROUP);
     }
 }
 
@@ -177,7 +179,7 @@ static int task_size(const LinearArgs *a, int threads)
 {
     const int share = (a->w->rows + 4 * threads - 1) / (4 * threads);
     const int most = a->w->cols ? TASK_BYTES / a->w->cols : 1, n = most < share ? most : share;
-    return n < OUTS ? OUTS : (n + OUTS - 1) / OUTS * OUTS;
+    return n < GROUP ? GROUP : (n + GROUP - 1) / GROUP * GROUP;
 }
 
 bool ISA_SYM(linear_int)(Stream *on, const LinearArgs *a)

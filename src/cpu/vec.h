@@ -266,13 +266,14 @@ VEC_INLINE void vf_store_s16(int16_t *p, vf x)
 VEC_INLINE vi vi_madd16(vi a, vi b, vi sum)
 {
 #if defined(ISA_avx512bf16)
-    /* gcc 12 keeps sums of the intrinsic in memory */
+    /* gcc 12 keeps the sums of the intrinsic in memory */
     __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
-#elif defined(VEC_AVX512)
-    return sum + (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
 #elif defined(VEC_AVX2)
-    return sum + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+    /* left to itself, gcc 12 multiplies first and adds later: more registers than there are */
+    vi both;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+v"(sum), "=&v"(both) : "v"(a), "v"(b));
+    return sum;
 #elif defined(__x86_64__)
     return sum + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
 #else
