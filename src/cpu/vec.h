@@ -13,6 +13,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(ISA_avx512bf16)
+#define VEC_VNNI 1
+#endif
 #if defined(ISA_avx512) || defined(ISA_avx512bf16)
 #define VEC_AVX512 1
 #define VEC_AVX2   1
@@ -241,6 +244,58 @@ VEC_INLINE vf vf_from_i8(const int8_t *p)
     return (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 #else
     return __builtin_convertvector(*(const vec_s8 *)p, vf);
+#endif
+}
+
+/* --- integer dot products, added up; exact modulo 2^32, nothing saturates ------------------------- */
+
+typedef uint32_t vec_u32 __attribute__((vector_size(4 * VL)));
+typedef int16_t vec_s16 __attribute__((vector_size(4 * VL)));
+typedef uint16_t vec_u16s __attribute__((vector_size(4 * VL)));
+
+/* Of each lane two products of signed 16-bit integers, added up. */
+VEC_INLINE vec_u32 vec_madd16(vec_s16 a, vec_s16 b)
+{
+#if defined(VEC_AVX512)
+    return (vec_u32)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(VEC_AVX2)
+    return (vec_u32)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__x86_64__)
+    return (vec_u32)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+    vi x = (vi)a, y = (vi)b;
+    return (vec_u32)((x << 16 >> 16) * (y << 16 >> 16)) + (vec_u32)((x >> 16) * (y >> 16));
+#endif
+}
+
+/* sum + a0 b0 + a1 b1, signed 16-bit integers. The instruction by its name: gcc 12 keeps the sums of its intrinsic in
+ * memory. Where it is emulated there is only the intrinsic. */
+VEC_INLINE vi vi_dpwssd(vi sum, vi a, vi b)
+{
+#if defined(VEC_VNNI) && defined(EMULATED_ISA)
+    return (vi)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#elif defined(VEC_VNNI)
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+#else
+    return (vi)((vec_u32)sum + vec_madd16((vec_s16)a, (vec_s16)b));
+#endif
+}
+
+/* sum + u0 s0 + u1 s1 + u2 s2 + u3 s3, bytes: u unsigned, s signed. Without the instruction in 16-bit products: those
+ * of vpmaddubsw saturate. */
+VEC_INLINE vi vi_dpbusd(vi sum, vi u, vi s)
+{
+#if defined(VEC_VNNI) && defined(EMULATED_ISA)
+    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)u, (__m512i)s);
+#elif defined(VEC_VNNI)
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(u), "v"(s));
+    return sum;
+#else
+    vec_s16 even = (vec_s16)((vec_u16s)s << 8) >> 8, odd = (vec_s16)s >> 8;
+    vec_u32 t = vec_madd16((vec_s16)(u & vi_set1(0x00ff00ff)), even);
+    t += vec_madd16((vec_s16)((vec_u16s)u >> 8), odd);
+    return (vi)((vec_u32)sum + t);
 #endif
 }
 
