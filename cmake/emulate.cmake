@@ -20,9 +20,10 @@ set(EMULATED_TESTS test_cpu_vec test_cpu_linear test_cpu_panels test_cpu_attenti
     test_cpu_back test_ops test_golden test_golden_t5 test_golden_itm test_golden_caption test_golden_vitl
     test_packed_logits)
 add_custom_target(emulated)
-foreach(name ${EMULATED_TESTS})
-  add_executable(emulated_${name} EXCLUDE_FROM_ALL tests/unit/${name}.c ${EMULATED_OBJECTS}
-                 $<TARGET_OBJECTS:emulated_choice>)
+
+# emulated_test(NAME SOURCES...): one program and one test.
+function(emulated_test name)
+  add_executable(emulated_${name} EXCLUDE_FROM_ALL ${ARGN})
   target_include_directories(emulated_${name} PRIVATE tests/unit src include)
   target_compile_definitions(emulated_${name} PRIVATE SOURCE_DIR="${CMAKE_SOURCE_DIR}" HAVE_ISA_avx512=1 HAVE_ISA_avx512bf16=1)
   target_compile_options(emulated_${name} PRIVATE -Wno-missing-prototypes)
@@ -30,4 +31,17 @@ foreach(name ${EMULATED_TESTS})
   add_dependencies(emulated emulated_${name})
   add_test(NAME emulated_${name} COMMAND emulated_${name})
   set_tests_properties(emulated_${name} PROPERTIES TIMEOUT 600 LABELS emulated)
+endfunction()
+
+foreach(name ${EMULATED_TESTS})
+  emulated_test(${name} tests/unit/${name}.c ${EMULATED_OBJECTS} $<TARGET_OBJECTS:emulated_choice>)
 endforeach()
+
+# The emulation itself, against the instructions where there are any.
+add_library(emulated_cases OBJECT EXCLUDE_FROM_ALL tests/emulate/cases.c)
+target_compile_definitions(emulated_cases PRIVATE CASES=cases_emulated)
+target_compile_options(emulated_cases PRIVATE ${EMULATE_FLAGS})
+add_library(native_cases OBJECT EXCLUDE_FROM_ALL tests/emulate/cases.c)
+target_compile_definitions(native_cases PRIVATE CASES=cases_native)
+target_compile_options(native_cases PRIVATE ${ISA_avx512bf16})
+emulated_test(test_emulate tests/emulate/test_emulate.c $<TARGET_OBJECTS:emulated_cases> $<TARGET_OBJECTS:native_cases>)
