@@ -37,21 +37,16 @@ typedef struct Block {
     float sums[ROWS][GROUP];
 } Block;
 
-VEC_INLINE vi words_at(const int16_t *p)
-{
-    return (vi)vf_loadu((const float *)p);
-}
-
 /* STEP weights of each of `outs` rows times those of `rows` rows of x: both constants where this ends up. */
 VEC_INLINE void step(const int rows, const int outs, const vi w[OUTS], const int16_t *x, size_t ldx,
                      vi acc[ROWS][OUTS])
 {
 #pragma GCC unroll 8
     for (int m = 0; m < rows; m++) {
-        const vi xm = words_at(x + (size_t)m * ldx);
+        const vi xm = vi_loadu(x + (size_t)m * ldx);
 #pragma GCC unroll 8
         for (int n = 0; n < outs; n++)
-            acc[m][n] = vi_madd16(xm, w[n], acc[m][n]);
+            acc[m][n] = vi_dpwssd(acc[m][n], xm, w[n]);
     }
 }
 

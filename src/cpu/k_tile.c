@@ -74,9 +74,9 @@ VEC_INLINE void kernel_i16(const int mr, const int nv, int n, const float *a, co
         UNROLL for (int i = 0; i < mr; i++)
         {
             vi x = word_at(a + i + k * mr);
-            lo[i] = vi_madd16(x, b0, lo[i]);
+            lo[i] = vi_dpwssd(lo[i], x, b0);
             if (nv == 2)
-                hi[i] = vi_madd16(x, b1, hi[i]);
+                hi[i] = vi_dpwssd(hi[i], x, b1);
         }
     }
     UNROLL for (int i = 0; i < mr; i++)

@@ -13,6 +13,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(ISA_avx512bf16)
+#define VEC_VNNI 1
+#endif
 #if defined(ISA_avx512) || defined(ISA_avx512bf16)
 #define VEC_AVX512 1
 #define VEC_AVX2   1
@@ -244,44 +247,32 @@ VEC_INLINE vf vf_from_i8(const int8_t *p)
 #endif
 }
 
-/* --- pairs of 16-bit integers ------------------------------------------------------------------ */
+/* --- integers ---------------------------------------------------------------------------------- */
 
-typedef int16_t vec_s16 __attribute__((vector_size(2 * VL), aligned(1), may_alias));
-typedef int16_t vec_pairs __attribute__((vector_size(4 * VL)));
+typedef uint32_t vec_u32 __attribute__((vector_size(4 * VL)));
+typedef int16_t vec_s16 __attribute__((vector_size(4 * VL)));
+typedef uint16_t vec_u16s __attribute__((vector_size(4 * VL)));
 
 VEC_INLINE vf vf_from_vi(vi x)
 {
     return __builtin_convertvector(x, vf);
 }
 
+VEC_INLINE vi vi_loadu(const void *p)
+{
+    return (vi)vf_loadu(p);
+}
+
 /* VL floats of at most 32767, rounded to nearest even. */
 VEC_INLINE void vf_store_s16(int16_t *p, vf x)
 {
+    typedef int16_t narrow __attribute__((vector_size(2 * VL), aligned(1), may_alias));
     const vf shift = vf_set1(0x1.8p23f);
     vi whole = (vi)(x + shift) - (vi)shift;
-    *(vec_s16 *)p = __builtin_convertvector(whole, vec_s16);
+    *(narrow *)p = __builtin_convertvector(whole, narrow);
 }
 
-/* Two products of each lane's 16-bit integers, added to sum; nothing saturates. */
-VEC_INLINE vi vi_madd16(vi a, vi b, vi sum)
-{
-#if defined(ISA_avx512bf16)
-    /* gcc 12 keeps the sums of the intrinsic in memory */
-    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-    return sum;
-#elif defined(VEC_AVX2)
-    /* left to itself, gcc 12 multiplies first and adds later: more registers than there are */
-    vi both;
-    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+v"(sum), "=&v"(both) : "v"(a), "v"(b));
-    return sum;
-#elif defined(__x86_64__)
-    return sum + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
-#else
-    return sum + (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
-#endif
-}
-
-/* 2 * VL bytes as VL pairs. */
+/* 2 * VL bytes as VL pairs of 16-bit integers. */
 VEC_INLINE vi vi_pairs_from_i8(const int8_t *p)
 {
 #if defined(VEC_AVX512)
@@ -290,7 +281,7 @@ VEC_INLINE vi vi_pairs_from_i8(const int8_t *p)
     return (vi)_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
 #else
     typedef int8_t bytes __attribute__((vector_size(2 * VL), aligned(1), may_alias));
-    return (vi) __builtin_convertvector(*(const bytes *)p, vec_pairs);
+    return (vi) __builtin_convertvector(*(const bytes *)p, vec_s16);
 #endif
 }
 
@@ -298,13 +289,66 @@ VEC_INLINE vi vi_pairs_from_i8(const int8_t *p)
 VEC_INLINE vi vi_first_pairs(vi bytes)
 {
     vi spread = (bytes & vi_set1(0xff)) << 8 | (bytes & vi_set1(0xff00)) << 16;
-    return (vi)((vec_pairs)spread >> 8);
+    return (vi)((vec_s16)spread >> 8);
 }
 
 VEC_INLINE vi vi_last_pairs(vi bytes)
 {
     vi spread = ((bytes >> 8) & vi_set1(0xff00)) | (bytes & vi_set1((int32_t)0xff000000));
-    return (vi)((vec_pairs)spread >> 8);
+    return (vi)((vec_s16)spread >> 8);
+}
+
+/* --- integer dot products, added up; exact modulo 2^32, nothing saturates ------------------------- */
+
+/* Of each lane two products of signed 16-bit integers, added up. */
+VEC_INLINE vec_u32 vec_madd16(vec_s16 a, vec_s16 b)
+{
+#if defined(VEC_AVX512)
+    return (vec_u32)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(VEC_AVX2)
+    return (vec_u32)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__x86_64__)
+    return (vec_u32)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+    vi x = (vi)a, y = (vi)b;
+    return (vec_u32)((x << 16 >> 16) * (y << 16 >> 16)) + (vec_u32)((x >> 16) * (y >> 16));
+#endif
+}
+
+/* sum + a0 b0 + a1 b1, signed 16-bit integers. The instruction by its name: gcc 12 keeps the sums of its intrinsic in
+ * memory, and on AVX2 it multiplies first and adds later, in more registers than there are. Where it is emulated there
+ * is only the intrinsic. */
+VEC_INLINE vi vi_dpwssd(vi sum, vi a, vi b)
+{
+#if defined(VEC_VNNI) && defined(EMULATED_ISA)
+    return (vi)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#elif defined(VEC_VNNI)
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+#elif defined(VEC_AVX2) && !defined(EMULATED_ISA)
+    vi both;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+v"(sum), "=&v"(both) : "v"(a), "v"(b));
+    return sum;
+#else
+    return (vi)((vec_u32)sum + vec_madd16((vec_s16)a, (vec_s16)b));
+#endif
+}
+
+/* sum + u0 s0 + u1 s1 + u2 s2 + u3 s3, bytes: u unsigned, s signed. Without the instruction in 16-bit products: those
+ * of vpmaddubsw saturate. */
+VEC_INLINE vi vi_dpbusd(vi sum, vi u, vi s)
+{
+#if defined(VEC_VNNI) && defined(EMULATED_ISA)
+    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)u, (__m512i)s);
+#elif defined(VEC_VNNI)
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(u), "v"(s));
+    return sum;
+#else
+    vec_s16 even = (vec_s16)((vec_u16s)s << 8) >> 8, odd = (vec_s16)s >> 8;
+    vec_u32 t = vec_madd16((vec_s16)(u & vi_set1(0x00ff00ff)), even);
+    t += vec_madd16((vec_s16)((vec_u16s)u >> 8), odd);
+    return (vi)((vec_u32)sum + t);
+#endif
 }
 
 /* --- functions --------------------------------------------------------------------------------- */
