@@ -62,7 +62,7 @@ static void fails(const char *from, const char *to, ConvertTo kind, ErrorCode co
 static Blip2 *load(const char *path, Error *e)
 {
     ModelSource s = {0};
-    Blip2 *m = source_find(&s, path, NULL, e) ? model_load(dev, &s, false, e) : NULL;
+    Blip2 *m = source_find(&s, path, NULL, e) ? model_load(dev, &s, PRESET_NONE, e) : NULL;
     source_free(&s);
     return m;
 }
@@ -70,7 +70,7 @@ static Blip2 *load(const char *path, Error *e)
 static void is_golden(const char *path)
 {
     Error e = {0};
-    Blip2 *want = model_open(dev, GOLDEN, false, &e), *got = load(path, &e);
+    Blip2 *want = model_open(dev, GOLDEN, PRESET_NONE, &e), *got = load(path, &e);
     if (!got)
         fail_msg("%s", e.message);
     same_models(want, got);
