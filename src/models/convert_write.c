@@ -151,9 +151,11 @@ static bool write_tensor(Converter *c, const Output *o)
 
 static bool write_tensors(Converter *c)
 {
-    for (size_t i = 0; i < c->n; i++)
+    for (size_t i = 0; i < c->n; i++) {
         if (!write_tensor(c, &c->out[i]))
             return false;
+        ckpt_rest(c->m->ckpt);
+    }
     return true;
 }
 

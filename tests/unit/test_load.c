@@ -356,13 +356,9 @@ static void test_wrapped(void **state)
            "\"student.vision_model."); /* which of the two is the model? */
 }
 
-/* Weights that bitsandbytes or GPTQ packed are named as such, not as a wrong type or a missing tensor. */
+/* Weights that GPTQ packed are named as such, not as a wrong type or a missing tensor. */
 static void test_quantised_elsewhere(void **state)
 {
-    refuse(&(Variant){.retype = FC1, .extra = FC1 ".absmax"}, "weights: expected F32, F16 or BF16",
-           "quantised with bitsandbytes (4 bits)");
-    refuse(&(Variant){.retype = FC1, .extra = "vision_model.encoder.layers.1.mlp.fc1.SCB"}, "",
-           "quantised with bitsandbytes (8 bits)");
     refuse(&(Variant){.rename = FC1, .to = "vision_model.encoder.layers.1.mlp.fc1.qweight"}, "",
            "quantised with GPTQ or AWQ");
 }
