@@ -256,7 +256,7 @@ static void test_wrong_sizes(void **state)
 
 static void test_dtypes(void **state)
 {
-    const blip2_dtype bad[] = {BLIP2_INT4, (blip2_dtype)99, (blip2_dtype)-1};
+    const blip2_dtype bad[] = {(blip2_dtype)(BLIP2_MIXED + 1), (blip2_dtype)99, (blip2_dtype)-1};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         blip2_error err = {0};
         blip2_load_options o = blip2_load_options_default();

@@ -526,25 +526,28 @@ static void test_tied(void **state)
 typedef struct Types {
     Visitor base;
     DType want[4]; /* by kind */
-    int seen;
+    bool head;     /* one of its own */
+    int seen, low;
 } Types;
 
 static bool check_type(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
 {
     Types *t = (Types *)v;
-    if (spec->kind == PARAM_HEAD) {
+    if (spec->kind == PARAM_HEAD && !t->head) {
         assert_null(p->data);
         return true;
     }
     assert_string_equal(p->name, name);
     assert_non_null(p->data);
-    assert_int_equal(p->dtype, t->want[spec->kind]);
+    bool patch = strstr(name, "patch_embedding") != NULL;
+    assert_int_equal(p->dtype, t->want[patch && t->head ? PARAM_TABLE : spec->kind]);
+    t->low += p->dtype == I8;
     assert_true((p->scale != NULL) == (param_scales(p) > 0));
     t->seen++;
     return true;
 }
 
-/* Every parameter has data of the right type; the head is the token table. */
+/* Every parameter has data of the right type; the head is the token table, but for a quantised one. */
 static void test_random(void **state)
 {
     static const DType ASKED[] = {F32, F16, BF16, BF16};
@@ -553,14 +556,16 @@ static void test_random(void **state)
     assert_true(config_load(&k, scratch, &e));
     for (size_t i = 0; i < 4; i++) {
         Types t = {.base.param = check_type,
-                   .want = {[PARAM_MATRIX] = ASKED[i],
-                            [PARAM_TABLE] = ASKED[i] == I8 ? BF16 : ASKED[i],
-                            [PARAM_VECTOR] = F32}};
+                   .want = {[PARAM_MATRIX] = i == 3 ? I8 : ASKED[i],
+                            [PARAM_HEAD] = I8,
+                            [PARAM_TABLE] = ASKED[i],
+                            [PARAM_VECTOR] = F32},
+                   .head = i == 3};
         Blip2 *m = model_random(dev, &k, ASKED[i], i == 3 ? PRESET_INT8 : PRESET_NONE, 1, &e);
         assert_non_null(m);
         model_visit(&t.base, m);
-        assert_true(t.seen > 100);
-        assert_ptr_equal(opt_head(&m->opt), &m->opt.tokens);
+        assert_true(t.seen > 100 && (t.low > 10) == t.head);
+        assert_ptr_equal(opt_head(&m->opt), t.head ? &m->opt.head : &m->opt.tokens);
         model_close(m);
     }
 }

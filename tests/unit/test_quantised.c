@@ -114,8 +114,9 @@ static DType expected(Preset p, const One *o)
     bool layer = strstr(o->name, "language_model.") == o->name && o->kind == PARAM_MATRIX;
     if (p == PRESET_INT8 || !layer)
         return I8;
-    bool down = str_ends(o->name, "fc2.weight") || str_ends(o->name, ".wo.weight");
-    return p == PRESET_MIXED && down ? I8 : I4;
+    bool first = strstr(o->name, ".layers.0.") || strstr(o->name, ".block.0.");
+    bool v = str_ends(o->name, ".v_proj.weight") || str_ends(o->name, ".v.weight");
+    return p == PRESET_MIXED && (first || v) ? I8 : I4;
 }
 
 static void check_types(const char *dir, Preset p)
