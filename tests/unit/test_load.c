@@ -539,7 +539,7 @@ static bool check_type(Visitor *v, const char *name, Param *p, const ParamSpec *
     }
     assert_string_equal(p->name, name);
     assert_non_null(p->data);
-    bool patch = strstr(name, "patch_embedding") != NULL;
+    bool patch = spec->kind == PARAM_MATRIX && strstr(name, "patch_embedding");
     assert_int_equal(p->dtype, t->want[patch && t->head ? PARAM_TABLE : spec->kind]);
     t->low += p->dtype == I8;
     assert_true((p->scale != NULL) == (param_scales(p) > 0));
