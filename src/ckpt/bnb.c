@@ -211,11 +211,13 @@ static float factor_of(const Bnb4 *b, size_t block)
 
 void bnb4_floats(const Bnb4 *b, float *out, size_t first, size_t n)
 {
-    float map[MAP], factor = 0;
+    const size_t end = first + n;
+    float map[MAP];
     memcpy(map, b->map, sizeof map);
-    for (size_t k = first; k < first + n; k++) {
-        if (k == first || k % b->block == 0)
-            factor = factor_of(b, k / b->block);
-        *out++ = map[k % 2 ? b->code[k / 2] & 15 : b->code[k / 2] >> 4] * factor;
+    for (size_t k = first; k < end;) {
+        const size_t next = (k / b->block + 1) * b->block, stop = next < end ? next : end;
+        const float factor = factor_of(b, k / b->block);
+        for (; k < stop; k++)
+            *out++ = map[k % 2 ? b->code[k / 2] & 15 : b->code[k / 2] >> 4] * factor;
     }
 }

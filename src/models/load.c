@@ -58,14 +58,15 @@ static bool load_low(Blip2 *m, Param *p, const ParamSpec *spec, const Recipe *r)
     return param_give(m, p, there, scale ? scale : copy);
 }
 
-static bool load_quantised(Loader *l, Param *p, const ParamSpec *spec, const Recipe *r)
+/* Quantised, or widened from bitsandbytes' 4 bits, by all processors. */
+static bool load_made(Loader *l, Param *p, const ParamSpec *spec, const Recipe *r)
 {
     p->layout = p->dtype == I4 ? LAYOUT_PANEL : LAYOUT_ROWS;
     void *q = param_room(l->m, p, spec, false);
-    float *scale = p->dtype == I4 ? NULL : param_scale_room(l->m, p);
-    bool ok = q && (scale || p->dtype == I4) &&
+    float *scale = p->dtype == I8 ? param_scale_room(l->m, p) : NULL;
+    bool ok = q && (scale || p->dtype != I8) &&
               quantise(&l->quantiser, r, p->dtype, 0, (size_t)p->rows, q, scale);
-    recipe_done(r); /* else the file would stay in memory beside the copy */
+    ckpt_rest(l->m->ckpt); /* else the file would stay in memory beside the copy */
     return ok && param_give(l->m, p, q, scale);
 }
 
@@ -75,7 +76,8 @@ static bool load_values(Loader *l, Param *p, const ParamSpec *spec, const Recipe
         return load_vector(l->m, p, spec, r);
     if (recipe_quantised(r))
         return load_low(l->m, p, spec, r);
-    return p->dtype == r->dtype ? load_stored(l->m, p, spec, r) : load_quantised(l, p, spec, r);
+    bool stored = p->dtype == r->dtype && !r->four.code;
+    return stored ? load_stored(l->m, p, spec, r) : load_made(l, p, spec, r);
 }
 
 /* A head that the model shares with its token table is a weight of its own when it is quantised: the table is not. */

@@ -40,6 +40,10 @@ typedef struct Work {
 static void some_rows(const Work *w, size_t job, float *room)
 {
     const size_t at = job * PANEL, n = w->n - at < PANEL ? w->n - at : PANEL, width = w->r->width;
+    if (dtype_is_float(w->to)) {
+        recipe_rows(w->r, w->out + dtype_bytes(w->to, at * width), w->first + at, n);
+        return;
+    }
     recipe_floats(w->r, room, w->first + at, n);
     if (w->to == I4)
         panel_quantise_i4(w->out + job * panel_bytes(I4, width), room, n, width);

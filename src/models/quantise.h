@@ -25,8 +25,8 @@ typedef struct Quantiser {
 void quantiser_free(Quantiser *q);
 
 /* Rows of a weight, n of them from row `first` on, as `to`: I8 [n, width] and their scales [n], or I4 in panels, without
- * scales; then `first` is a multiple of 32, and the rows end with a panel or with the weight. The result depends on
- * the weight only. false: out of memory. */
+ * scales; then `first` is a multiple of 32, and the rows end with a panel or with the weight. Or the weight's own type, of
+ * what takes long to read (bitsandbytes' 4 bits). The result depends on the weight only. false: out of memory. */
 bool quantise(Quantiser *q, const Recipe *r, DType to, size_t first, size_t n, void *out,
               float *scale);
 

@@ -28,11 +28,15 @@ poke() {
     cd "$T"
     for to in int8 int4 mixed; do
         blip2 quantize --to $to scenes $to.safetensors
-        [ "$status" -eq 0 ] && [ -z "$out" ] && [ -z "$err" ]
+        [ "$status" -eq 0 ]
+        [ -z "$out" ]
+        [ -z "$err" ]
         blip2 caption -m $to.safetensors "$SAMPLES/scene003.png"
-        [ "$out" = "$CAPTION" ] && [ -z "$err" ]
+        [ "$out" = "$CAPTION" ]
+        [ -z "$err" ]
         blip2 caption --dtype $to "$SAMPLES/scene003.png"
-        [ "$out" = "$CAPTION" ] && [ -z "$err" ]
+        [ "$out" = "$CAPTION" ]
+        [ -z "$err" ]
         [ "$(precision $to.safetensors)" = "$(precision --dtype $to)" ]
         grep -aq "\"blip2.quantised\":\"$to\"" $to.safetensors
     done
@@ -102,7 +106,8 @@ poke() {
     [ ! -e y.safetensors ]
     blip2 convert --to hf x.safetensors y
     failed 2 "*only a packed file can hold quantised weights"
-    [ ! -e y ] && [ ! -e y.partial ]
+    [ ! -e y ]
+    [ ! -e y.partial ]
     blip2 caption --dtype int4 -m x.safetensors "$SAMPLES/scene003.png"
     [ "$out" = "$CAPTION" ]
     [[ $err == *"stays as it is stored, quantised already, in spite of int4 "* ]]
@@ -110,11 +115,14 @@ poke() {
 
 @test "on a full disk, without memory and interrupted it leaves nothing" {
     cd "$T"
-    (ulimit -f 100; exec "$BLIP2" quantize scenes x.safetensors) 2>"$T/err" && return 1
+    if (ulimit -f 100; exec "$BLIP2" quantize scenes x.safetensors) 2>"$T/err"; then return 1; fi
     [[ $(cat "$T/err") == *"x.safetensors: File too large" ]]
     for n in 1 20 300 2000; do
         blip2 quantize --to mixed --fail-alloc $n scenes x.safetensors
-        [ "$status" -eq 0 ] || { [ "$status" -eq 6 ] && one_error; }
+        if [ "$status" -ne 0 ]; then
+            [ "$status" -eq 6 ]
+            one_error
+        fi
         rm -f x.safetensors
         [ -z "$(ls | grep safetensors || true)" ]
     done
@@ -169,7 +177,8 @@ poke() {
         llm_int8_skip_modules: ["lm_head"], llm_int8_threshold: 6.0, bnb_4bit_quant_type: "fp4"}' \
         "$ROOT/models/scenes/config.json" >"$T/m/config.json"
     blip2 caption -m "$T/m" scene003.png
-    [ "$out" = "$CAPTION" ] && [ -z "$err" ]
+    [ "$out" = "$CAPTION" ]
+    [ -z "$err" ]
     jq '.quantization_config = {load_in_8bit: true}' "$ROOT/models/scenes/config.json" >"$T/m/config.json"
     blip2 caption -m "$T/m" scene003.png
     [ "$out" = "$CAPTION" ]
