@@ -92,6 +92,7 @@ weights() {
         jq -c . | safetensors 1453 >"$to/weights/bnb8"
     packed '{"__metadata__": {"blip2.format": "1", "blip2.file.config.json": "{}", "blip2.layout.w.weight": "int4 panel32 [33,40]"},
         "w.weight": {"dtype": "U8", "shape": [2, 2, 576], "data_offsets": [0, 2304]}}' | safetensors 2304 >"$to/weights/int4"
+    echo "{$name \"I4\", \"shape\": [33, 40], \"data_offsets\": [0, 660]}}" | safetensors 660 >"$to/weights/i4"
     four nf4 '"nested_blocksize": 16, "nested_offset": 0.5, ' U8 21 >"$to/weights/nf4"
     four fp4 '' F32 84 >"$to/weights/fp4"
 }

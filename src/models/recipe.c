@@ -129,6 +129,12 @@ static bool mistyped(const CkptTensor *t, Error *e)
                      t->file, t->name, dtype_name(t->dtype));
 }
 
+/* Whether small integers may stand for it: for the whole of a product's weight. */
+static bool may_be_low(const ParamSpec *spec, int64_t rows)
+{
+    return (spec->kind == PARAM_MATRIX || spec->kind == PARAM_HEAD) && rows == spec->shape[0];
+}
+
 /* The tensor holds `rows` rows of the Param, and nothing else. */
 static bool fits(const Recipe *r, const CkptTensor *t, const ParamSpec *spec, int64_t rows,
                  Error *e)
@@ -138,15 +144,10 @@ static bool fits(const Recipe *r, const CkptTensor *t, const ParamSpec *spec, in
     shape[0] = rows;
     if (r->four.code) /* its shape has been compared with what its neighbours say */
         return true;
-    if (!dtype_is_float(t->dtype) && !r->scale && !(t->dtype == I4 && rows == spec->shape[0]))
+    if (!dtype_is_float(t->dtype) && !r->scale &&
+        !(t->dtype == I4 && t->panels && may_be_low(spec, rows)))
         return mistyped(t, e);
     return misshapen(t, spec, shape, e);
-}
-
-/* Whether small integers may stand for it: for the whole of a product's weight. */
-static bool may_be_low(const ParamSpec *spec, int64_t rows)
-{
-    return (spec->kind == PARAM_MATRIX || spec->kind == PARAM_HEAD) && rows == spec->shape[0];
 }
 
 static bool scales_good(const CkptTensor *s, int64_t rows, Error *e)

@@ -197,6 +197,11 @@ static void eight_refused(void **state)
     x.t[1] = tensor(FC1 ".SCB", F32, ROWS, 0, x.top);
     put_model(x.t, 3);
     refused("tensor \"" FC1 ".weight\"", "expected shape [88,40], got [40,88]");
+    /* two numbers in a byte, in no order that is ours */
+    CkptTensor nibbles = tensor(FC1 ".weight", I4, ROWS, COLS, x.q);
+    nibbles.bytes = ROWS * COLS / 2;
+    put_model(&nibbles, 1);
+    refused("tensor \"" FC1 ".weight\"", "expected F32, F16 or BF16, got I4");
     /* not of what is looked up or added */
     static int8_t zeros[256 * COLS];
     CkptTensor bias = tensor(FC1 ".bias", I8, ROWS, 0, zeros);
