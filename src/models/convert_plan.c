@@ -82,9 +82,7 @@ static void choose_form(const Converter *c, Output *o)
 /* The type that a weight is written as; of a vector, unlike in memory, that in which it is stored. */
 static DType written_type(const Converter *c, const char *name, const ParamSpec *spec, DType stored)
 {
-    return spec->kind == PARAM_VECTOR
-               ? stored
-               : preset_type(c->o->preset, &c->m->config, name, spec, stored);
+    return spec->kind == PARAM_VECTOR ? stored : preset_type(c->o->preset, name, spec, stored);
 }
 
 /* Rows of the Param under that name; rows 0: all of them. */

@@ -93,7 +93,7 @@ static bool take(Loader *l, Recipe *r, const char *name, const ParamSpec *spec)
 static void note_low(Loader *l, const Recipe *r, const char *name, const ParamSpec *spec)
 {
     bool other = l->preset != PRESET_NONE && recipe_quantised(r) &&
-                 preset_type(l->preset, &l->m->config, name, spec, F32) != r->dtype;
+                 preset_type(l->preset, name, spec, F32) != r->dtype;
     if (other && l->low++ == 0)
         l->low_one = r->piece[0].from->name;
 }
@@ -109,7 +109,7 @@ static bool load_param(Visitor *v, const char *name, Param *p, const ParamSpec *
     if (!r.n)
         return true;
     note_low(l, &r, name, spec);
-    DType type = preset_type(l->preset, &l->m->config, name, spec, r.dtype);
+    DType type = preset_type(l->preset, name, spec, r.dtype);
     bool ok = param_begin(l->m, p, name, spec, type) && load_values(l, p, spec, &r);
     return ok || error_memory(l->e, name, param_bytes(p));
 }

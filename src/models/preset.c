@@ -40,10 +40,8 @@ static DType matrix_type(Preset p, const char *name, DType stored)
     return p == PRESET_MIXED && sensitive(name) ? I8 : I4;
 }
 
-DType preset_type(Preset p, const ModelConfig *k, const char *name, const ParamSpec *spec,
-                  DType stored)
+DType preset_type(Preset p, const char *name, const ParamSpec *spec, DType stored)
 {
-    (void)k;
     if (spec->kind == PARAM_VECTOR)
         return F32;
     if (p == PRESET_NONE || spec->kind == PARAM_TABLE || !dtype_is_float(stored))

@@ -2,7 +2,6 @@
 #ifndef MODELS_PRESET_H
 #define MODELS_PRESET_H
 
-#include "config/config.h"
 #include "nn/visitor.h"
 
 typedef enum Preset {
@@ -18,7 +17,6 @@ const char *preset_name(Preset p); /* "int8"; NULL of none */
 /* The type that a parameter has in memory. `stored`: its type in the file, F32 for one that does not exist yet. Vectors
  * are f32, small and read by every kernel; tables, whose rows are looked up, and what is quantised already stay as they
  * are stored. */
-DType preset_type(Preset p, const ModelConfig *k, const char *name, const ParamSpec *spec,
-                  DType stored);
+DType preset_type(Preset p, const char *name, const ParamSpec *spec, DType stored);
 
 #endif

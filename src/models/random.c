@@ -88,7 +88,7 @@ static bool random_param(Visitor *v, const char *name, Param *p, const ParamSpec
         return true;
     r->seed++;
     bool vector = spec->kind == PARAM_VECTOR;
-    DType type = preset_type(r->preset, &r->m->config, name, spec, r->type);
+    DType type = preset_type(r->preset, name, spec, r->type);
     bool ok = param_begin(r->m, p, name, spec, type) &&
               (vector ? random_vector(r, p, spec) : random_matrix(r, p, spec));
     return ok || error_memory(r->e, name, param_bytes(p));
@@ -111,7 +111,6 @@ Blip2 *model_random(Device *dev, const ModelConfig *config, DType type, Preset p
 
 typedef struct Counter {
     Visitor base;
-    const ModelConfig *config;
     DType type;
     Preset preset;
     uint64_t bytes;
@@ -120,7 +119,7 @@ typedef struct Counter {
 static bool count_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
 {
     Counter *c = (Counter *)v;
-    DType type = preset_type(c->preset, c->config, name, spec, c->type);
+    DType type = preset_type(c->preset, name, spec, c->type);
     (void)p;
     if (!absent(spec, c->preset))
         c->bytes += param_bytes(&(Param){.dtype = type,
@@ -133,7 +132,7 @@ static bool count_param(Visitor *v, const char *name, Param *p, const ParamSpec 
 bool model_random_bytes(const ModelConfig *config, DType type, Preset preset, uint64_t *bytes,
                         Error *e)
 {
-    Counter c = {.base.param = count_param, .config = config, .type = type, .preset = preset};
+    Counter c = {.base.param = count_param, .type = type, .preset = preset};
     Blip2 *m = model_new(NULL, config, e);
     if (!m)
         return false;
