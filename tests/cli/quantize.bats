@@ -25,7 +25,7 @@ poke() {
 }
 
 @test "a quantised file captions the same" {
-    for to in int8; do
+    for to in int8 int4 mixed; do
         blip2 quantize --to $to scenes "$T/x.safetensors"
         blip2 caption -m "$T/x.safetensors" scene003.png
         [ "$out" = "$CAPTION" ]
