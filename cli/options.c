@@ -12,7 +12,8 @@
 #define ANSWERS   (BIT(CAPTION) | BIT(ASK) | BIT(CHAT))
 #define GENERATES (ANSWERS | BIT(RUN))
 #define COMPUTES  (GENERATES | MEASURES | BIT(BENCH))
-#define PIECES    (COMPUTES | BIT(SHOW) | BIT(CONVERT)) /* LAVIS' files may need others */
+#define WRITES    (BIT(CONVERT) | BIT(QUANTIZE))
+#define PIECES    (COMPUTES | BIT(SHOW) | WRITES) /* LAVIS' files may need others */
 #define ALL       ((1u << VERB_COUNT) - 1)
 
 static const char model_group[] = "Model";
@@ -47,14 +48,17 @@ const Option options[OPT_COUNT] = {
         {"llm", 0, KIND_FOLDER, "DIR|REPO", 0, 0, PIECES, model_group,
          "of LAVIS' files: the language model (default: beside the model's file, or in Hugging "
          "Face's cache)"},
-    [OPT_TO] = {"to", 0, KIND_CHOICE, "packed|hf|lavis", 0, 0, BIT(CONVERT), output_group,
-                "what to write: one file with everything, a directory for transformers, or a file "
-                "with LAVIS' names (default packed)"},
+    [OPT_TO] =
+        {"to", 0, KIND_CHOICE, "packed|hf|lavis|int8|int4|mixed", 0, 0, WRITES, output_group,
+         "convert: one file with everything (the default), a directory for transformers, or a "
+         "file with LAVIS' names; quantize: how small the weights become in one file with "
+         "everything (default int8)"},
     [OPT_DTYPE] =
-        {"dtype", 0, KIND_CHOICE, "f32|bf16|f16|int8|int4", 0, 0, COMPUTES | BIT(SHOW), model_group,
+        {"dtype", 0, KIND_CHOICE, "f32|bf16|f16|int8|int4|mixed", 0, 0,
+         COMPUTES | BIT(SHOW) | BIT(CONVERT), model_group,
          "f32: weights as stored, products and sums in f32 (bit for bit the same everywhere in "
-         "text); bf16, f16: reduced products allowed; int8: quantised while loading; int4: not in "
-         "this version "
+         "text); bf16, f16: reduced products allowed; int8, int4 (the language model's layers), "
+         "mixed (those of them that bear it): quantised while loading, or while converting "
          "(default: weights as stored, the fastest kernels for them)"},
     [OPT_THREADS] = {"threads", 't', KIND_WHOLE, "N", 1, 1024, COMPUTES | BIT(DOCTOR), model_group,
                      "threads to compute with (default: all processors this process may use)"},
@@ -175,7 +179,7 @@ const Option options[OPT_COUNT] = {
          "pictures computed together (default 8; 1 on a terminal). The texts do not depend on it"},
 
     [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9,
-                        COMPUTES | BIT(SHOW) | BIT(CONVERT) | BIT(PULL), NULL,
+                        COMPUTES | BIT(SHOW) | WRITES | BIT(PULL), NULL,
                         "test hook: the N-th allocation of the library fails"},
     [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show this help"},
     [OPT_VERSION] = {"version", 'V', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show the version"},

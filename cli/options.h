@@ -18,6 +18,7 @@ typedef enum VerbId {
     VERB_PULL,
     VERB_SHOW,
     VERB_CONVERT,
+    VERB_QUANTIZE,
     VERB_DOCTOR,
     VERB_BENCH,
     VERB_TOKENIZE,

@@ -98,6 +98,7 @@ static const char *other_name(char *name)
         {"batch-size", "batch"},
         {"torch-dtype", "dtype"},
         {"load-in-8bit", "dtype int8"},
+        {"load-in-4bit", "dtype int4"},
         {"model-type", "model"},
         {"pretrained", "model"},
     };

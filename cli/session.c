@@ -26,15 +26,20 @@ int report(const blip2_error *err)
     return exit_code(err);
 }
 
-blip2_dtype chosen_dtype(const Args *args)
+blip2_dtype dtype_named(const char *name)
 {
-    static const char *const names[] = {"f32", "bf16", "f16", "int8", "int4"};
-    static const blip2_dtype types[] = {BLIP2_F32, BLIP2_BF16, BLIP2_F16, BLIP2_INT8, BLIP2_INT4};
-    const char *name = args_text(args, OPT_DTYPE, ""); /* synonyms have been resolved */
+    static const char *const names[] = {"f32", "bf16", "f16", "int8", "int4", "mixed"};
+    static const blip2_dtype types[] = {BLIP2_F32,  BLIP2_BF16, BLIP2_F16,
+                                        BLIP2_INT8, BLIP2_INT4, BLIP2_MIXED};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(names[i], name) == 0)
             return types[i];
     return BLIP2_AUTO;
+}
+
+blip2_dtype chosen_dtype(const Args *args)
+{
+    return dtype_named(args_text(args, OPT_DTYPE, "")); /* synonyms have been resolved */
 }
 
 blip2_library chosen_library(const Args *args, OptId id)

@@ -178,7 +178,8 @@ const Verb verbs[VERB_COUNT] = {
          "a model as files of another kind",
          "FROM is what -m takes: a directory, a file, a name. TO is a file, which is replaced, or "
          "with --to hf a new directory; it appears whole, at the end, or not at all. Weights keep "
-         "their types. A tensor that would have no place in the result is an error.\n"
+         "their types, unless --dtype makes them smaller, as blip2 quantize does. A tensor that "
+         "would have no place in the result is an error.\n"
          "packed: one safetensors file with everything, weights, tokenizer and settings, for -m. "
          "hf: a directory for transformers. lavis: a packed file with LAVIS' names of tensors.\n"
          "LAVIS' own .pth files have no vision tower of their own, and never the language model: "
@@ -189,6 +190,26 @@ const Verb verbs[VERB_COUNT] = {
            "facebook/opt-2.7b",
            "LAVIS' files as one directory"},
           {"blip2 convert --to lavis opt-hf opt-lavis.safetensors", "and back"}}},
+    [VERB_QUANTIZE] =
+        {"quantize",
+         "MODEL OUT",
+         2,
+         2,
+         "a model with smaller weights, in one file",
+         "MODEL is what -m takes; OUT is a file, which is replaced; it appears whole, at the end, "
+         "or not "
+         "at all. It is mapped when it is used: nothing is left to do then, unlike with --dtype, "
+         "which quantises at each start.\n"
+         "int8: all large matrices, half of what 16 bits take. int4: those of the language model's "
+         "layers with 4.5 bits a weight, the rest as int8. mixed: int4 where the texts hardly "
+         "change by it, else int8. Norms, biases, embeddings and the first layer of the vision "
+         "tower keep "
+         "their types. What each costs in quality is in docs/QUANTIZATION.md.\n"
+         "Weights that are quantised already are refused: the original gives better ones.",
+         run_quantize,
+         {{"blip2 quantize opt-2.7b opt-int8.safetensors", "a quarter of what 32 bits take"},
+          {"blip2 quantize --to mixed flan-t5-xxl xxl.safetensors", "for a machine with 24 GB"},
+          {"blip2 caption -m xxl.safetensors photo.jpg", "and its use"}}},
     [VERB_DOCTOR] =
         {"doctor",
          "",

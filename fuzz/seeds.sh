@@ -79,6 +79,38 @@ packed_models() {
         safetensors 161450 >"$to/packed/derived"
 }
 
+# One weight [33,40] in every form (fuzz_weights.c): 1320 numbers, 21 blocks of 64.
+weights() {
+    name='"w.weight": {"dtype":'
+    echo "{$name \"BF16\", \"shape\": [33, 40], \"data_offsets\": [0, 2640]}}" | safetensors 2640 >"$to/weights/rows"
+    echo "{$name \"I8\", \"shape\": [33, 40], \"data_offsets\": [0, 1320]},
+        \"w.weight.scale\": {\"dtype\": \"F32\", \"shape\": [33], \"data_offsets\": [1320, 1452]}}" |
+        jq -c . | safetensors 1452 >"$to/weights/int8"
+    echo "{$name \"I8\", \"shape\": [33, 40], \"data_offsets\": [0, 1320]},
+        \"w.SCB\": {\"dtype\": \"F32\", \"shape\": [33], \"data_offsets\": [1320, 1452]},
+        \"w.weight_format\": {\"dtype\": \"U8\", \"shape\": [], \"data_offsets\": [1452, 1453]}}" |
+        jq -c . | safetensors 1453 >"$to/weights/bnb8"
+    packed '{"__metadata__": {"blip2.format": "1", "blip2.file.config.json": "{}", "blip2.layout.w.weight": "int4 panel32 [33,40]"},
+        "w.weight": {"dtype": "U8", "shape": [2, 2, 576], "data_offsets": [0, 2304]}}' | safetensors 2304 >"$to/weights/int4"
+    echo "{$name \"I4\", \"shape\": [33, 40], \"data_offsets\": [0, 660]}}" | safetensors 660 >"$to/weights/i4"
+    four nf4 '"nested_blocksize": 16, "nested_offset": 0.5, ' U8 21 >"$to/weights/nf4"
+    four fp4 '' F32 84 >"$to/weights/fp4"
+}
+
+# four KIND NESTED ABSMAX BYTES
+four() {
+    state="{\"blocksize\": 64, \"dtype\": \"float16\", $2\"shape\": [33, 40]}"
+    a=$((660 + $4)) && b=$((a + 64)) && c=$((b + 8)) && d=$((c + 1024)) && e=$((d + ${#state}))
+    jq -cn "{\"w.weight\": {dtype: \"U8\", shape: [660, 1], data_offsets: [0, 660]},
+        \"w.weight.absmax\": {dtype: \"$3\", shape: [21], data_offsets: [660, $a]},
+        \"w.weight.quant_map\": {dtype: \"F32\", shape: [16], data_offsets: [$a, $b]},
+        \"w.weight.\\(\$x)_absmax\": {dtype: \"F32\", shape: [2], data_offsets: [$b, $c]},
+        \"w.weight.\\(\$x)_quant_map\": {dtype: \"F32\", shape: [256], data_offsets: [$c, $d]},
+        \"w.weight.quant_state.bitsandbytes__$1\": {dtype: \"U8\", shape: [${#state}], data_offsets: [$d, $e]}}" \
+        --arg x "$([ "$3" = U8 ] && echo nested || echo other)" | safetensors "$((d))"
+    printf '%s' "$state"
+}
+
 hub() {
     cat >"$to/hub/repo" <<'JSON'
 {"id": "owner/name", "sha": "0123456789abcdef0123456789abcdef01234567", "cardData": {"license": "mit"}, "siblings": [
@@ -104,6 +136,7 @@ configs() {
 tokenizer
 tensors
 packed_models
+weights
 hub
 configs
 cp tests/data/lavis/names.txt "$to/names"

@@ -81,8 +81,11 @@ typedef enum blip2_dtype {
     BLIP2_F32,      /* weights as stored, products and sums in f32 (parity with the reference) */
     BLIP2_BF16,     /* bf16 products allowed; weights stay as stored, so as AUTO */
     BLIP2_F16,      /* f16 products allowed; likewise */
-    BLIP2_INT8,     /* weights quantised per row while loading */
-    BLIP2_INT4,     /* not available yet: loading fails with BLIP2_USAGE */
+    /* Weights quantised while loading, each by all processors (docs/QUANTIZATION.md). What the files have quantised
+     * already stays so, whatever is asked for. */
+    BLIP2_INT8,  /* all large matrices as int8, a scale for each row */
+    BLIP2_INT4,  /* the language model's layers as int4, a scale for 32 weights; the rest as int8 */
+    BLIP2_MIXED, /* those of them as int4 that bear it, the rest as int8 */
     BLIP2_DTYPE_MAX_ENUM = 0x7fffffff,
 } blip2_dtype;
 
@@ -482,7 +485,7 @@ typedef struct blip2_part {
     const char *name; /* "vision", "Q-Former", "projection", "language model" */
     uint64_t parameters;
     uint64_t bytes;    /* as they lie in memory */
-    const char *dtype; /* "BF16", "F32", "mixed", "I8" */
+    const char *dtype; /* of the weights, those with the most bytes first: "BF16", "I4, BF16, I8" */
 } blip2_part;
 
 typedef struct blip2_info {
@@ -518,7 +521,7 @@ typedef bool (*blip2_convert_fn)(void *user, uint64_t done, uint64_t total);
 typedef struct blip2_convert_options {
     size_t size; /* of this struct */
     blip2_layout to;
-    int reserved;                      /* 0 */
+    blip2_dtype dtype; /* AUTO: weights keep their types; INT8, INT4, MIXED: quantised, packed form only */
     const char *type, *vit, *language; /* as in blip2_load_options */
     blip2_convert_fn on_progress;
     void *user;
@@ -534,10 +537,10 @@ static inline blip2_convert_options blip2_convert_options_default(void)
 }
 
 /* Writes the model `from` (as blip2_model_load takes it) to `to`, a file or a new directory. Weights stay as
- * they are stored, and every tensor has a place in the result or is known to be none of the model's, else
- * the call fails and names it. Weights are copied through a small buffer. The result appears whole or
- * not at all. options may be NULL. Errors: those of blip2_model_load; FAILED (writing), USAGE (`to` is a directory
- * that is not empty, or no place for a file), STOPPED. */
+ * they are stored but for those that `dtype` quantises, and every tensor has a place in the result or is known to be none of the model's, else
+ * the call fails and names it. Weights pass through a small buffer. The result appears whole or
+ * not at all. options may be NULL. Errors: those of blip2_model_load; FAILED (writing), BAD_MODEL (to be quantised, and no numbers or quantised already), USAGE (`to` is a directory
+ * that is not empty, or no place for a file; another dtype), STOPPED. */
 BLIP2_API bool blip2_convert(const char *from, const char *to, const blip2_convert_options *options,
                              blip2_error *err);
 

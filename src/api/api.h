@@ -62,6 +62,7 @@ void api_note_image(char *notice, const blip2_image *image);
 /* --- model.c ------------------------------------------------------------------------------------ */
 /* ERR_USAGE when this version has no such type. */
 bool api_check_dtype(blip2_dtype dtype, Error *e);
+Preset api_preset(blip2_dtype dtype); /* how it quantises */
 /* An empty model with its device. NULL: ERR_MEMORY. blip2_model_free frees it, filled or not. */
 blip2_model *api_model_new(blip2_dtype dtype, const char *name, Error *e);
 /* blip2_model_load; the model may have no tokenizer when `need_tokenizer` is false. */

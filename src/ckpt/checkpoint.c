@@ -156,3 +156,12 @@ void ckpt_done_with(const CkptTensor *t)
     if (to > from)
         madvise((void *)from, to - from, MADV_DONTNEED);
 }
+
+void ckpt_rest(const Checkpoint *c)
+{
+    for (size_t i = 0; i < c->n_files; i++)
+        if (c->files[i].map.size)
+            madvise((void *)(uintptr_t)c->files[i].map.data, c->files[i].map.size, MADV_DONTNEED);
+    for (const Checkpoint *part = c->parts; part; part = part->next)
+        ckpt_rest(part);
+}

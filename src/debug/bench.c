@@ -195,6 +195,15 @@ static bool run_all(Bench *b, int repeat, const Progress *p, blip2_bench *out)
            (!says || run_stages(b, TEXT, repeat, p, out));
 }
 
+/* Of the language model's weights, or of the first part's. */
+static const char *language_type(const blip2_info *info)
+{
+    for (size_t i = 0; i < info->part_count; i++)
+        if (strcmp(info->parts[i].name, "language model") == 0)
+            return info->parts[i].dtype;
+    return info->parts[0].dtype;
+}
+
 bool blip2_debug_bench(blip2_session *session, int repeat,
                        void (*on_stage)(void *user, const char *name), void *user, blip2_bench *out,
                        blip2_error *err)
@@ -202,7 +211,7 @@ bool blip2_debug_bench(blip2_session *session, int repeat,
     Bench b = {.s = session, .meter = cpu_meter_new(session->on->threads)};
     Progress p = {on_stage, user};
     repeat = repeat < 1 ? 1 : repeat > REPEAT_MAX ? REPEAT_MAX : repeat;
-    *out = (blip2_bench){.dtype = dtype_name(session->model->net->qformer.layer[0].self.q.w.dtype),
+    *out = (blip2_bench){.dtype = language_type(&session->model->info),
                          .weights_bytes = session->model->info.weight_bytes};
     bool ok = b.meter || error_memory(&b.e, "bench", 0);
     ok = ok && make_inputs(&b) && run_all(&b, repeat, &p, out);

@@ -40,9 +40,9 @@ typedef enum Precision {
 } Precision;
 
 typedef struct LinearArgs {
-    const Tensor *x;        /* [M, in] */
-    const Param *w;         /* [out, in]: F32, F16, BF16, or in rows I8 with one scale per row */
-    const Param *b;         /* F32 vector [out] or NULL */
+    const Tensor *x; /* [M, in] */
+    const Param *w; /* [out, in]: F32, F16, BF16, in rows I8 with one scale per row, in panels I4 */
+    const Param *b; /* F32 vector [out] or NULL */
     const Tensor *residual; /* [M, out] or NULL; may be y itself */
     Tensor *y;              /* [M, out]; must not overlap x */
     Act act;                /* y = act(x W^T + b) + residual, rounded in this order */

@@ -203,10 +203,10 @@ END
 
 @test "a quantised model is named as such" {
     model config.json
-    jq '.quantization_config = {quant_method: "bitsandbytes", load_in_4bit: true}' \
+    jq '.quantization_config = {quant_method: "awq", bits: 4}' \
         "$ROOT/models/scenes/config.json" >"$T/m/config.json"
     caption_of_m
-    failed 5 "*config.json: quantization_config: *quantised with bitsandbytes*"
+    failed 5 "*config.json: quantization_config: *quantised with awq*"
 }
 
 @test "a file or a URL in the place of a directory" {

@@ -46,7 +46,7 @@ usage() { # PATTERN ARGUMENTS...
     usage "blip2: --top-p: * got '1.1'" caption --top-p 1.1 x
     usage "blip2: --seed: * got '-1'" caption --seed -1 x
     usage "blip2: --seed: * got '18446744073709551616'" caption --seed 18446744073709551616 x
-    usage "blip2: --dtype: expected f32|bf16|f16|int8|int4 (or float32, fp32, bfloat16, float16, fp16, half), got 'f64'" caption --dtype f64 x
+    usage "blip2: --dtype: expected f32|bf16|f16|int8|int4|mixed (or float32, fp32, bfloat16, float16, fp16, half), got 'f64'" caption --dtype f64 x
     usage "blip2: --early-stopping: * got 'maybe'" caption --early-stopping maybe x
     usage "blip2: --threads: * got '0'" caption --threads 0 x
 }
