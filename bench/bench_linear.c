@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "cpu/cpu.h"
 #include "tensor/host.h"
+#include "tensor/panel.h"
 #include "timing.h"
 
 typedef struct Shape {
@@ -28,9 +29,15 @@ static const Shape shapes[] = {
 
 static const size_t FOOTPRINT = 400u << 20; /* bytes of weights, all copies together */
 
-static size_t type_size(DType t)
+static Role role_of(const Shape *s)
 {
-    return t == F32 ? 4 : t == I8 ? 1 : 2;
+    return s->m > 16 ? ROLE_ENCODE : ROLE_DECODE;
+}
+
+static size_t weight_bytes(const Shape *s, DType t)
+{
+    return t == I4 ? panels_bytes(I4, (size_t)s->out, (size_t)s->in)
+                   : (size_t)s->in * (size_t)s->out * dtype_size(t);
 }
 
 /* Small values of any type: the same bytes everywhere, denormal in none. */
@@ -64,12 +71,11 @@ static Timing time_linear(Stream *on, const Shape *s, DType type, Layout layout,
     static float scale[65536];
     Tensor x = {.dtype = F32, .rows = s->m, .cols = s->in, .ld = s->in};
     Tensor y = {.dtype = F32, .rows = s->m, .cols = s->out, .ld = s->out};
-    Job j = {.on = on, .copies = data, .one = (size_t)s->in * (size_t)s->out * type_size(type)};
+    Job j = {.on = on, .copies = data, .one = weight_bytes(s, type)};
     j.n = footprint / j.one ? footprint / j.one : 1;
     j.w = (Param){.dtype = type, .rows = s->out, .cols = s->in, .layout = layout};
     j.w.scale = type == I8 ? scale : NULL;
-    j.args =
-        (LinearArgs){.x = &x, .w = &j.w, .y = &y, .role = s->m > 16 ? ROLE_ENCODE : ROLE_DECODE};
+    j.args = (LinearArgs){.x = &x, .w = &j.w, .y = &y, .role = role_of(s)};
     x.data = mem_alloc((size_t)s->m * (size_t)s->in * 4);
     y.data = mem_alloc((size_t)s->m * (size_t)s->out * 4);
     for (int i = 0; i < s->m * s->in; i++)
@@ -84,7 +90,7 @@ static Device *dev;
 
 static void run_isa(const char *isa, int threads, Precision precision, const char *only, char *data)
 {
-    static const DType types[] = {F32, BF16, F16, I8};
+    static const DType types[] = {F32, BF16, F16, I8, I4};
     Error e = {0};
     Stream *d = dev->stream(dev, &(StreamOptions){threads, isa, precision}, &e);
     if (!d) {
@@ -98,16 +104,16 @@ static void run_isa(const char *isa, int threads, Precision precision, const cha
         for (size_t i = 0; i < 2 * sizeof shapes / sizeof *shapes; i++) {
             const Shape *s = &shapes[i / 2];
             const Layout layout = i % 2 ? LAYOUT_PANEL : LAYOUT_ROWS;
-            if (layout == LAYOUT_PANEL && types[t] == I8)
+            if (types[t] == (layout == LAYOUT_PANEL ? I8 : I4))
                 continue;
-            size_t bytes = (size_t)s->in * (size_t)s->out * type_size(types[t]);
+            size_t bytes = weight_bytes(s, types[t]);
             Timing took =
                 time_linear(d, s, types[t], layout, data, FOOTPRINT > bytes ? FOOTPRINT : bytes);
             double flop = 2.0 * s->m * s->in * s->out;
             printf(
                 "%-10s %-4s %-7s %-6s %-10s M=%-3d %5d -> %-5d %9.3f ms %7.1f GFLOP/s %5.1f GB/s "
                 "(best %.1f, %.1f)\n",
-                d->isa, dtype_name(types[t]), cpu_kernel_name(d, types[t]),
+                d->isa, dtype_name(types[t]), cpu_kernel_name(d, types[t], role_of(s)),
                 layout == LAYOUT_PANEL ? "panels" : "rows", s->name, s->m, s->in, s->out,
                 took.median, flop / took.median * 1e-6, (double)bytes / took.median * 1e-6,
                 flop / took.best * 1e-6, (double)bytes / took.best * 1e-6);

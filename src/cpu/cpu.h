@@ -49,7 +49,7 @@ size_t cpu_meter_bytes(const CpuMeter *m); /* of its buffers */
 
 /* Name of the kernel that `linear` uses on a stream of the CPU for a weight type: "f32", "widened",
  * "bf16". */
-const char *cpu_kernel_name(const Stream *on, DType weight);
+const char *cpu_kernel_name(const Stream *on, DType weight, Role role);
 
 /* The best of such passes, for a sixth of a second. */
 double cpu_bandwidth(int threads, bool huge);

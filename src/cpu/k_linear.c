@@ -3,9 +3,9 @@
 
 static bool linear_forward(Stream *on, const LinearArgs *a)
 {
-    if (a->w->layout == LAYOUT_PANEL && !dtype_is_float(a->w->dtype))
-        BUG("linear: panels of integers");
-    if (a->w->dtype != F32 && a->w->dtype != F16 && a->w->dtype != BF16 && a->w->dtype != I8)
+    const DType t = a->w->dtype;
+    if (!dtype_is_float(t) && (t != I4 || a->w->layout != LAYOUT_PANEL) &&
+        (t != I8 || a->w->layout != LAYOUT_ROWS))
         BUG("linear: weight type");
     if (a->x->rows == 0 || a->w->rows == 0)
         return true;
@@ -13,6 +13,8 @@ static bool linear_forward(Stream *on, const LinearArgs *a)
         return ISA_SYM(linear_encode)(on, a);
     if (linear_integers(on, a))
         return ISA_SYM(linear_int)(on, a);
+    if (t == I4 && on->precision == PREC_FAST)
+        return ISA_SYM(linear_i4)(on, a);
     return a->w->layout == LAYOUT_PANEL ? ISA_SYM(linear_panel)(on, a)
                                         : ISA_SYM(linear_decode)(on, a);
 }

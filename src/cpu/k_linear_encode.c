@@ -134,11 +134,14 @@ static size_t word_size(const Encode *w)
     return w->kind == TILE_STREAM_I16 ? 2 : weight_size(w->words);
 }
 
-/* The first byte of a panel's weights in a block. */
+/* The first byte of a panel's weights in a block; of I4, of the 32 outputs among which it is. */
 static const char *weights_at(const Encode *w, int panel, int block)
 {
     const Param *p = w->a->w;
     const size_t out = (size_t)panel * W;
+    if (p->dtype == I4)
+        return (const char *)p->data + out / PANEL * panel_bytes(I4, (size_t)p->cols) +
+               panel_bytes(I4, (size_t)block * TILE_K);
     if (p->layout == LAYOUT_ROWS)
         return (const char *)p->data + out * w->stride + (size_t)(block * TILE_K) * word_size(w);
     const size_t steps = panel_inputs(p->dtype, (size_t)p->cols) / panel_group(p->dtype);
@@ -158,15 +161,27 @@ static size_t weight_bytes(const Encode *w, int block)
  * other. Nothing where that is another task. */
 static Ahead ahead_of(const Encode *w, const Task *t, int panel, int block)
 {
+    enum { I4_PACE = 2 }; /* a line every four columns: about a block of I4 in one of x */
+    bool more = ++panel < t->p1 || ++block < w->blocks;
+    if (!more)
+        return (Ahead){.p = (const char *)t->packed};
+    const char *next = weights_at(w, panel < t->p1 ? panel : t->p0, block);
+    if (w->words == I4)
+        return (Ahead){next, 64, 0, I4_PACE};
     int run =
         w->a->w->layout == LAYOUT_ROWS ? TILE_K * (int)word_size(w) : W * (int)(w->stride / PANEL);
     int lines = run < 64 ? 1 : run / 64, shift = 0;
     while (1 << shift < lines)
         shift++;
-    bool more = ++panel < t->p1 || ++block < w->blocks;
-    panel = panel < t->p1 ? panel : t->p0;
-    return more ? (Ahead){weights_at(w, panel, block), w->stride, lines - 1, shift}
-                : (Ahead){.p = (const char *)t->packed};
+    return (Ahead){next, w->stride, lines - 1, shift};
+}
+
+/* Of what ahead_of points to, the rows that are worth it. */
+static int rows_ahead(const Encode *w)
+{
+    return w->words == I4                   ? (int)panel_bytes(I4, TILE_K) / 64
+           : w->a->w->layout == LAYOUT_ROWS ? W
+                                            : TILE_K / per_step(w);
 }
 
 /* One packed panel block times all rows of the task. */
@@ -178,7 +193,7 @@ static void run_panel(const Encode *w, const Task *t, int panel, int block)
     const TileKernel(*kernels)[2] = tile_kernels[w->kind];
     const Ahead none = {.p = (const char *)t->packed};
     Ahead ahead = ahead_of(w, t, panel, block);
-    const int most = w->a->w->layout == LAYOUT_ROWS ? W : TILE_K / per_step(w);
+    const int most = rows_ahead(w);
     float *sums = t->sums + (size_t)(panel - t->p0) * (size_t)t->rows * W;
     for (int g = t->g0; g < t->g1; g++) {
         int m = split(rows, w->groups, g), count = split(rows, w->groups, g + 1) - m;
@@ -200,6 +215,8 @@ static void pack_weights(const Encode *w, float *to, int panel, int block)
     const int n = block_depth(w, block);
     if (w->kind == TILE_STREAM_I16)
         panel_pack_i16_t(to, from, w->stride, p->rows - panel * W, weight_bytes(w, block));
+    else if (p->dtype == I4)
+        panel_pack_i4(to, from, n, panel * W % PANEL);
     else if (p->layout == LAYOUT_ROWS)
         panel_pack_t(w->words, to, from, w->stride, p->rows - panel * W, weight_bytes(w, block));
     else if (w->words == BF16)

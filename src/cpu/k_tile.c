@@ -1,4 +1,5 @@
 /* cpu/k_tile.c: the microkernels of the register-blocked product, and its packing. See cpu/tile.h. */
+#include "cpu/i4.h"
 #include "cpu/tile.h"
 #include "cpu/transpose.h"
 
@@ -225,6 +226,12 @@ void panel_pack_pairs(float *to, const void *from, size_t stride, int n)
             vf_storeu(to + h, lo);
             vf_storeu(to + W + h, hi);
         }
+}
+
+void panel_pack_i4(float *to, const char *blocks, int n, int first)
+{
+    for (; n > 0; n -= I4_BLOCK, blocks += I4_BYTES, to += I4_BLOCK * W)
+        i4_widen(to, W, blocks, first, W);
 }
 
 /* VL numbers of VL rows. */

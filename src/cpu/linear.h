@@ -5,10 +5,11 @@
  *   k_linear_decode.c  few rows, weights in rows: dot products at memory speed
  *   k_linear_int.c     few rows, weights of 8 bits in rows: integer dot products
  *   k_linear_panel.c   few rows, weights in panels: the sums of 32 outputs at memory speed
+ *   k_linear_i4.c      few rows, weights of 4 bits: integer sums of 32 outputs
  *
- * Where the precision allows it, weights of 8 bits meet rows of x as 16-bit integers with one scale each
- * (cpu/row16.h): twice the products of floats an instruction on every instruction set, and an error
- * that does not show beside the weights' own.
+ * Where the precision allows it (PREC_FAST) x is rounded to meet integers as integers, by less than what the weights
+ * were rounded by: weights of 8 bits meet rows of 16-bit integers (cpu/row16.h), twice the products of floats an
+ * instruction on every instruction set; few rows and weights of 4 bits meet as blocks of 8-bit integers.
  *
  * Weights are row-major [out, in] or in panels (tensor/panel.h), and may start at any byte (cpu/weights.h). */
 #ifndef CPU_LINEAR_H
@@ -17,11 +18,13 @@
 #include "cpu/activation.h"
 #include "cpu/kernels.h"
 #include "cpu/weights.h"
+#include "tensor/panel.h"
 
 bool ISA_SYM(linear_encode)(Stream *on, const LinearArgs *a);
 bool ISA_SYM(linear_decode)(Stream *on, const LinearArgs *a);
 bool ISA_SYM(linear_int)(Stream *on, const LinearArgs *a);
 bool ISA_SYM(linear_panel)(Stream *on, const LinearArgs *a);
+bool ISA_SYM(linear_i4)(Stream *on, const LinearArgs *a);
 
 static inline bool linear_integers(const Stream *on, const LinearArgs *a)
 {
@@ -35,6 +38,16 @@ static inline __attribute__((unused)) int linear_threads(const Stream *on, const
 {
     double work = (double)a->x->rows * a->w->rows * a->w->cols;
     return work < LINEAR_SERIAL || on->threads < 1 ? 1 : on->threads;
+}
+
+/* Panels that a thread takes at a time: a fair share for each in a few portions, at most a MiB of weights. */
+static inline __attribute__((unused)) int linear_task_panels(const Param *w, int threads)
+{
+    const size_t one = panel_bytes(w->dtype, (size_t)w->cols);
+    const size_t all = panel_count((size_t)w->rows), parts = 4 * (size_t)threads;
+    const size_t share = (all + parts - 1) / parts, most = one ? (1 << 20) / one : 1;
+    const size_t n = most < share ? most : share;
+    return n ? (int)n : 1;
 }
 
 VEC_INLINE vf linear_finish_vec(const LinearArgs *a, vf sum, const float *scale, const float *bias,

@@ -12,8 +12,9 @@
 
 enum { ROW16_PAIRS = 256 }; /* 512 * 128 * 32767 < 2^31 */
 
-/* The scale: 0 where the row is zero or too small to divide by, NaN where it holds a number that is none. */
-VEC_INLINE float row16_scale(const float *x, int n)
+/* What makes integers of n numbers, the largest of which becomes `most`: 0 where they are zero or too small to divide by,
+ * NaN where one of them is no number. */
+VEC_INLINE float integer_scale(const float *x, int n, int most)
 {
     vf top = vf_zero();
     vi odd = vi_set1(0);
@@ -22,10 +23,15 @@ VEC_INLINE float row16_scale(const float *x, int n)
         odd |= ~(v <= vf_set1(FLT_MAX));
         top = vf_max(v, top);
     }
-    float most = vf_hmax(top), scale = most / 32767;
+    float scale = vf_hmax(top) / (float)most;
     if (vf_hmax(vf_from_vi(-odd)) > 0)
         return NAN;
     return isfinite(1 / scale) ? scale : 0;
+}
+
+VEC_INLINE float row16_scale(const float *x, int n)
+{
+    return integer_scale(x, n, INT16_MAX);
 }
 
 /* n numbers of a row of that scale, then zeros up to a multiple of VL. */

@@ -143,6 +143,10 @@ void panel_pack(DType t, float *to, const void *from, size_t stride, int k, int 
 #define panel_pack_pairs ISA_SYM(panel_pack_pairs)
 void panel_pack_pairs(float *to, const void *from, size_t stride, int n);
 
+/* n rows of W numbers, from blocks of I4: of 32 outputs those from the first-th on; writes whole blocks. */
+#define panel_pack_i4 ISA_SYM(panel_pack_i4)
+void panel_pack_i4(float *to, const char *blocks, int n, int first);
+
 /* Rows become columns: n <= W rows of `bytes` bytes, which end with the row or hold TILE_K numbers;
  * missing columns become zero. */
 #define panel_pack_t ISA_SYM(panel_pack_t)

@@ -33,6 +33,13 @@
 #include <arm_neon.h>
 #endif
 
+/* An operand of an instruction that may lie in memory; clang would put it there. */
+#ifdef __clang__
+#define VEC_ANY "x"
+#else
+#define VEC_ANY "xm"
+#endif
+
 #define VEC_INLINE static inline __attribute__((always_inline, unused))
 
 typedef float vf __attribute__((vector_size(4 * VL)));
@@ -272,6 +279,15 @@ VEC_INLINE void vf_store_s16(int16_t *p, vf x)
     *(narrow *)p = __builtin_convertvector(whole, narrow);
 }
 
+/* VL floats of at most 127, rounded to nearest even; returns the integers. */
+VEC_INLINE vi vf_store_s8(int8_t *p, vf x)
+{
+    const vf shift = vf_set1(0x1.8p23f);
+    vi whole = (vi)(x + shift) - (vi)shift;
+    *(vec_s8 *)p = __builtin_convertvector(whole, vec_s8);
+    return whole;
+}
+
 /* 2 * VL bytes as VL pairs of 16-bit integers. */
 VEC_INLINE vi vi_pairs_from_i8(const int8_t *p)
 {
@@ -348,6 +364,35 @@ VEC_INLINE vi vi_dpbusd(vi sum, vi u, vi s)
     vec_u32 t = vec_madd16((vec_s16)(u & vi_set1(0x00ff00ff)), even);
     t += vec_madd16((vec_s16)((vec_u16s)u >> 8), odd);
     return (vi)((vec_u32)sum + t);
+#endif
+}
+
+/* sum + u0 s0 + u1 s1 + u2 s2 + u3 s3, bytes: u within 0..15, s signed. At most NIBBLE_TERMS of them go into a sum that
+ * began as zeros; vi_nibble_sums then makes integers of 32 bits of it. Without the instruction of VNNI a sum has 16 bits:
+ * 8 * 2 * 15 * 128 < 2^15. */
+enum { NIBBLE_TERMS = 8 };
+
+VEC_INLINE vi vi_dp_nibbles(vi sum, vi u, vi s)
+{
+#if defined(VEC_VNNI) || !defined(VEC_AVX2)
+    return vi_dpbusd(sum, u, s);
+#elif defined(VEC_AVX512)
+    return (vi)_mm512_add_epi16((__m512i)sum, _mm512_maddubs_epi16((__m512i)u, (__m512i)s));
+#else
+    vi both; /* by its name for the same reason as in vi_dpwssd */
+    __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0"
+            : "+x"(sum), "=&x"(both)
+            : "x"(u), VEC_ANY(s));
+    return sum;
+#endif
+}
+
+VEC_INLINE vi vi_nibble_sums(vi sum)
+{
+#if defined(VEC_VNNI) || !defined(VEC_AVX2)
+    return sum;
+#else
+    return (vi)vec_madd16((vec_s16)sum, (vec_s16)vi_set1(0x00010001));
 #endif
 }
 

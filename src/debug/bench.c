@@ -65,7 +65,7 @@ static void add_figures(const Bench *b, blip2_stage *st, const Work *work, const
 {
     if (!work->w)
         return;
-    st->kernel = cpu_kernel_name(b->s->on, work->w->dtype);
+    st->kernel = cpu_kernel_name(b->s->on, work->w->dtype, work->role);
     st->gops = work->ops / st->ms * 1e-6;
     st->gbs = work->bytes / st->ms * 1e-6;
     st->peak_gops = work->ops > 0 ? peak_of(&beside->peaks, st->kernel) : 0;

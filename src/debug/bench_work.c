@@ -166,7 +166,8 @@ Work work_decode(const Blip2 *m)
 {
     StepWeights s = step_of(m);
     return (Work){.bytes = s.bytes + (double)dtype_bytes(s.head_w->dtype, (size_t)s.head),
-                  .w = s.layer_w};
+                  .w = s.layer_w,
+                  .role = ROLE_DECODE};
 }
 
 Work work_encoder(const Blip2 *m)
