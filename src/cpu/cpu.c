@@ -181,7 +181,7 @@ const char *cpu_kernel_name(const Stream *on, DType weight, Role role)
         return role == ROLE_ENCODE && ((const CpuStream *)on)->bf16 == K16_NATIVE ? "bf16"
                                                                                   : "widened";
     case I8: return fast ? "int16" : "widened";
-    case I4: return fast && role == ROLE_DECODE ? "int8" : "widened";
+    case I4: return !fast ? "widened" : role == ROLE_DECODE ? "int8" : "int16";
     case F16: return "widened";
     default: return "f32";
     }

@@ -1,4 +1,4 @@
-/* cpu/i4.h: weights of 4 bits (tensor/panel.h) as floats. */
+/* cpu/i4.h: weights of 4 bits (tensor/panel.h) as floats, and as 16-bit integers beside their scales. */
 #ifndef CPU_I4_H
 #define CPU_I4_H
 
@@ -33,6 +33,34 @@ VEC_INLINE void i4_widen(float *to, const int ld, const char *block, int first, 
                 vf_storeu(at + (4 + j) * ld, vf_fma(vf_from_vi(high), scale, zero));
             }
         }
+    }
+}
+
+/* The integers of a block as pairs of neighbouring inputs, I4_PAIRS rows of them, and a last row with the scales. */
+enum { I4_PAIRS = I4_BLOCK / 2, I4_ROWS = I4_PAIRS + 1 };
+
+/* Two bytes 0..15 of each word, from the given bit on, as a pair of 16-bit integers, less 8. */
+VEC_INLINE vf i4_pair(vi nibbles, const int bit)
+{
+    vi second = bit ? nibbles >> 8 : nibbles << 8;
+    vi pair = ((nibbles >> bit) & vi_set1(15)) | (second & vi_set1(15 << 16));
+    return (vf)((vec_s16)pair - (vec_s16)vi_set1(0x00080008));
+}
+
+/* For `outs` outputs from the first-th on, rows `ld` floats apart. */
+VEC_INLINE void i4_pairs(float *to, const int ld, const char *block, int first, const int outs)
+{
+    for (int v = 0; v < outs; v += VL) {
+        for (int g = 0; g < I4_BLOCK / 8; g++) {
+            const vi words = i4_words(block, first + v, g);
+            const vi low = words & vi_set1(0x0f0f0f0f), high = (words >> 4) & vi_set1(0x0f0f0f0f);
+            float *at = to + 4 * g * ld + v;
+            vf_storeu(at, i4_pair(low, 0));
+            vf_storeu(at + ld, i4_pair(low, 16));
+            vf_storeu(at + 2 * ld, i4_pair(high, 0));
+            vf_storeu(at + 3 * ld, i4_pair(high, 16));
+        }
+        vf_storeu(to + I4_PAIRS * ld + v, i4_scales(block, first + v));
     }
 }
 

@@ -12,9 +12,7 @@ static bool linear_forward(Stream *on, const LinearArgs *a)
     if (a->role == ROLE_ENCODE)
         return ISA_SYM(linear_encode)(on, a);
     if (linear_integers(on, a))
-        return ISA_SYM(linear_int)(on, a);
-    if (t == I4 && on->precision == PREC_FAST)
-        return ISA_SYM(linear_i4)(on, a);
+        return t == I4 ? ISA_SYM(linear_i4)(on, a) : ISA_SYM(linear_int)(on, a);
     return a->w->layout == LAYOUT_PANEL ? ISA_SYM(linear_panel)(on, a)
                                         : ISA_SYM(linear_decode)(on, a);
 }

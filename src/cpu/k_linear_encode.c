@@ -1,7 +1,7 @@
 /* cpu/k_linear_encode.c: products with many rows: encoders, prompts, training.
  *
- * The unit along K is the word of 32 bits: one float, for vdpbf16ps a pair of bf16, for weights of 8 bits a pair
- * of 16-bit integers (row16.h), whose sums are floats again after each block. x is copied
+ * The unit along K is the word of 32 bits: one float, for vdpbf16ps a pair of bf16, for weights of 8 and 4 bits a pair
+ * of 16-bit integers (row16.h), whose sums are floats again after each block, of 4 bits after each 32 inputs. x is copied
  * once per call into strips (tile.h). A task takes some panels of W outputs and some
  * rows; for each block of TILE_K words it packs the panel's weights into L1 scratch, widening them
  * on the way, and multiplies them with its rows in groups of up to MR. The sums of the blocks are
@@ -9,6 +9,7 @@
  * those 32.
  * So a sum's order depends on K alone, and the weights, read where they lie, are read once per
  * MAX_ROWS rows. */
+#include "cpu/i4.h"
 #include "cpu/linear.h"
 #include "cpu/row16.h"
 #include "cpu/tile.h"
@@ -16,6 +17,8 @@
 enum {
     MAX_PANELS = 12, /* per task */
     MAX_ROWS = 392,  /* per task */
+    PANEL_BLOCK =
+        TILE_K / I4_PAIRS * I4_ROWS * W, /* floats of a packed block; the most, that of I4 */
 };
 
 typedef struct Encode {
@@ -70,10 +73,21 @@ static float *strip_at(const Encode *w, int block, int group)
     return w->x + ((size_t)block * (size_t)w->groups + (size_t)group) * STRIP;
 }
 
+/* Words whose two halves are numbers of x: pairs of bf16, or of integers. */
+static bool in_pairs(TileKind kind)
+{
+    return kind != TILE_STREAM;
+}
+
+static bool integers(TileKind kind)
+{
+    return kind == TILE_STREAM_I16 || kind == TILE_STREAM_I4;
+}
+
 /* n numbers of row i of x as pairs. */
 static void pack_words(const Encode *w, float *to, int i, const float *x, int n)
 {
-    if (w->kind == TILE_STREAM_I16)
+    if (integers(w->kind))
         row16_pack((int16_t *)to, x, n, w->factor[i]);
     else
         pack_pairs(to, x, n);
@@ -82,7 +96,7 @@ static void pack_words(const Encode *w, float *to, int i, const float *x, int n)
 /* A block of some rows of x as pairs, then as a strip. */
 static void pack_strip_pairs(const Encode *w, float *to, int row, int count, int block)
 {
-    float words[MR * TILE_K];
+    float words[MR * TILE_K] = {0}; /* I4 has whole blocks */
     const int first = 2 * TILE_K * block, left = w->a->x->cols - first;
     const int n = left < 2 * TILE_K ? left : 2 * TILE_K;
     for (int i = 0; i < count; i++)
@@ -97,10 +111,10 @@ static void pack_group(const void *args, int group)
     const int m = split(x->rows, w->groups, group);
     const int count = split(x->rows, w->groups, group + 1) - m;
     for (int i = m; i < m + count; i++)
-        w->factor[i] = w->kind == TILE_STREAM_I16 ? row16_scale(row_f32(x, i), x->cols) : 1;
+        w->factor[i] = integers(w->kind) ? row16_scale(row_f32(x, i), x->cols) : 1;
     for (int b = 0; b < w->blocks; b++) {
         float *to = strip_at(w, b, group);
-        if (w->kind != TILE_STREAM)
+        if (in_pairs(w->kind))
             pack_strip_pairs(w, to, m, count, b);
         else
             tile_pack_strip(to, row_f32(x, m) + b * TILE_K, (size_t)x->ld, count,
@@ -141,7 +155,7 @@ static const char *weights_at(const Encode *w, int panel, int block)
     const size_t out = (size_t)panel * W;
     if (p->dtype == I4)
         return (const char *)p->data + out / PANEL * panel_bytes(I4, (size_t)p->cols) +
-               panel_bytes(I4, (size_t)block * TILE_K);
+               panel_bytes(I4, (size_t)block * TILE_K * (in_pairs(w->kind) ? 2 : 1));
     if (p->layout == LAYOUT_ROWS)
         return (const char *)p->data + out * w->stride + (size_t)(block * TILE_K) * word_size(w);
     const size_t steps = panel_inputs(p->dtype, (size_t)p->cols) / panel_group(p->dtype);
@@ -161,13 +175,12 @@ static size_t weight_bytes(const Encode *w, int block)
  * other. Nothing where that is another task. */
 static Ahead ahead_of(const Encode *w, const Task *t, int panel, int block)
 {
-    enum { I4_PACE = 2 }; /* a line every four columns: about a block of I4 in one of x */
     bool more = ++panel < t->p1 || ++block < w->blocks;
     if (!more)
         return (Ahead){.p = (const char *)t->packed};
     const char *next = weights_at(w, panel < t->p1 ? panel : t->p0, block);
-    if (w->words == I4)
-        return (Ahead){next, 64, 0, I4_PACE};
+    if (w->words == I4) /* about a block of I4 in one of x */
+        return (Ahead){next, 64, 0, in_pairs(w->kind) ? 1 : 2};
     int run =
         w->a->w->layout == LAYOUT_ROWS ? TILE_K * (int)word_size(w) : W * (int)(w->stride / PANEL);
     int lines = run < 64 ? 1 : run / 64, shift = 0;
@@ -215,6 +228,8 @@ static void pack_weights(const Encode *w, float *to, int panel, int block)
     const int n = block_depth(w, block);
     if (w->kind == TILE_STREAM_I16)
         panel_pack_i16_t(to, from, w->stride, p->rows - panel * W, weight_bytes(w, block));
+    else if (w->kind == TILE_STREAM_I4)
+        panel_pack_i4_pairs(to, from, n, panel * W % PANEL);
     else if (p->dtype == I4)
         panel_pack_i4(to, from, n, panel * W % PANEL);
     else if (p->layout == LAYOUT_ROWS)
@@ -233,7 +248,7 @@ static void run_task(const Encode *w, int task, char *scratch)
               .g0 = split(w->groups, w->row_tasks, r),
               .g1 = split(w->groups, w->row_tasks, r + 1),
               .packed = (float *)scratch,
-              .sums = (float *)scratch + TILE_K * W};
+              .sums = (float *)scratch + PANEL_BLOCK};
     t.first = split(rows, w->groups, t.g0);
     t.rows = split(rows, w->groups, t.g1) - t.first;
     for (int b = 0; b < w->blocks; b++)
@@ -254,7 +269,7 @@ static void run_tasks(const void *args, Part *part)
 static TileKind words_of(const Stream *on, const LinearArgs *a)
 {
     const bool native = on->precision == PREC_FAST && ((const CpuStream *)on)->bf16 == K16_NATIVE;
-    return linear_integers(on, a)          ? TILE_STREAM_I16
+    return linear_integers(on, a)          ? a->w->dtype == I4 ? TILE_STREAM_I4 : TILE_STREAM_I16
            : a->w->dtype == BF16 && native ? TILE_STREAM_PAIR
                                            : TILE_STREAM;
 }
@@ -287,12 +302,14 @@ static bool plan(Encode *w, Stream *on, const LinearArgs *a, int threads)
     w->stride =
         weight_size(a->w->dtype) *
         (a->w->layout == LAYOUT_ROWS ? (size_t)a->w->cols : PANEL * panel_group(a->w->dtype));
-    w->depth = w->kind == TILE_STREAM ? a->w->cols : div_up(a->w->cols, 2);
+    w->depth = w->kind == TILE_STREAM      ? a->w->cols
+               : w->kind == TILE_STREAM_I4 ? (int)i4_blocks((size_t)a->w->cols) * I4_PAIRS
+                                           : div_up(a->w->cols, 2);
     w->blocks = w->depth > TILE_K ? div_up(w->depth, TILE_K) : 1; /* K = 0 still has a result */
     plan_tasks(w, threads);
     size_t rows = (size_t)div_up(w->groups, w->row_tasks) * MR;
     size_t panels = (size_t)div_up(w->panels, w->panel_tasks);
-    w->scratch_size = (TILE_K * W + rows * panels * W) * sizeof(float);
+    w->scratch_size = (PANEL_BLOCK + rows * panels * W) * sizeof(float);
     w->scratch = cpu_scratch(on, SCRATCH_LINEAR, w->scratch_size * (size_t)threads);
     size_t x_words = (size_t)w->blocks * (size_t)w->groups * STRIP;
     w->x = cpu_scratch(on, SCRATCH_PACK_X, (x_words + (size_t)a->x->rows) * sizeof(float));

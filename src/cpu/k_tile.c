@@ -63,22 +63,29 @@ VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, c
     }
 }
 
-/* The same of 16-bit integers. A text of its own: gcc 12 keeps integers that lie in a `vf` in memory. */
+/* One row of B times one column of A, pairs of 16-bit integers. A text of its own: gcc 12 keeps integers that lie in a
+ * `vf` in memory. */
+VEC_INLINE void step_i16(const int mr, const int nv, const float *a, const float *b, vi lo[MR],
+                         vi hi[MR])
+{
+    vi b0 = vi_loadu(b), b1 = nv == 2 ? vi_loadu(b + VL) : vi_set1(0);
+    UNROLL for (int i = 0; i < mr; i++)
+    {
+        vi x = word_at(a + i);
+        lo[i] = vi_dpwssd(lo[i], x, b0);
+        if (nv == 2)
+            hi[i] = vi_dpwssd(hi[i], x, b1);
+    }
+}
+
 VEC_INLINE void kernel_i16(const int mr, const int nv, int n, const float *a, const float *b,
                            float *c, TileStart start, const Ahead *wanted)
 {
     const Ahead ahead = *wanted;
     vi lo[MR] = {{0}}, hi[MR] = {{0}};
     for (int k = 0; k < n; k++) {
-        vi b0 = (vi)vf_loadu(b + k * W), b1 = nv == 2 ? (vi)vf_loadu(b + k * W + VL) : vi_set1(0);
         prefetch_line(&ahead, k);
-        UNROLL for (int i = 0; i < mr; i++)
-        {
-            vi x = word_at(a + i + k * mr);
-            lo[i] = vi_dpwssd(lo[i], x, b0);
-            if (nv == 2)
-                hi[i] = vi_dpwssd(hi[i], x, b1);
-        }
+        step_i16(mr, nv, a + k * mr, b + k * W, lo, hi);
     }
     UNROLL for (int i = 0; i < mr; i++)
     {
@@ -87,6 +94,30 @@ VEC_INLINE void kernel_i16(const int mr, const int nv, int n, const float *a, co
         vf_storeu(to, start == TILE_ADD ? vf_loadu(to) + l : l);
         if (nv == 2)
             vf_storeu(to + VL, start == TILE_ADD ? vf_loadu(to + VL) + h : h);
+    }
+}
+
+/* n: whole blocks. */
+VEC_INLINE void kernel_i4(const int mr, const int nv, int n, const float *a, const float *b,
+                          float *c, TileStart start, const Ahead *wanted)
+{
+    const Ahead ahead = *wanted;
+    for (int first = 0; first < n; first += I4_PAIRS, b += I4_ROWS * W) {
+        const bool more = first > 0 || start == TILE_ADD;
+        vi lo[MR] = {{0}}, hi[MR] = {{0}};
+        for (int k = 0; k < I4_PAIRS; k++) {
+            prefetch_line(&ahead, first + k);
+            step_i16(mr, nv, a + (first + k) * mr, b + k * W, lo, hi);
+        }
+        const vf s0 = vf_loadu(b + I4_PAIRS * W), s1 = vf_loadu(b + I4_PAIRS * W + VL);
+        UNROLL for (int i = 0; i < mr; i++)
+        {
+            float *to = c + i * W;
+            vf_storeu(to, vf_fma(vf_from_vi(lo[i]), s0, more ? vf_loadu(to) : vf_zero()));
+            if (nv == 2)
+                vf_storeu(to + VL,
+                          vf_fma(vf_from_vi(hi[i]), s1, more ? vf_loadu(to + VL) : vf_zero()));
+        }
     }
 }
 
@@ -106,7 +137,15 @@ VEC_INLINE void kernel_i16(const int mr, const int nv, int n, const float *a, co
     {                                                                                        \
         kernel_i16(mr, nv, n, a, b, c, start, ahead);                                        \
     }
+#define DEFINE_I4_NV(mr, nv)                                                                \
+    static void TILE_STREAM_I4_##mr##_##nv(int n, const float *a, const float *b, float *c, \
+                                           TileStart start, const Ahead *ahead)             \
+    {                                                                                       \
+        kernel_i4(mr, nv, n, a, b, c, start, ahead);                                        \
+    }
 #define DEFINE_I16(mr) DEFINE_I16_NV(mr, 1) DEFINE_I16_NV(mr, 2)
+#define DEFINE_I4(mr)  DEFINE_I4_NV(mr, 1) DEFINE_I4_NV(mr, 2)
+#define NIBBLES(mr)    {TILE_STREAM_I4_##mr##_1, TILE_STREAM_I4_##mr##_2},
 #define IN_PLACE(mr)   {TILE_IN_PLACE_##mr##_1, TILE_IN_PLACE_##mr##_2},
 #define STREAM(mr)     {TILE_STREAM_##mr##_1, TILE_STREAM_##mr##_2},
 #define I16(mr)        {TILE_STREAM_I16_##mr##_1, TILE_STREAM_I16_##mr##_2},
@@ -123,14 +162,14 @@ VEC_INLINE void kernel_i16(const int mr, const int nv, int n, const float *a, co
 EACH_MR(DEFINE_IN_PLACE)
 EACH_MR(DEFINE_STREAM)
 EACH_MR(DEFINE_I16)
+EACH_MR(DEFINE_I4)
 #ifdef ISA_avx512bf16
 EACH_MR(DEFINE_PAIR)
 #endif
 
-const TileKernel tile_kernels[4][MR + 1][2] = {
-    [TILE_IN_PLACE] = {{NULL}, EACH_MR(IN_PLACE)},
-    [TILE_STREAM] = {{NULL}, EACH_MR(STREAM)},
-    [TILE_STREAM_I16] = {{NULL}, EACH_MR(I16)},
+const TileKernel tile_kernels[5][MR + 1][2] = {
+    [TILE_IN_PLACE] = {{NULL}, EACH_MR(IN_PLACE)}, [TILE_STREAM] = {{NULL}, EACH_MR(STREAM)},
+    [TILE_STREAM_I16] = {{NULL}, EACH_MR(I16)},    [TILE_STREAM_I4] = {{NULL}, EACH_MR(NIBBLES)},
 #ifdef ISA_avx512bf16
     [TILE_STREAM_PAIR] = {{NULL}, EACH_MR(PAIR)},
 #endif
@@ -232,6 +271,12 @@ void panel_pack_i4(float *to, const char *blocks, int n, int first)
 {
     for (; n > 0; n -= I4_BLOCK, blocks += I4_BYTES, to += I4_BLOCK * W)
         i4_widen(to, W, blocks, first, W);
+}
+
+void panel_pack_i4_pairs(float *to, const char *blocks, int n, int first)
+{
+    for (; n > 0; n -= I4_PAIRS, blocks += I4_BYTES, to += I4_ROWS * W)
+        i4_pairs(to, W, blocks, first, W);
 }
 
 /* VL numbers of VL rows. */

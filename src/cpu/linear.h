@@ -9,7 +9,7 @@
  *
  * Where the precision allows it (PREC_FAST) x is rounded to meet integers as integers, by less than what the weights
  * were rounded by: weights of 8 bits meet rows of 16-bit integers (cpu/row16.h), twice the products of floats an
- * instruction on every instruction set; few rows and weights of 4 bits meet as blocks of 8-bit integers.
+ * instruction on every instruction set. So do those of 4 bits meet many rows; few rows meet them as blocks of 8-bit integers.
  *
  * Weights are row-major [out, in] or in panels (tensor/panel.h), and may start at any byte (cpu/weights.h). */
 #ifndef CPU_LINEAR_H
@@ -28,7 +28,7 @@ bool ISA_SYM(linear_i4)(Stream *on, const LinearArgs *a);
 
 static inline bool linear_integers(const Stream *on, const LinearArgs *a)
 {
-    return a->w->dtype == I8 && on->precision == PREC_FAST;
+    return !dtype_is_float(a->w->dtype) && on->precision == PREC_FAST;
 }
 
 /* Below this many multiplications one thread does the work: waking others takes longer. */

@@ -82,6 +82,7 @@ typedef enum TileKind {
     TILE_STREAM,      /* A is a strip, C in rows of W */
     TILE_STREAM_PAIR, /* words of A and B are pairs of bf16: in avx512bf16 only */
     TILE_STREAM_I16, /* words are pairs of 16-bit integers; B's stay below 129, so that TILE_K pairs fit a sum */
+    TILE_STREAM_I4, /* the same, B as panel_pack_i4_pairs leaves it: integers and the scales of 32 inputs in turn */
 } TileKind;
 
 /* n <= TILE_K columns of a tile at a times n rows of a panel at b. */
@@ -90,7 +91,7 @@ typedef void (*TileKernel)(int n, const float *a, const float *b, float *c, Tile
 
 /* [kind][rows of A][both halves of the panel] */
 #define tile_kernels ISA_SYM(tile_kernels)
-extern const TileKernel tile_kernels[4][MR + 1][2];
+extern const TileKernel tile_kernels[5][MR + 1][2];
 
 /* Columns k0..k1 of A times rows k0..k1 of B, for 1 <= mr <= MR and `cols` columns of interest
  * (1..W): with cols <= VL only the first half of the panel is computed. b points to row 0 of the
@@ -146,6 +147,10 @@ void panel_pack_pairs(float *to, const void *from, size_t stride, int n);
 /* n rows of W numbers, from blocks of I4: of 32 outputs those from the first-th on; writes whole blocks. */
 #define panel_pack_i4 ISA_SYM(panel_pack_i4)
 void panel_pack_i4(float *to, const char *blocks, int n, int first);
+
+/* n words of W numbers each: of every block 16 rows of pairs of 16-bit integers and a row of scales; whole blocks. */
+#define panel_pack_i4_pairs ISA_SYM(panel_pack_i4_pairs)
+void panel_pack_i4_pairs(float *to, const char *blocks, int n, int first);
 
 /* Rows become columns: n <= W rows of `bytes` bytes, which end with the row or hold TILE_K numbers;
  * missing columns become zero. */

@@ -172,10 +172,8 @@ typedef enum Rounding { ROUND_NONE, ROUND_BF16, ROUND_I16, ROUND_I8 } Rounding;
 
 static Rounding rounds_x(const Stream *d, DType type, Role role)
 {
-    if (type == I8 && d->precision == PREC_FAST)
-        return ROUND_I16;
-    if (type == I4 && d->precision == PREC_FAST && role == ROLE_DECODE)
-        return ROUND_I8;
+    if (!dtype_is_float(type) && d->precision == PREC_FAST)
+        return type == I4 && role == ROLE_DECODE ? ROUND_I8 : ROUND_I16;
     bool native = type == BF16 && !strcmp(cpu_kernel_name(d, BF16, role), "bf16");
     return native ? ROUND_BF16 : ROUND_NONE;
 }
