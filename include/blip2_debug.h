@@ -129,7 +129,7 @@ typedef struct blip2_stage {
     double ms;        /* median */
     const char *kernel;           /* NULL: not a product */
     double gops, gbs;             /* 0: does not apply, as below */
-    double peak_gops, peak_gbs;   /* what the machine gave, measured between the stage's runs */
+    double peak_gops, peak_gbs;   /* what the machine gave right before and after the runs */
     double of_peak, of_bandwidth; /* the shares of that */
 } blip2_stage;
 

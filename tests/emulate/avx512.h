@@ -153,6 +153,22 @@ EMULATE __m512i em_madd_epi16(__m512i a, __m512i b)
         .i;
 }
 
+EMULATE __m512i em_maddubs_epi16(__m512i a, __m512i b)
+{
+    EmVec x = em_i(a), y = em_i(b);
+    return (__m512i)(EmVec){
+        .si = {_mm256_maddubs_epi16(x.si[0], y.si[0]), _mm256_maddubs_epi16(x.si[1], y.si[1])}}
+        .i;
+}
+
+EMULATE __m512i em_add_epi16(__m512i a, __m512i b)
+{
+    EmVec x = em_i(a), y = em_i(b);
+    return (__m512i)(EmVec){
+        .si = {_mm256_add_epi16(x.si[0], y.si[0]), _mm256_add_epi16(x.si[1], y.si[1])}}
+        .i;
+}
+
 /* --- VNNI: in C without any instruction of its own, sums modulo 2^32 ---------------------------- */
 
 /* VPDPBUSD: to each lane of sum, the products of four unsigned bytes of a and four signed ones of b. */
@@ -246,6 +262,8 @@ EMULATE_APART __m512 em_dpbf16_ps(__m512 sum, __m512bh a, __m512bh b)
 #define _mm512_max_ps          em_max_ps
 #define _mm512_min_ps          em_min_ps
 #define _mm512_madd_epi16      em_madd_epi16
+#define _mm512_maddubs_epi16   em_maddubs_epi16
+#define _mm512_add_epi16       em_add_epi16
 #define _mm512_dpbusd_epi32    em_dpbusd_epi32
 #define _mm512_dpwssd_epi32    em_dpwssd_epi32
 #define _mm512_cvtne2ps_pbh    em_cvtne2ps_pbh

@@ -34,6 +34,8 @@ OP(cvtne2, __m512bh, _mm512_cvtne2ps_pbh((__m512)a, (__m512)b))
 OP(dpbusd, __m512i, _mm512_dpbusd_epi32(sum, a, b))
 OP(dpwssd, __m512i, _mm512_dpwssd_epi32(sum, a, b))
 OP(madd, __m512i, _mm512_madd_epi16(a, b))
+OP(maddubs, __m512i, _mm512_maddubs_epi16(a, b))
+OP(add16, __m512i, _mm512_add_epi16(a, b))
 OP(fmadd, __m512, _mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)sum))
 OP(max, __m512, _mm512_max_ps((__m512)a, (__m512)b))
 OP(min, __m512, _mm512_min_ps((__m512)a, (__m512)b))
@@ -64,7 +66,7 @@ static void store_all(Case *c)
 
 #define ENTRY(name) {#name, name},
 
-const CaseOp CASES[] = {ENTRY(dpbf16) ENTRY(cvtne2) ENTRY(dpbusd) ENTRY(dpwssd) ENTRY(madd)
+const CaseOp CASES[] = {ENTRY(dpbf16) ENTRY(cvtne2) ENTRY(dpbusd) ENTRY(dpwssd) ENTRY(madd) ENTRY(maddubs) ENTRY(add16)
                             ENTRY(fmadd) ENTRY(max) ENTRY(min) ENTRY(u16) ENTRY(i8) ENTRY(i8_words)
                                 ENTRY(i32) ENTRY(f16) ENTRY(set1) ENTRY(low) ENTRY(high) ENTRY(load)
                                     ENTRY(store) ENTRY(store_all){NULL, NULL}};
