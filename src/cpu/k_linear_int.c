@@ -4,10 +4,11 @@
 #include "cpu/linear.h"
 #include "cpu/row16.h"
 
+/* Rows of weights that run along K together: as many as registers have room for. */
 #if defined(VEC_AVX512) || defined(__aarch64__)
-enum { OUTS = 4, ROWS = 6 };
+enum { OUTS = 4, ROWS = 6, OUTS_MANY = 4 };
 #else
-enum { OUTS = 2, ROWS = 5 };
+enum { OUTS = 4, ROWS = 5, OUTS_MANY = 2 /* for 3 rows of x and more */ };
 #endif
 
 enum {
@@ -15,7 +16,6 @@ enum {
     STEP = 2 * VL,             /* weights of a vector */
     SPAN = ROW16_PAIRS * STEP, /* weights that a lane's sum has room for, times lanes */
     LINE = 64,                 /* weights of a cache line */
-    STREAM_AHEAD = 8192,       /* prefetch distance of one weight row */
     TASK_BYTES = 1 << 20,      /* weights that a thread takes at a time */
     SERIAL_ROWS = 8,           /* so many rows of x are rounded faster than a thread wakes */
 };
@@ -50,16 +50,24 @@ VEC_INLINE void step(const int rows, const int outs, const vi w[OUTS], const int
     }
 }
 
+/* Fetches the next `outs` rows while these are at k: one row of x has time for one line of each, more take what lies
+ * beside each other (docs/SPEED.md). */
+VEC_INLINE void fetch(const int rows, const int outs, const int8_t *w, size_t stride, int k)
+{
+    const int8_t *next = w + (size_t)outs * stride;
+#pragma GCC unroll 8
+    for (int n = 0; n < outs; n++)
+        __builtin_prefetch(
+            rows == 1 ? next + (size_t)n * stride + k : next + (size_t)(outs * k + n * LINE), 0, 2);
+}
+
 /* Weights k..end, whole lines of them. */
 VEC_INLINE void lines(const int rows, const int outs, const Block *b, int n0, int k, int end,
                       vi acc[ROWS][OUTS])
 {
-    const size_t ahead = outs == 1 ? (size_t)STREAM_AHEAD : (size_t)outs * b->stride;
     const int8_t *w = b->w + (size_t)n0 * b->stride;
     for (; k < end; k += LINE) {
-#pragma GCC unroll 8
-        for (int n = 0; n < outs; n++)
-            __builtin_prefetch(w + (size_t)n * b->stride + k + ahead, 0, 2);
+        fetch(rows, outs, w, b->stride, k);
 #pragma GCC unroll 8
         for (int j = 0; j < LINE; j += STEP) {
             vi wide[OUTS];
@@ -108,12 +116,12 @@ VEC_INLINE void dots(const int rows, const int outs, Block *b, int n0)
             b->sums[m][n0 + n] = vf_hsum(sums[m][n]);
 }
 
-/* One row of x reads its weights as one stream. */
 VEC_INLINE void block_dots(const int rows, Block *b)
 {
+    const int outs = rows <= 2 ? OUTS : OUTS_MANY;
     int n = 0;
-    for (; rows > 1 && n + OUTS <= b->outs; n += OUTS)
-        dots(rows, OUTS, b, n);
+    for (; n + outs <= b->outs; n += outs)
+        dots(rows, outs, b, n);
     for (; n < b->outs; n++)
         dots(rows, 1, b, n);
 }
