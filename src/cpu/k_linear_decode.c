@@ -16,19 +16,18 @@ enum { OUTS = 2, ROWS = 5 }; /* 10 of 16 */
 #endif
 
 enum {
-    TASK_BYTES = 1 << 20, /* weights that a thread takes at a time */
-    STREAM_AHEAD = 8192,  /* prefetch distance of a single stream */
-    LINE = 64,            /* bytes of a cache line */
+    STREAM_AHEAD = 8192, /* prefetch distance of a single stream */
+    LINE = 64,           /* bytes of a cache line */
 };
 
-/* What one call computes: up to OUTS weight rows times some rows of x. */
+/* What one call computes: some weight rows times some rows of x. */
 typedef struct Block {
     const char *w;
     size_t stride; /* bytes of a weight row */
     const float *x;
     size_t ldx;
     int depth, outs;
-    float sums[ROWS][OUTS];
+    float sums[ROWS][LINEAR_GROUP];
 } Block;
 
 /* VL elements of K. `rows` and `outs` are constants wherever this ends up, so that the accumulators
@@ -107,11 +106,11 @@ VEC_INLINE void dots(DType t, const int rows, const int outs, int n0, Block *b)
 VEC_INLINE void block_dots(DType t, const int rows, Block *b)
 {
     const bool stream = rows == 1 && VL * weight_size(t) >= LINE / 2;
-    if (b->outs == OUTS && !stream)
-        dots(t, rows, OUTS, 0, b);
-    else
-        for (int n = 0; n < b->outs; n++)
-            dots(t, rows, 1, n, b);
+    int n = 0;
+    for (; !stream && n + OUTS <= b->outs; n += OUTS)
+        dots(t, rows, OUTS, n, b);
+    for (; n < b->outs; n++)
+        dots(t, rows, 1, n, b);
 }
 
 /* One function per weight type; the switch makes `rows` a constant. */
@@ -162,16 +161,6 @@ static void decode_block(const LinearArgs *a, DotsFn fn, int n, int outs)
     }
 }
 
-/* Outputs per task: a fair share for each thread in a few portions, at most TASK_BYTES. */
-static int task_size(const LinearArgs *a, int threads)
-{
-    const int share = (a->w->rows + 4 * threads - 1) / (4 * threads);
-    const size_t stride = (size_t)a->w->cols * weight_size(a->w->dtype);
-    const size_t most = stride ? TASK_BYTES / stride : 1;
-    const int n = most < (size_t)share ? (int)most : share;
-    return n < OUTS ? OUTS : (n + OUTS - 1) / OUTS * OUTS;
-}
-
 typedef struct Decode {
     const LinearArgs *a;
     DotsFn fn;
@@ -184,14 +173,14 @@ static void decode_tasks(const void *args, Part *part)
     for (int task; (task = part_next(part)) >= 0;) {
         int first = task * t->size, left = t->a->w->rows - first;
         int end = left < t->size ? left : t->size;
-        for (int n = 0; n < end; n += OUTS)
-            decode_block(t->a, t->fn, first + n, end - n < OUTS ? end - n : OUTS);
+        for (int n = 0; n < end; n += LINEAR_GROUP)
+            decode_block(t->a, t->fn, first + n, end - n < LINEAR_GROUP ? end - n : LINEAR_GROUP);
     }
 }
 
 bool ISA_SYM(linear_decode)(Stream *on, const LinearArgs *a)
 {
-    const int threads = linear_threads(on, a), size = task_size(a, threads);
+    const int threads = linear_threads(on, a), size = linear_task_rows(a->w, threads);
     run_parts(on, threads, (a->w->rows + size - 1) / size, 1, decode_tasks,
               &(Decode){a, dots_for(a->w->dtype), size});
     return true;

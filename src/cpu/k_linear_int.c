@@ -12,11 +12,9 @@ enum { OUTS = 4, ROWS = 5, OUTS_MANY = 2 /* for 3 rows of x and more */ };
 #endif
 
 enum {
-    GROUP = 16,                /* outputs that are finished together */
     STEP = 2 * VL,             /* weights of a vector */
     SPAN = ROW16_PAIRS * STEP, /* weights that a lane's sum has room for, times lanes */
     LINE = 64,                 /* weights of a cache line */
-    TASK_BYTES = 1 << 20,      /* weights that a thread takes at a time */
     SERIAL_ROWS = 8,           /* so many rows of x are rounded faster than a thread wakes */
 };
 
@@ -34,7 +32,7 @@ typedef struct Block {
     const int16_t *x;
     size_t ldx;
     int depth, outs;
-    float sums[ROWS][GROUP];
+    float sums[ROWS][LINEAR_GROUP];
 } Block;
 
 /* STEP weights of each of `outs` rows times those of `rows` rows of x: both constants where this ends up. */
@@ -164,8 +162,8 @@ static void do_tasks(const void *args, Part *part)
     for (int task; (task = part_next(part)) >= 0;) {
         const int first = task * t->size, left = t->a->w->rows - first;
         const int end = left < t->size ? left : t->size;
-        for (int n = 0; n < end; n += GROUP)
-            do_outputs(t, first + n, end - n < GROUP ? end - n : GROUP);
+        for (int n = 0; n < end; n += LINEAR_GROUP)
+            do_outputs(t, first + n, end - n < LINEAR_GROUP ? end - n : LINEAR_GROUP);
     }
 }
 
@@ -177,17 +175,10 @@ static void round_row(const void *args, int i)
     row16_pack(t->x + (size_t)i * t->ldx, x, t->a->x->cols, t->factor[i]);
 }
 
-/* Outputs per task: a fair share for each thread in a few portions, at most TASK_BYTES. */
-static int task_size(const LinearArgs *a, int threads)
-{
-    const int share = (a->w->rows + 4 * threads - 1) / (4 * threads);
-    const int most = a->w->cols ? TASK_BYTES / a->w->cols : 1, n = most < share ? most : share;
-    return n < GROUP ? GROUP : (n + GROUP - 1) / GROUP * GROUP;
-}
-
 bool ISA_SYM(linear_int)(Stream *on, const LinearArgs *a)
 {
-    const int threads = linear_threads(on, a), rows = a->x->rows, size = task_size(a, threads);
+    const int threads = linear_threads(on, a), rows = a->x->rows,
+              size = linear_task_rows(a->w, threads);
     Ints t = {.a = a, .ldx = ((size_t)a->x->cols + LINE - 1) / LINE * LINE, .size = size};
     const size_t words = (size_t)rows * t.ldx / 2;
     t.factor = cpu_scratch(on, SCRATCH_PACK_X, (words + (size_t)rows) * sizeof(float));

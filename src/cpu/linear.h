@@ -40,14 +40,29 @@ static inline __attribute__((unused)) int linear_threads(const Stream *on, const
     return work < LINEAR_SERIAL || on->threads < 1 ? 1 : on->threads;
 }
 
-/* Panels that a thread takes at a time: a fair share for each in a few portions, at most a MiB of weights. */
+/* Weights are read by tasks: a fair share for each thread in a few portions, at most a MiB. `all` pieces of `bytes` each;
+ * how many of them a thread takes at a time. */
+static inline __attribute__((unused)) int linear_task(size_t all, size_t bytes, int threads)
+{
+    const size_t parts = 4 * (size_t)threads, share = (all + parts - 1) / parts;
+    const size_t most = bytes ? (1 << 20) / bytes : 1, n = most < share ? most : share;
+    return n ? (int)n : 1;
+}
+
 static inline __attribute__((unused)) int linear_task_panels(const Param *w, int threads)
 {
-    const size_t one = panel_bytes(w->dtype, (size_t)w->cols);
-    const size_t all = panel_count((size_t)w->rows), parts = 4 * (size_t)threads;
-    const size_t share = (all + parts - 1) / parts, most = one ? (1 << 20) / one : 1;
-    const size_t n = most < share ? most : share;
-    return n ? (int)n : 1;
+    return linear_task(panel_count((size_t)w->rows), panel_bytes(w->dtype, (size_t)w->cols),
+                       threads);
+}
+
+/* Outputs of weights in rows that are finished together (linear_finish), whole vectors of them. */
+enum { LINEAR_GROUP = 16 };
+
+static inline __attribute__((unused)) int linear_task_rows(const Param *w, int threads)
+{
+    const size_t groups = ((size_t)w->rows + LINEAR_GROUP - 1) / LINEAR_GROUP;
+    return LINEAR_GROUP *
+           linear_task(groups, LINEAR_GROUP * (size_t)w->cols * weight_size(w->dtype), threads);
 }
 
 VEC_INLINE vf linear_finish_vec(const LinearArgs *a, vf sum, const float *scale, const float *bias,
