@@ -9,10 +9,11 @@
  *   the same weights, which are in the cache by then. */
 #include "cpu/linear.h"
 
+/* Rows of weights that run along K together: as many as registers have room for. */
 #if defined(VEC_AVX512) || defined(__aarch64__)
-enum { OUTS = 4, ROWS = 6 }; /* 24 accumulators of 32 registers */
+enum { OUTS = 4, ROWS = 6, OUTS_MANY = 4 };
 #else
-enum { OUTS = 2, ROWS = 5 }; /* 10 of 16 */
+enum { OUTS = 4, ROWS = 5, OUTS_MANY = 2 /* for 3 rows of x and more */ };
 #endif
 
 enum {
@@ -106,9 +107,10 @@ VEC_INLINE void dots(DType t, const int rows, const int outs, int n0, Block *b)
 VEC_INLINE void block_dots(DType t, const int rows, Block *b)
 {
     const bool stream = rows == 1 && VL * weight_size(t) >= LINE / 2;
+    const int outs = rows <= 2 ? OUTS : OUTS_MANY;
     int n = 0;
-    for (; !stream && n + OUTS <= b->outs; n += OUTS)
-        dots(t, rows, OUTS, n, b);
+    for (; !stream && n + outs <= b->outs; n += outs)
+        dots(t, rows, outs, n, b);
     for (; n < b->outs; n++)
         dots(t, rows, 1, n, b);
 }
