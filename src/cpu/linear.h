@@ -3,6 +3,7 @@
  *   k_linear.c         the entry: roles, weight types
  *   k_linear_encode.c  many rows: the product of tile.h over weights packed on the fly
  *   k_linear_decode.c  few rows, weights in rows: dot products at memory speed
+ *   k_linear_batch.c   more than a few of them: the same sums at the speed of the arithmetic
  *   k_linear_int.c     few rows, weights of 8 bits in rows: integer dot products
  *   k_linear_panel.c   few rows, weights in panels: the sums of 32 outputs at memory speed
  *   k_linear_i4.c      few rows, weights of 4 bits: integer sums of 32 outputs
@@ -22,6 +23,7 @@
 
 bool ISA_SYM(linear_encode)(Stream *on, const LinearArgs *a);
 bool ISA_SYM(linear_decode)(Stream *on, const LinearArgs *a);
+bool ISA_SYM(linear_batch)(Stream *on, const LinearArgs *a);
 bool ISA_SYM(linear_int)(Stream *on, const LinearArgs *a);
 bool ISA_SYM(linear_panel)(Stream *on, const LinearArgs *a);
 bool ISA_SYM(linear_i4)(Stream *on, const LinearArgs *a);

@@ -307,17 +307,19 @@ static void assert_rows_equal(const Tensor *a, int from, const Tensor *b, const 
 /* A row's bits depend on that row alone: any number of rows, any place, any number of threads. */
 static void independence_of(const char *isa, Precision precision, DType type, Role role)
 {
-    static const int counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 40};
+    static const int counts[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  13, 14,
+                                 15, 16, 17, 23, 24, 25, 28, 40, 49, 103};
+    enum { MOST = 103 };
     Case c;
     char what[64];
     snprintf(what, sizeof what, "%s %s role %d", isa, dtype_name(type), role);
-    case_make(&c, 40, 75, 611, type, 1);
+    case_make(&c, MOST, 75, 611, type, 1);
     Stream *one = open_device(isa, 1, precision);
     run(one, &c, &c.y, ACT_GELU, role, true, true);
     for (int threads = 1; threads <= 3; threads++) {
         Stream *d = open_device(isa, threads, precision);
         for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-            int from = (40 - counts[i]) / 2;
+            int from = (MOST - counts[i]) / 2;
             Case part = c;
             part.m = part.x.rows = part.residual.rows = counts[i];
             part.x.data = row_f32(&c.x, from);
@@ -504,11 +506,12 @@ static void test_out_of_memory(void **state)
 {
     (void)state;
     Case c;
-    case_make(&c, 20, 35, 70, BF16, 0);
-    LinearArgs a = {.x = &c.x, .w = &c.w, .y = &c.y, .role = ROLE_ENCODE};
-    for (int n = 1; n <= 2; n++) {
+    case_make(&c, 40, 35, 70, BF16, 0);
+    LinearArgs a = {.x = &c.x, .w = &c.w, .y = &c.y};
+    for (int n = 1; n <= 3; n++) { /* two for many rows, one for those that decode */
+        a.role = n == 3 ? ROLE_DECODE : ROLE_ENCODE;
         Stream *d = open_device(NULL, 2, PREC_F32);
-        mem_fail_at(n);
+        mem_fail_at(n == 3 ? 1 : n);
         assert_false(d->k->linear(d, &a));
         assert_true(mem_fail_hit());
         mem_fail_at(0);
