@@ -124,6 +124,13 @@ BLIP2_API void blip2_model_free(blip2_model *model);
 
 typedef struct blip2_image blip2_image;
 
+/* Whose rules: of preparing pictures, of templates, of generating. */
+typedef enum blip2_library {
+    BLIP2_LAVIS,
+    BLIP2_HF,
+    BLIP2_LIBRARY_MAX_ENUM = 0x7fffffff,
+} blip2_library;
+
 /* JPEG, PNG, WebP, GIF, BMP, PNM, TIFF (AVIF and HEIC where libheif is), told by content. "-" reads
  * standard input; an address on the net is not fetched (blip2_image_from_url). Errors: FAILED (no picture, damaged, too large), USAGE (NULL), MEMORY. */
 BLIP2_API blip2_image *blip2_image_from_file(const char *path, blip2_error *err);
@@ -132,6 +139,13 @@ BLIP2_API blip2_image *blip2_image_from_memory(const void *bytes, size_t size, b
  * USAGE (NULL, other channels, a negative size), FAILED (an empty or too large picture), MEMORY. */
 BLIP2_API blip2_image *blip2_image_from_pixels(const uint8_t *pixels, int width, int height,
                                                int channels, blip2_error *err);
+/* For who reads pictures ahead of a session, in whatever thread: does what a session of the model does first with an image
+ * (turned, resized, normalised by the rules of the library), and lets go of its pixels. From then on it is for sessions of
+ * models that take pictures of that size, mean and deviation, and for that library; with others it has the
+ * error FAILED there. Nobody else may use the image meanwhile. One that is prepared already stays as it is. false, and nothing has
+ * changed: USAGE (NULL, no such library), FAILED (as blip2_generate would say of it), MEMORY. */
+BLIP2_API bool blip2_image_prepare(blip2_image *image, const blip2_model *model,
+                                   blip2_library library, blip2_error *err);
 BLIP2_API void blip2_image_free(blip2_image *image);
 BLIP2_API int blip2_image_width(const blip2_image *image);
 BLIP2_API int blip2_image_height(const blip2_image *image);
@@ -174,12 +188,6 @@ typedef enum blip2_task {
     BLIP2_CHAT,    /* answer within a dialogue; as generate, the prompt is never cut on the right */
     BLIP2_TASK_MAX_ENUM = 0x7fffffff,
 } blip2_task;
-
-typedef enum blip2_library {
-    BLIP2_LAVIS,
-    BLIP2_HF,
-    BLIP2_LIBRARY_MAX_ENUM = 0x7fffffff,
-} blip2_library;
 
 typedef enum blip2_early {
     BLIP2_EARLY_FALSE,
@@ -521,7 +529,8 @@ typedef bool (*blip2_convert_fn)(void *user, uint64_t done, uint64_t total);
 typedef struct blip2_convert_options {
     size_t size; /* of this struct */
     blip2_layout to;
-    blip2_dtype dtype; /* AUTO: weights keep their types; INT8, INT4, MIXED: quantised, packed form only */
+    blip2_dtype
+        dtype; /* AUTO: weights keep their types; INT8, INT4, MIXED: quantised, packed form only */
     const char *type, *vit, *language; /* as in blip2_load_options */
     blip2_convert_fn on_progress;
     void *user;

@@ -22,7 +22,8 @@ struct blip2_model {
 };
 
 struct blip2_image {
-    Picture picture;
+    Picture picture;   /* without data when it is prepared */
+    Prepared prepared; /* pixels NULL: it is not */
     double decode_ms;
     uint64_t serial; /* differs for every image of the process */
 };

@@ -113,12 +113,11 @@ typedef struct Group {
 static bool prepare_one(const Encoder *en, EncodeJob *job, float *px, Error *e)
 {
     const ModelConfig *k = &en->net->config;
-    PrepareSpec spec = {.width = k->pixels, .height = k->pixels};
+    PrepareSpec spec = prepared_spec(k);
     double start = now_ms();
-    memcpy(spec.mean, k->mean, sizeof spec.mean);
-    memcpy(spec.std, k->std, sizeof spec.std);
-    bool ok = picture_prepare(px, job->picture, job->route, &spec, e);
-    job->times.preprocess += now_ms() - start;
+    bool ok = job->prepared ? prepared_copy(job->prepared, job->route, k, px, e)
+                            : picture_prepare(px, job->picture, job->route, &spec, e);
+    job->times.preprocess += now_ms() - start + (job->prepared ? job->prepared->ms : 0);
     return ok;
 }
 
