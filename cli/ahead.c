@@ -206,3 +206,26 @@ blip2_image *ahead_take(Ahead *a, blip2_error *err)
     pthread_mutex_unlock(&a->lock);
     return image;
 }
+
+size_t ahead_take_some(Ahead *a, Taken *t, size_t n)
+{
+    size_t taken = 0;
+    bool alone = false;
+    while (taken < n && !alone && a->next < a->o.count) {
+        alone = ahead_alone(a);
+        if (alone && taken)
+            break;
+        t[taken] = (Taken){.path = a->o.paths[a->next]};
+        t[taken].image = ahead_take(a, &t[taken].error);
+        taken++;
+    }
+    return taken;
+}
+
+void taken_free(Taken *t, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        blip2_image_free(t[i].image);
+        t[i].image = NULL;
+    }
+}

@@ -33,4 +33,15 @@ bool ahead_alone(const Ahead *a);
  * others is read again. */
 blip2_image *ahead_take(Ahead *a, blip2_error *err);
 
+/* A picture, or why there is none. Free image. */
+typedef struct Taken {
+    const char *path;
+    blip2_image *image;
+    blip2_error error;
+} Taken;
+
+/* Up to n of the next pictures; returns how many, 0 behind the last one. What can be read only once comes alone. */
+size_t ahead_take_some(Ahead *a, Taken *t, size_t n);
+void taken_free(Taken *t, size_t n);
+
 #endif

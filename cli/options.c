@@ -174,9 +174,11 @@ const Option options[OPT_COUNT] = {
          output_group,
          "JSON on standard output, one object per line; a file name that is not UTF-8 also "
          "stands there in base64 (\"image_bytes\", \"path_bytes\", ...)"},
-    [OPT_BATCH] =
-        {"batch", 0, KIND_WHOLE, "N", 1, 256, BIT(CAPTION) | BIT(ASK), output_group,
-         "pictures computed together (default 8; 1 on a terminal). The texts do not depend on it"},
+    [OPT_BATCH] = {"batch", 0, KIND_WHOLE, "N", 1, 256,
+                   BIT(CAPTION) | BIT(ASK) | BIT(MATCH) | BIT(EMBED), output_group,
+                   "pictures computed together (default: caption, ask: 8 to 16, as many as have 40 "
+                   "beams, 1 on a terminal; "
+                   "match: 8 pairs; embed: 8). Results do not depend on it"},
 
     [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9,
                         COMPUTES | BIT(SHOW) | WRITES | BIT(PULL), NULL,
