@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STACK_BYTES = 2 << 20 };
+enum {
+    STACK_BYTES = 2 << 20,
+    LARGE = 64 << 20, /* pixels: from there on a picture is not read beside another */
+};
 
 typedef struct Place {
     blip2_image *image;
@@ -27,6 +30,7 @@ struct Ahead {
     Place *place;           /* [most] */
     size_t next, begun;     /* paths: taken; begun to be read */
     size_t reading;         /* pictures in their own size */
+    bool large;             /* one of those so far was */
     bool threaded, closing; /* there is a thread; it is to end */
     pthread_t thread;
     pthread_mutex_t lock;
@@ -61,6 +65,11 @@ static bool more(const Ahead *a)
     return a->begun < a->o.count && a->begun < a->next + a->o.most && !once(a->o.paths[a->begun]);
 }
 
+static size_t pixels(const blip2_image *image)
+{
+    return (size_t)blip2_image_width(image) * (size_t)blip2_image_height(image);
+}
+
 /* Reads the next one that nobody has begun. */
 static void read_one(Ahead *a)
 {
@@ -73,6 +82,7 @@ static void read_one(Ahead *a)
     blip2_image *image = read_picture(a, i, &err);
     pthread_mutex_lock(&a->lock);
     *p = (Place){image, err, true};
+    a->large |= pixels(image) > LARGE;
     a->reading--;
     pthread_cond_broadcast(&a->changed);
 }
@@ -172,7 +182,7 @@ static void wait_for_next(Ahead *a)
     if (a->begun == a->next)
         read_one(a);
     while (!place_of(a, a->next)->done)
-        if (more(a) && a->reading < 2)
+        if (more(a) && a->reading < 2 && !a->large)
             read_one(a);
         else
             pthread_cond_wait(&a->changed, &a->lock);

@@ -2,8 +2,8 @@
  * paths while others are computed.
  *
  * What waits are prepared pictures, as small as the model takes them, at most as many as were asked for; of those in their
- * own size there are two at a time: the thread's, and that of a caller who would have to wait and reads one as well. Without threads
- * the caller reads all. What cannot be read twice (standard input, pipes, addresses) is read by the caller alone. */
+ * own size there is the thread's, and as long as none has been large that of a caller who would have to wait and reads one as well.
+ * Without threads the caller reads all. What cannot be read twice (standard input, pipes, addresses) is read by the caller alone. */
 #ifndef CLI_AHEAD_H
 #define CLI_AHEAD_H
 
