@@ -1,0 +1,188 @@
+/* eval/ptb.c: tokens of one match after the other. */
+#include "eval/ptb.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "eval/lexer.h"
+#include "eval/ptb_rules.h"
+#include "text/lower.h"
+
+struct Ptb {
+    Lexer *lexer;
+    StrBuf word; /* the token at work */
+};
+
+Ptb *ptb_new(Error *e)
+{
+    const char **patterns = mem_alloc(PTB_RULE_COUNT * sizeof *patterns);
+    Ptb *p = mem_calloc(1, sizeof *p);
+    for (size_t i = 0; patterns && i < PTB_RULE_COUNT; i++)
+        patterns[i] = PTB_RULES[i].pattern;
+    if (patterns && p)
+        p->lexer = lexer_new(patterns, PTB_RULE_COUNT, PTB_MACROS, e);
+    else
+        error_memory(e, "tokenizer", sizeof *p);
+    mem_free(patterns);
+    if (p && p->lexer)
+        return p;
+    ptb_free(p);
+    return NULL;
+}
+
+void ptb_free(Ptb *p)
+{
+    if (!p)
+        return;
+    lexer_free(p->lexer);
+    strbuf_free(&p->word);
+    mem_free(p);
+}
+
+/* --- how much of a match is the token ------------------------------------------------------------- */
+
+/* Where the last apostrophe of s[0..n) begins; one is there. */
+static size_t last_apostrophe(const char *s, size_t n)
+{
+    static const char *const FORMS[] = {"'", "\u2019", "\xc2\x92", "&apos;"};
+    for (size_t at = n; at-- > 0;)
+        for (size_t i = 0; i < sizeof FORMS / sizeof *FORMS; i++)
+            if (n - at >= strlen(FORMS[i]) && memcmp(s + at, FORMS[i], strlen(FORMS[i])) == 0)
+                return at;
+    BUG("a rule without its apostrophe");
+}
+
+static size_t forward(const char *s, size_t n, int chars)
+{
+    uint32_t cp;
+    bool valid;
+    size_t at = 0;
+    for (int i = 0; i < chars && at < n; i++)
+        at += (size_t)utf8_next(s + at, n - at, &cp, &valid);
+    return at;
+}
+
+static size_t backward(const char *s, size_t n, int chars)
+{
+    for (int i = 0; i < chars && n > 0; i++)
+        do
+            n--;
+        while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80);
+    return n;
+}
+
+static size_t first_blank(const char *s, size_t n)
+{
+    size_t at = 0;
+    while (at < n && s[at] != ' ' && s[at] != '\t' && s[at] != '\n' &&
+           !(n - at > 1 && memcmp(s + at, "\u00a0", 2) == 0) &&
+           !(n - at > 2 && (memcmp(s + at, "\u3000", 3) == 0 ||
+                            (memcmp(s + at, "\u2000", 2) == 0 && (unsigned char)s[at + 2] <= 0x8a))))
+        at++;
+    return at;
+}
+
+static size_t kept(const char *s, size_t n, int keep)
+{
+    if (keep == KEEP_ALL)
+        return n;
+    if (keep == KEEP_TO_APOSTROPHE)
+        return last_apostrophe(s, n);
+    if (keep == KEEP_TO_BLANK)
+        return first_blank(s, n);
+    if (keep == KEEP_TO_DOT)
+        return (size_t)((const char *)memchr(s, '.', n) - s) + 1;
+    if (keep == KEEP_TO_NT)
+        return backward(s, last_apostrophe(s, n), 1);
+    if (keep == KEEP_TO_I_OR_W)
+        return backward(s, n, (s[n - 2] | 32) == 'i' ? 2 : 3);
+    return keep > 0 ? forward(s, n, keep) : backward(s, n, -keep);
+}
+
+/* --- tokens --------------------------------------------------------------------------------------- */
+
+typedef struct Spelling {
+    const char *from, *to;
+} Spelling;
+
+/* Within tokens. Blanks are in tags and telephone numbers. */
+static const Spelling TEXT[] = {
+    {"\u00ad", ""},  {" ", "\u00a0"}, {"\t", "\u00a0"}, {"(", "-lrb-"}, {")", "-rrb-"},
+    {"&amp;", "&"}, {NULL, NULL},
+};
+static const Spelling CLITIC[] = {
+    {"\u00ad", ""}, {"\u2019", "'"}, {"\xc2\x92", "'"}, {"&apos;", "'"}, {NULL, NULL},
+};
+
+static const Spelling *spelling_at(const Spelling *list, const char *s, size_t n)
+{
+    while (list->from && !(n >= strlen(list->from) && memcmp(list->from, s, strlen(list->from)) == 0))
+        list++;
+    return list->from ? list : NULL;
+}
+
+static void add_spelled(StrBuf *out, const char *s, size_t n, const Spelling *list)
+{
+    for (size_t i = 0; i < n;) {
+        const Spelling *as = spelling_at(list, s + i, n - i);
+        if (as)
+            strbuf_puts(out, as->to);
+        else
+            strbuf_add(out, s + i, 1);
+        i += as ? strlen(as->from) : 1;
+    }
+}
+
+static void spell(StrBuf *word, const PtbRule *rule, const char *s, size_t n)
+{
+    word->len = 0;
+    if (rule->act == PTB_FIXED)
+        strbuf_puts(word, rule->as);
+    else
+        add_spelled(word, s, n, rule->act == PTB_CLITIC ? CLITIC : TEXT);
+}
+
+/* What pycocoevalcap leaves out (tokenizer/ptbtokenizer.py); its -LRB- and the like never occur in lower case. */
+static bool is_punctuation(const char *s, size_t n)
+{
+    static const char *const LIST[] = {"''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"};
+    for (size_t i = 0; i < sizeof LIST / sizeof *LIST; i++)
+        if (strlen(LIST[i]) == n && memcmp(LIST[i], s, n) == 0)
+            return true;
+    return false;
+}
+
+static void add_token(Ptb *p, const PtbRule *rule, const char *s, size_t n, StrBuf *out)
+{
+    if (rule->act == PTB_DROP)
+        return;
+    if (rule->act == PTB_NEWLINE) {
+        strbuf_puts(out, "\n");
+        return;
+    }
+    spell(&p->word, rule, s, n);
+    if (p->word.failed)
+        out->failed = true;
+    if (p->word.failed || is_punctuation(p->word.data, p->word.len))
+        return;
+    if (out->len > 0 && out->data[out->len - 1] != '\n')
+        strbuf_puts(out, " ");
+    lower_add(out, p->word.data, p->word.len);
+}
+
+bool ptb_tokenize(Ptb *p, const char *text, size_t n, StrBuf *out, Error *e)
+{
+    bool failed = false;
+    for (size_t at = 0, k; at < n && !failed && !out->failed; at += k) {
+        int rule;
+        k = lexer_match(p->lexer, text + at, n - at, &rule, &failed);
+        if (k > 0) {
+            k = kept(text + at, k, PTB_RULES[rule].keep);
+            add_token(p, &PTB_RULES[rule], text + at, k, out);
+        } else {
+            k = forward(text + at, n - at, 1); /* what the original calls untokenizable, and leaves out */
+        }
+    }
+    return (!failed && !out->failed) || error_memory(e, "tokenizer", n);
+}
