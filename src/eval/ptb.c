@@ -8,6 +8,7 @@
 #include "eval/lexer.h"
 #include "eval/ptb_rules.h"
 #include "text/lower.h"
+#include "text/unicode.h"
 
 struct Ptb {
     Lexer *lexer;
@@ -45,7 +46,7 @@ void ptb_free(Ptb *p)
 /* Where the last apostrophe of s[0..n) begins; one is there. */
 static size_t last_apostrophe(const char *s, size_t n)
 {
-    static const char *const FORMS[] = {"'", "\u2019", "\xc2\x92", "&apos;"};
+    static const char *const FORMS[] = {"'", "\u2019", "\xc2\x92", "&apos;", "`", "\u2018", "\u201b", "\xc2\x91"};
     for (size_t at = n; at-- > 0;)
         for (size_t i = 0; i < sizeof FORMS / sizeof *FORMS; i++)
             if (n - at >= strlen(FORMS[i]) && memcmp(s + at, FORMS[i], strlen(FORMS[i])) == 0)
@@ -106,13 +107,18 @@ typedef struct Spelling {
     const char *from, *to;
 } Spelling;
 
-/* Within tokens. Blanks are in tags and telephone numbers. */
-static const Spelling TEXT[] = {
-    {"\u00ad", ""},  {" ", "\u00a0"}, {"\t", "\u00a0"}, {"(", "-lrb-"}, {")", "-rrb-"},
-    {"&amp;", "&"}, {NULL, NULL},
-};
-static const Spelling CLITIC[] = {
-    {"\u00ad", ""}, {"\u2019", "'"}, {"\xc2\x92", "'"}, {"&apos;", "'"}, {NULL, NULL},
+/* Within tokens, by PtbAct. Blanks are in tags and telephone numbers. */
+static const Spelling SPELLINGS[][20] = {
+    [PTB_TEXT] = {{" ", "\u00a0"}, {"\t", "\u00a0"}, {"(", "-lrb-"}, {")", "-rrb-"}},
+    [PTB_AND] = {{"&amp;", "&"}, {"&AMP;", "&"}},
+    [PTB_WORD] = {{"\u00ad", ""}, {"&amp;", "&"}},
+    [PTB_CLITIC] = {{"\u00ad", ""}, {"\u2019", "'"}, {"\xc2\x92", "'"}, {"&apos;", "'"},
+                    {"\u2018", "`"}, {"\u201b", "`"}, {"\xc2\x91", "`"}},
+    [PTB_QUOTES] = {{"\u2018", "`"}, {"\u201b", "`"}, {"\u2039", "`"}, {"\xc2\x91", "`"},
+                    {"\u2019", "'"}, {"\u203a", "'"}, {"\xc2\x92", "'"},
+                    {"\u201c", "``"}, {"\u00ab", "``"}, {"\xc2\x93", "``"},
+                    {"\u201d", "''"}, {"\u00bb", "''"}, {"\xc2\x94", "''"}},
+    [PTB_FIXED] = {{NULL, NULL}},
 };
 
 static const Spelling *spelling_at(const Spelling *list, const char *s, size_t n)
@@ -140,7 +146,7 @@ static void spell(StrBuf *word, const PtbRule *rule, const char *s, size_t n)
     if (rule->act == PTB_FIXED)
         strbuf_puts(word, rule->as);
     else
-        add_spelled(word, s, n, rule->act == PTB_CLITIC ? CLITIC : TEXT);
+        add_spelled(word, s, n, SPELLINGS[rule->act]);
 }
 
 /* What pycocoevalcap leaves out (tokenizer/ptbtokenizer.py); its -LRB- and the like never occur in lower case. */
@@ -153,18 +159,44 @@ static bool is_punctuation(const char *s, size_t n)
     return false;
 }
 
+/* Bytes of s[0..n) without the white space at its end. */
+static size_t text_strip_end(const char *s, size_t n)
+{
+    uint32_t cp;
+    bool valid;
+    while (n > 0) {
+        size_t at = backward(s, n, 1);
+        utf8_next(s + at, n - at, &cp, &valid);
+        if (!unicode_python_space(cp))
+            break;
+        n = at;
+    }
+    return n;
+}
+
+/* As the reference does with each line, white space at its end goes, even of a token. */
+static void end_line(StrBuf *out)
+{
+    size_t n = out->len, from = n;
+    while (from > 0 && out->data[from - 1] != '\n')
+        from--;
+    if (from < n)
+        out->len = from + text_strip_end(out->data + from, n - from);
+    strbuf_puts(out, "\n");
+}
+
 static void add_token(Ptb *p, const PtbRule *rule, const char *s, size_t n, StrBuf *out)
 {
     if (rule->act == PTB_DROP)
         return;
     if (rule->act == PTB_NEWLINE) {
-        strbuf_puts(out, "\n");
+        end_line(out);
         return;
     }
     spell(&p->word, rule, s, n);
     if (p->word.failed)
         out->failed = true;
-    if (p->word.failed || is_punctuation(p->word.data, p->word.len))
+    if (p->word.failed || p->word.len == 0 || is_punctuation(p->word.data, p->word.len))
         return;
     if (out->len > 0 && out->data[out->len - 1] != '\n')
         strbuf_puts(out, " ");

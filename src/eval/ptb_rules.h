@@ -6,7 +6,10 @@
 
 /* What becomes of the text that a rule matches. */
 typedef enum PtbAct {
-    PTB_TEXT,    /* a token, in lower case, without soft hyphens */
+    PTB_TEXT,    /* a token, in lower case */
+    PTB_WORD,    /* the same without soft hyphens */
+    PTB_AND,     /* a token, with & for &amp; */
+    PTB_QUOTES,  /* quotation marks as TeX writes them */
     PTB_DROP,    /* nothing: blanks, and tokens that the metrics leave out */
     PTB_NEWLINE, /* the end of a line */
     PTB_FIXED,   /* the token `as` */
