@@ -2,6 +2,7 @@
 #include "eval/ptb.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -49,7 +50,7 @@ static size_t last_apostrophe(const char *s, size_t n)
     static const char *const FORMS[] = {"'", "\u2019", "\xc2\x92", "&apos;", "`", "\u2018", "\u201b", "\xc2\x91"};
     for (size_t at = n; at-- > 0;)
         for (size_t i = 0; i < sizeof FORMS / sizeof *FORMS; i++)
-            if (n - at >= strlen(FORMS[i]) && memcmp(s + at, FORMS[i], strlen(FORMS[i])) == 0)
+            if (n - at >= strlen(FORMS[i]) && strncasecmp(s + at, FORMS[i], strlen(FORMS[i])) == 0)
                 return at;
     BUG("a rule without its apostrophe");
 }
