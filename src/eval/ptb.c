@@ -111,6 +111,7 @@ typedef struct Spelling {
 /* Within tokens, by PtbAct. Blanks are in tags and telephone numbers. */
 static const Spelling SPELLINGS[][20] = {
     [PTB_TEXT] = {{" ", "\u00a0"}, {"\t", "\u00a0"}, {"(", "-lrb-"}, {")", "-rrb-"}},
+    [PTB_TAG] = {{" ", "\u00a0"}, {"\t", "\u00a0"}},
     [PTB_AND] = {{"&amp;", "&"}, {"&AMP;", "&"}},
     [PTB_WORD] = {{"\u00ad", ""}, {"&amp;", "&"}},
     [PTB_CLITIC] = {{"\u00ad", ""}, {"\u2019", "'"}, {"\xc2\x92", "'"}, {"&apos;", "'"},

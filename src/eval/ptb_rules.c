@@ -69,7 +69,7 @@ const PtbRule PTB_RULES[] = {
     {"(?icannot)", PTB_TEXT, 3, 0},
     {"(?igonna|gotta|lemme|gimme|wanna)", PTB_TEXT, 3, 0},
     {"'[tT](?iis|was)", PTB_TEXT, KEEP_TO_I_OR_W, 0},
-    {"{TAG}", PTB_TEXT, 0, 0},
+    {"{TAG}", PTB_TAG, 0, 0},
     {"[\\u0096\\u0097\\u2013-\\u2015]|&(MD|(?imdash|ndash));", PTB_DROP, 0, 0},
     {"&(?iamp);", PTB_FIXED, 0, "&"},
     {"&(HT|TL|UR|LR|QC|QL|QR|odq|cdq|#[0-9]+);", PTB_TEXT, 0, 0},

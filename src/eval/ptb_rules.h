@@ -8,6 +8,7 @@
 typedef enum PtbAct {
     PTB_TEXT,    /* a token, in lower case */
     PTB_WORD,    /* the same without soft hyphens */
+    PTB_TAG,     /* a token, blanks in it as U+00A0 */
     PTB_AND,     /* a token, with & for &amp; */
     PTB_QUOTES,  /* quotation marks as TeX writes them */
     PTB_DROP,    /* nothing: blanks, and tokens that the metrics leave out */
