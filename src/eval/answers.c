@@ -165,7 +165,8 @@ static const char *replaced(const char *const (*list)[2], size_t count, const ch
 
 static bool is_article(const char *s, size_t n)
 {
-    return (n == 1 && *s == 'a') || (n == 2 && memcmp(s, "an", 2) == 0) || (n == 3 && memcmp(s, "the", 3) == 0);
+    return (n == 1 && *s == 'a') || (n == 2 && memcmp(s, "an", 2) == 0) ||
+           (n == 3 && memcmp(s, "the", 3) == 0);
 }
 
 static void add_word(const char *s, size_t n, StrBuf *out, size_t from)
@@ -266,7 +267,8 @@ static double mean_of_hits(const Answer *a, size_t count, const bool *hit)
     return sum / (double)count;
 }
 
-bool vqa_accuracy(const char *prediction, size_t n, const Answer *answers, size_t count, double *out, Error *e)
+bool vqa_accuracy(const char *prediction, size_t n, const Answer *answers, size_t count,
+                  double *out, Error *e)
 {
     StrBuf p = {0};
     bool hit[ANSWERS_MAX];

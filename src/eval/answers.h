@@ -19,15 +19,18 @@ void answer_words(const char *s, size_t n, StrBuf *out);
 typedef struct Answer {
     const char *text;
     size_t n;
-    size_t record; /* the number of the first answer of this question that is the same record in every member */
+    size_t
+        record; /* the number of the first answer of this question that is the same record in every member */
 } Answer;
 
 /* The accuracy of a prediction, 0 to 1: the mean over the answers of min(1, answers of the other records that are
  * equal to it / 3). One to ANSWERS_MAX answers. False: out of memory. */
-bool vqa_accuracy(const char *prediction, size_t n, const Answer *answers, size_t count, double *out, Error *e);
+bool vqa_accuracy(const char *prediction, size_t n, const Answer *answers, size_t count,
+                  double *out, Error *e);
 
 /* Whether both are equal after P and W. */
-bool gqa_correct(const char *prediction, size_t n, const char *truth, size_t m, bool *out, Error *e);
+bool gqa_correct(const char *prediction, size_t n, const char *truth, size_t m, bool *out,
+                 Error *e);
 
 /* Python's round(x, 2). */
 double round_cents(double x);

@@ -40,7 +40,8 @@ static bool more_references(Bleu *b, size_t count, Error *e)
 
 static bool split_case(Bleu *b, const CaptionCase *c, Error *e)
 {
-    if (!more_references(b, c->count, e) || !words_split(&b->words, c->candidate, SPLIT_SPACE, &b->candidate, e))
+    if (!more_references(b, c->count, e) ||
+        !words_split(&b->words, c->candidate, SPLIT_SPACE, &b->candidate, e))
         return false;
     for (size_t i = 0; i < c->count; i++)
         if (!words_split(&b->words, c->references[i], SPLIT_SPACE, &b->references[i], e))
@@ -85,7 +86,8 @@ static bool count_case(Bleu *b, const CaptionCase *c, Sums *s, Error *e)
 {
     if (!split_case(b, c, e))
         return false;
-    *s = (Sums){.length = (int64_t)b->candidate.count, .reference_length = closest_length(b, c->count)};
+    *s = (Sums){.length = (int64_t)b->candidate.count,
+                .reference_length = closest_length(b, c->count)};
     for (size_t n = 1; n <= NGRAMS; n++) {
         s->guess[n - 1] = s->length >= (int64_t)n ? s->length - (int64_t)n + 1 : 0;
         if (!count_correct(b, c->count, n, &s->correct[n - 1], e))
@@ -116,7 +118,8 @@ static void add(Sums *to, const Sums *s)
     to->reference_length += s->reference_length;
 }
 
-bool bleu_score(const CaptionCase *cases, size_t n, double corpus[NGRAMS], double (*each)[NGRAMS], Error *e)
+bool bleu_score(const CaptionCase *cases, size_t n, double corpus[NGRAMS], double (*each)[NGRAMS],
+                Error *e)
 {
     Bleu b = {0};
     Sums all = {0}, one;

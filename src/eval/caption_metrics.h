@@ -18,7 +18,8 @@ typedef struct CaptionCase {
 } CaptionCase;
 
 /* BLEU-1..4 with the reference length that is closest to the candidate's (Papineni et al. 2002, not smoothed). */
-bool bleu_score(const CaptionCase *cases, size_t n, double corpus[NGRAMS], double (*each)[NGRAMS], Error *e);
+bool bleu_score(const CaptionCase *cases, size_t n, double corpus[NGRAMS], double (*each)[NGRAMS],
+                Error *e);
 
 /* ROUGE-L with beta 1.2 (Lin 2004): the largest precision and the largest recall over the references. The corpus'
  * is the mean. */

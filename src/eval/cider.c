@@ -16,7 +16,7 @@ typedef struct Vector {
 typedef struct Cider {
     Words words;
     Sentence sentence;
-    GramTable seen;      /* the number of cases with a gram in a reference */
+    GramTable seen; /* the number of cases with a gram in a reference */
     Vector candidate[NGRAMS], reference[NGRAMS];
     double log_cases;
 } Cider;
@@ -98,7 +98,8 @@ static double similarity(const Vector *a, const Vector *b)
         uint32_t count = grams_of(&b->grams, &a->grams.list[i].gram);
         if (!count)
             continue;
-        double other = a->weights[i] / a->grams.list[i].count * count; /* the same gram, their count */
+        double other =
+            a->weights[i] / a->grams.list[i].count * count; /* the same gram, their count */
         sum += (a->weights[i] < other ? a->weights[i] : other) * other;
     }
     return sum / (a->norm * b->norm);

@@ -208,7 +208,7 @@ static int make_step(Lexer *l, int from, int class)
     }
     int to = intern(l, count, rule);
     if (to != UNKNOWN)
-        l->next[(size_t)from * l->class_count + (size_t)class] = to;
+        l->next[(size_t)from * l->class_count + (size_t) class] = to;
     return to;
 }
 
@@ -236,7 +236,7 @@ static int step(Lexer *l, int from, const char *s, size_t n, size_t *length)
         *length = (size_t)utf8_next(s, n, &cp, &valid);
         class = find_class(l, cp);
     }
-    int to = l->next[(size_t)from * l->class_count + (size_t)class];
+    int to = l->next[(size_t)from * l->class_count + (size_t) class];
     if (to == UNKNOWN && l->count == LEXER_STATES)
         from = begin_anew(l, from);
     return to == UNKNOWN && from >= 0 ? make_step(l, from, class) : to;
@@ -295,7 +295,8 @@ void lexer_free(Lexer *l)
 {
     if (!l)
         return;
-    void *all[] = {l->cuts, l->class_of, l->next, l->members, l->stack, l->seen, l->list, l->starts, l->samples};
+    void *all[] = {l->cuts, l->class_of, l->next,   l->members, l->stack,
+                   l->seen, l->list,     l->starts, l->samples};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         mem_free(all[i]);
     nfa_free(&l->nfa);

@@ -47,7 +47,8 @@ void ptb_free(Ptb *p)
 /* Where the last apostrophe of s[0..n) begins; one is there. */
 static size_t last_apostrophe(const char *s, size_t n)
 {
-    static const char *const FORMS[] = {"'", "\u2019", "\xc2\x92", "&apos;", "`", "\u2018", "\u201b", "\xc2\x91"};
+    static const char *const FORMS[] = {"'", "\u2019", "\xc2\x92", "&apos;",
+                                        "`", "\u2018", "\u201b",   "\xc2\x91"};
     for (size_t at = n; at-- > 0;)
         for (size_t i = 0; i < sizeof FORMS / sizeof *FORMS; i++)
             if (n - at >= strlen(FORMS[i]) && strncasecmp(s + at, FORMS[i], strlen(FORMS[i])) == 0)
@@ -77,10 +78,11 @@ static size_t backward(const char *s, size_t n, int chars)
 static size_t first_blank(const char *s, size_t n)
 {
     size_t at = 0;
-    while (at < n && s[at] != ' ' && s[at] != '\t' && s[at] != '\n' &&
-           !(n - at > 1 && memcmp(s + at, "\u00a0", 2) == 0) &&
-           !(n - at > 2 && (memcmp(s + at, "\u3000", 3) == 0 ||
-                            (memcmp(s + at, "\u2000", 2) == 0 && (unsigned char)s[at + 2] <= 0x8a))))
+    while (
+        at < n && s[at] != ' ' && s[at] != '\t' && s[at] != '\n' &&
+        !(n - at > 1 && memcmp(s + at, "\u00a0", 2) == 0) &&
+        !(n - at > 2 && (memcmp(s + at, "\u3000", 3) == 0 ||
+                         (memcmp(s + at, "\u2000", 2) == 0 && (unsigned char)s[at + 2] <= 0x8a))))
         at++;
     return at;
 }
@@ -114,18 +116,33 @@ static const Spelling SPELLINGS[][20] = {
     [PTB_TAG] = {{" ", "\u00a0"}, {"\t", "\u00a0"}},
     [PTB_AND] = {{"&amp;", "&"}, {"&AMP;", "&"}},
     [PTB_WORD] = {{"\u00ad", ""}, {"&amp;", "&"}},
-    [PTB_CLITIC] = {{"\u00ad", ""}, {"\u2019", "'"}, {"\xc2\x92", "'"}, {"&apos;", "'"},
-                    {"\u2018", "`"}, {"\u201b", "`"}, {"\xc2\x91", "`"}},
-    [PTB_QUOTES] = {{"\u2018", "`"}, {"\u201b", "`"}, {"\u2039", "`"}, {"\xc2\x91", "`"},
-                    {"\u2019", "'"}, {"\u203a", "'"}, {"\xc2\x92", "'"},
-                    {"\u201c", "``"}, {"\u00ab", "``"}, {"\xc2\x93", "``"},
-                    {"\u201d", "''"}, {"\u00bb", "''"}, {"\xc2\x94", "''"}},
+    [PTB_CLITIC] = {{"\u00ad", ""},
+                    {"\u2019", "'"},
+                    {"\xc2\x92", "'"},
+                    {"&apos;", "'"},
+                    {"\u2018", "`"},
+                    {"\u201b", "`"},
+                    {"\xc2\x91", "`"}},
+    [PTB_QUOTES] = {{"\u2018", "`"},
+                    {"\u201b", "`"},
+                    {"\u2039", "`"},
+                    {"\xc2\x91", "`"},
+                    {"\u2019", "'"},
+                    {"\u203a", "'"},
+                    {"\xc2\x92", "'"},
+                    {"\u201c", "``"},
+                    {"\u00ab", "``"},
+                    {"\xc2\x93", "``"},
+                    {"\u201d", "''"},
+                    {"\u00bb", "''"},
+                    {"\xc2\x94", "''"}},
     [PTB_FIXED] = {{NULL, NULL}},
 };
 
 static const Spelling *spelling_at(const Spelling *list, const char *s, size_t n)
 {
-    while (list->from && !(n >= strlen(list->from) && memcmp(list->from, s, strlen(list->from)) == 0))
+    while (list->from &&
+           !(n >= strlen(list->from) && memcmp(list->from, s, strlen(list->from)) == 0))
         list++;
     return list->from ? list : NULL;
 }
@@ -154,7 +171,8 @@ static void spell(StrBuf *word, const PtbRule *rule, const char *s, size_t n)
 /* What pycocoevalcap leaves out (tokenizer/ptbtokenizer.py); its -LRB- and the like never occur in lower case. */
 static bool is_punctuation(const char *s, size_t n)
 {
-    static const char *const LIST[] = {"''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"};
+    static const char *const LIST[] = {"''", "'", "``", "`",  ".",   "?", "!",
+                                       ",",  ":", "-",  "--", "...", ";"};
     for (size_t i = 0; i < sizeof LIST / sizeof *LIST; i++)
         if (strlen(LIST[i]) == n && memcmp(LIST[i], s, n) == 0)
             return true;
@@ -215,8 +233,30 @@ bool ptb_tokenize(Ptb *p, const char *text, size_t n, StrBuf *out, Error *e)
             k = kept(text + at, k, PTB_RULES[rule].keep);
             add_token(p, &PTB_RULES[rule], text + at, k, out);
         } else {
-            k = forward(text + at, n - at, 1); /* what the original calls untokenizable, and leaves out */
+            k = forward(text + at, n - at,
+                        1); /* what the original calls untokenizable, and leaves out */
         }
     }
     return (!failed && !out->failed) || error_memory(e, "tokenizer", n);
+}
+
+void ptb_leave_out(const char *text, size_t n, StrBuf *out)
+{
+    for (size_t at = 0; at < n;) {
+        const char *line = text + at, *end = memchr(line, '\n', n - at);
+        size_t length = end ? (size_t)(end - line) : n - at, left = text_strip_end(line, length);
+        bool first = true;
+        for (size_t from = 0, k; from <= left; from += k + 1) {
+            const char *blank = memchr(line + from, ' ', left - from);
+            k = blank ? (size_t)(blank - line) - from : left - from;
+            if (is_punctuation(line + from, k))
+                continue;
+            if (!first)
+                strbuf_puts(out, " ");
+            strbuf_add(out, line + from, k);
+            first = false;
+        }
+        strbuf_puts(out, "\n");
+        at += length + 1;
+    }
 }

@@ -20,7 +20,14 @@ typedef enum PtbAct {
 /* How much of the match is the token, the rest being only looked at: all; a number of characters; all but a number
  * (negative); up to the last apostrophe; up to the first blank; up to and with
  * the first full stop. */
-enum { KEEP_ALL = 0, KEEP_TO_APOSTROPHE = 1000, KEEP_TO_BLANK, KEEP_TO_DOT, KEEP_TO_NT, KEEP_TO_I_OR_W };
+enum {
+    KEEP_ALL = 0,
+    KEEP_TO_APOSTROPHE = 1000,
+    KEEP_TO_BLANK,
+    KEEP_TO_DOT,
+    KEEP_TO_NT,
+    KEEP_TO_I_OR_W
+};
 
 typedef struct PtbRule {
     const char *pattern;

@@ -53,7 +53,8 @@ bool rouge_l_score(const CaptionCase *cases, size_t n, double *corpus, double *e
     bool ok = r ? n > 0 || error_set(e, ERR_FAILED, "ROUGE-L: expected captions, got none")
                 : error_memory(e, "ROUGE-L", sizeof *r);
     for (size_t i = 0; ok && i < n; i++) {
-        ok = cases[i].count > 0 || error_set(e, ERR_FAILED, "ROUGE-L: expected references, got none");
+        ok = cases[i].count > 0 ||
+             error_set(e, ERR_FAILED, "ROUGE-L: expected references, got none");
         if (!ok || !(ok = score_case(r, &cases[i], &one, e)))
             break;
         sum += one;

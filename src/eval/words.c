@@ -50,20 +50,31 @@ static bool more_word_slots(Words *w)
     return true;
 }
 
-static bool word_id(Words *w, const char *text, size_t n, uint32_t *id)
+uint32_t words_find(const Words *w, const char *text, size_t n)
+{
+    struct Word word = {text, n, hash_bytes(text, n)};
+    uint32_t slot = w->slot_count ? *slot_of_word(w, &word) : 0;
+    return slot ? slot - 1 : NO_WORD;
+}
+
+uint32_t words_number(Words *w, const char *text, size_t n)
 {
     struct Word word = {text, n, hash_bytes(text, n)};
     if (2 * (w->count + 1) > w->slot_count && !more_word_slots(w))
-        return false;
+        return NO_WORD;
     uint32_t *slot = slot_of_word(w, &word);
     if (!*slot) {
         if (!MEM_GROW(w->list, &w->cap, w->count + 1))
-            return false;
+            return NO_WORD;
         w->list[w->count++] = word;
         *slot = (uint32_t)w->count;
     }
-    *id = *slot - 1;
-    return true;
+    return *slot - 1;
+}
+
+const char *words_text(const Words *w, uint32_t number)
+{
+    return w->list[number].text;
 }
 
 void words_free(Words *w)
@@ -86,10 +97,11 @@ static size_t separator(const char *s, size_t n, SplitBy by)
 
 static bool add_word(Words *w, const char *text, size_t n, Sentence *out, Error *e)
 {
-    uint32_t id;
     if (out->count == SENTENCE_WORDS)
-        return error_set(e, ERR_FAILED, "caption: expected at most %d words, got more", SENTENCE_WORDS);
-    if (!word_id(w, text, n, &id) || !MEM_GROW(out->ids, &out->cap, out->count + 1))
+        return error_set(e, ERR_FAILED, "caption: expected at most %d words, got more",
+                         SENTENCE_WORDS);
+    uint32_t id = words_number(w, text, n);
+    if (id == NO_WORD || !MEM_GROW(out->ids, &out->cap, out->count + 1))
         return error_memory(e, "words", w->count);
     out->ids[out->count++] = id;
     return true;
@@ -153,7 +165,8 @@ bool grams_count(const Sentence *s, size_t n, Grams *out, Error *e)
 
 uint32_t grams_of(const Grams *g, const Gram *gram)
 {
-    const GramCount *found = g->count ? bsearch(gram, g->list, g->count, sizeof *g->list, compare) : NULL;
+    const GramCount *found =
+        g->count ? bsearch(gram, g->list, g->count, sizeof *g->list, compare) : NULL;
     return found ? found->count : 0;
 }
 

@@ -19,6 +19,15 @@ typedef struct Words {
 
 void words_free(Words *w);
 
+#define NO_WORD UINT32_MAX
+/* The number of a word, NO_WORD where it is not yet known. */
+uint32_t words_find(const Words *w, const char *text, size_t n);
+/* The same, made known. text, which outlives w, is not copied. NO_WORD: out of memory. */
+uint32_t words_number(Words *w, const char *text, size_t n);
+
+/* Zero-terminated only if what was made known was. */
+const char *words_text(const Words *w, uint32_t number);
+
 /* A sentence as numbers. ids belongs to the Sentence and is used again; starts as {0}. */
 typedef struct Sentence {
     uint32_t *ids;

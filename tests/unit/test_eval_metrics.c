@@ -105,7 +105,8 @@ static void captions_as_reference(void **state)
 
 static void check_subset(const json_t *subset, const CaptionCase *all)
 {
-    const json_t *ids = json_object_get(subset, "image_ids"), *each = json_object_get(subset, "CIDEr_each");
+    const json_t *ids = json_object_get(subset, "image_ids"),
+                 *each = json_object_get(subset, "CIDEr_each");
     size_t n = json_array_size(ids);
     CaptionCase c[40];
     double corpus[4], mean, cider[40];
@@ -195,7 +196,8 @@ static void check_text(NormaliseFn *fn, const json_t *from, const json_t *to)
 {
     StrBuf out = {0};
     fn(json_string_value(from), json_string_length(from), &out);
-    if (out.len != json_string_length(to) || (out.len && memcmp(out.data, json_string_value(to), out.len) != 0))
+    if (out.len != json_string_length(to) ||
+        (out.len && memcmp(out.data, json_string_value(to), out.len) != 0))
         fail_msg("\"%s\": got \"%s\", expected \"%s\"", json_string_value(from), strbuf_cstr(&out),
                  json_string_value(to));
     strbuf_free(&out);
@@ -209,7 +211,8 @@ static void answers_normalised(void **state)
         const json_t *row = json_array_get(rows, i);
         check_text(answer_punctuation, json_object_get(row, "raw"), json_object_get(row, "punct"));
         check_text(answer_words, json_object_get(row, "punct"), json_object_get(row, "final"));
-        check_text(answer_words, json_object_get(row, "raw"), json_object_get(row, "digits_articles_only"));
+        check_text(answer_words, json_object_get(row, "raw"),
+                   json_object_get(row, "digits_articles_only"));
     }
     json_decref(doc);
 }
@@ -218,8 +221,13 @@ static void answers_normalised(void **state)
 static void answers_by_rule(void **state)
 {
     static const char *const ROWS[][2] = {
-        {"1,5;6", "156"},      {"a ;b;c", "a bc"},   {"a;b", "a b"},         {".5 5. 5.5", ".5 5 5.5"},
-        {"\u0665,\u0666/x", "\u0665\u0666x"},        {"a.\u0665", "a.\u0665"}, {"a-b -c", "ab c"},
+        {"1,5;6", "156"},
+        {"a ;b;c", "a bc"},
+        {"a;b", "a b"},
+        {".5 5. 5.5", ".5 5 5.5"},
+        {"\u0665,\u0666/x", "\u0665\u0666x"},
+        {"a.\u0665", "a.\u0665"},
+        {"a-b -c", "ab c"},
         {"..................................", ".."}, /* 34 of them, 32 go */
         {"x'y:z&%$#*", "x'y:z&%$#*"},
     };
@@ -233,7 +241,8 @@ static void answers_by_rule(void **state)
 
 static double vqa_score(const json_t *question)
 {
-    const json_t *list = json_object_get(question, "answers"), *p = json_object_get(question, "pred");
+    const json_t *list = json_object_get(question, "answers"),
+                 *p = json_object_get(question, "pred");
     Answer a[10];
     double out = -1;
     Error e = {0};
@@ -256,7 +265,8 @@ static void vqa_as_reference(void **state)
     for (size_t i = 0; i < n; i++) {
         const json_t *row = json_array_get(rows, i);
         double got = vqa_score(row);
-        if (got != number(row, "accuracy") || round_cents(100 * got) != number(row, "accuracy_pct_rounded"))
+        if (got != number(row, "accuracy") ||
+            round_cents(100 * got) != number(row, "accuracy_pct_rounded"))
             fail_msg("question %zu: got %.17g, expected %.17g", i, got, number(row, "accuracy"));
         sum += got;
     }
@@ -285,7 +295,8 @@ static void gqa_as_reference(void **state)
     size_t n = json_array_size(rows), right = 0;
     assert_true(n > 150);
     for (size_t i = 0; i < n; i++) {
-        const json_t *row = json_array_get(rows, i), *p = json_object_get(row, "pred"), *t = json_object_get(row, "gt");
+        const json_t *row = json_array_get(rows, i), *p = json_object_get(row, "pred"),
+                     *t = json_object_get(row, "gt");
         bool got;
         Error e = {0};
         assert_true(gqa_correct(json_string_value(p), json_string_length(p), json_string_value(t),
@@ -307,7 +318,8 @@ static void answers_without_memory(void **state)
         double out;
         bool right;
         mem_fail_at(k);
-        bool ok = vqa_accuracy(" Two dogs\n", 10, a, 3, &out, &e) && gqa_correct("a", 1, "b", 1, &right, &e);
+        bool ok = vqa_accuracy(" Two dogs\n", 10, a, 3, &out, &e) &&
+                  gqa_correct("a", 1, "b", 1, &right, &e);
         bool hit = mem_fail_hit();
         mem_fail_at(0);
         assert_int_equal(mem_in_use(), before);
@@ -342,8 +354,10 @@ static void check_recall(const json_t *c)
     for (size_t t = 0; t < texts; t++)
         ranks[t] = rank_of(json_array_get(ti, t), t / per, 1);
     Recall img = recall_of(ranks, texts);
-    assert_true(txt.r1 == number(c, "txt_r1") && txt.r5 == number(c, "txt_r5") && txt.r10 == number(c, "txt_r10"));
-    assert_true(img.r1 == number(c, "img_r1") && img.r5 == number(c, "img_r5") && img.r10 == number(c, "img_r10"));
+    assert_true(txt.r1 == number(c, "txt_r1") && txt.r5 == number(c, "txt_r5") &&
+                txt.r10 == number(c, "txt_r10"));
+    assert_true(img.r1 == number(c, "img_r1") && img.r5 == number(c, "img_r5") &&
+                img.r10 == number(c, "img_r10"));
     assert_true(txt.mean == number(c, "txt_r_mean") && img.mean == number(c, "img_r_mean"));
     assert_true((txt.mean + img.mean) / 2 == number(c, "r_mean"));
 }
@@ -376,12 +390,18 @@ static void rounding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(captions_as_reference),   cmocka_unit_test(subsets_as_reference),
-        cmocka_unit_test(captions_out_of_bounds),  cmocka_unit_test(captions_without_memory),
-        cmocka_unit_test(answers_normalised),      cmocka_unit_test(answers_by_rule),
-        cmocka_unit_test(vqa_as_reference),        cmocka_unit_test(vqa_records),
-        cmocka_unit_test(gqa_as_reference),        cmocka_unit_test(answers_without_memory),
-        cmocka_unit_test(recall_as_reference),     cmocka_unit_test(recall_ties),
+        cmocka_unit_test(captions_as_reference),
+        cmocka_unit_test(subsets_as_reference),
+        cmocka_unit_test(captions_out_of_bounds),
+        cmocka_unit_test(captions_without_memory),
+        cmocka_unit_test(answers_normalised),
+        cmocka_unit_test(answers_by_rule),
+        cmocka_unit_test(vqa_as_reference),
+        cmocka_unit_test(vqa_records),
+        cmocka_unit_test(gqa_as_reference),
+        cmocka_unit_test(answers_without_memory),
+        cmocka_unit_test(recall_as_reference),
+        cmocka_unit_test(recall_ties),
         cmocka_unit_test(rounding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

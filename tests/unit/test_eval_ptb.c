@@ -50,7 +50,8 @@ static void strings_as_reference(void **state)
 {
     Ptb *p = tokenizer();
     StrBuf in = {0}, want = {0};
-    json_t *doc = json_load_file(CASES "ptb_cases.json", JSON_ALLOW_NUL, NULL), *rows = json_object_get(doc, "lines");
+    json_t *doc = json_load_file(CASES "ptb_cases.json", JSON_ALLOW_NUL, NULL),
+           *rows = json_object_get(doc, "lines");
     assert_true(json_array_size(rows) > 500);
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *raw = json_object_get(json_array_get(rows, i), "raw");
@@ -72,8 +73,8 @@ static void compare_lines(const char *raw, const char *got, const char *want)
     for (int line = 1; *want; line++) {
         size_t r = strcspn(raw, "\n"), g = strcspn(got, "\n"), w = strcspn(want, "\n");
         if (g != w || memcmp(got, want, w) != 0)
-            fail_msg("line %d: \"%.*s\": got \"%.*s\", expected \"%.*s\"", line, (int)r, raw, (int)g, got, (int)w,
-                     want);
+            fail_msg("line %d: \"%.*s\": got \"%.*s\", expected \"%.*s\"", line, (int)r, raw,
+                     (int)g, got, (int)w, want);
         assert_true(raw[r] && got[g] && want[w]);
         raw += r + 1;
         got += g + 1;
@@ -138,7 +139,8 @@ static void captions_stay_lines(void **state)
 /* Time grows with what is looked at: a beginning of a tag or an address without an end is looked at once for each. */
 static void hostile_text(void **state)
 {
-    static const char *const PIECES[] = {"<a ", "a.", "-", "a-", "'", "5,", "www.", "\u00ad", "a@", "((5"};
+    static const char *const PIECES[] = {"<a ", "a.",   "-",      "a-", "'",
+                                         "5,",  "www.", "\u00ad", "a@", "((5"};
     enum { N = 8000 };
     Ptb *p = tokenizer();
     for (size_t i = 0; i < sizeof PIECES / sizeof *PIECES; i++) {
