@@ -104,6 +104,8 @@ static bool give_item(Scan *s, const char *member, size_t index, ItemFn *fn, voi
     if (!skip_value(s))
         return false;
     snprintf(where, sizeof where, "%.400s: %s %zu", s->path, member, index);
+    if (s->text[from] != '{' && s->text[from] != '[')
+        return error_set(s->e, ERR_FAILED, "%s: expected an object or a list", where);
     json_t *item = json_parse(s->text + from, s->at - from, where, ERR_FAILED, s->e);
     bool ok = item && fn(self, item, where, s->e);
     json_decref(item);
