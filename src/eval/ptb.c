@@ -168,6 +168,32 @@ static void spell(StrBuf *word, const PtbRule *rule, const char *s, size_t n)
         add_spelled(word, s, n, SPELLINGS[rule->act]);
 }
 
+/* --- a capital sigma ------------------------------------------------------------------------------ */
+
+/* Whether a character of s[0..n) has a case. */
+static bool has_case(const char *s, size_t n)
+{
+    uint32_t cp;
+    bool valid;
+    for (size_t at = 0; at < n;) {
+        at += (size_t)utf8_next(s + at, n - at, &cp, &valid);
+        if (sigma_class(cp) == SIGMA_CASED)
+            return true;
+    }
+    return false;
+}
+
+/* Java's lower case (ConditionalSpecialCasing) asks for letters with a case anywhere before and behind in the word, Python's
+ * only for the nearest. A token is a word here. Both forms have the two bytes of the capital. */
+static void lower_sigmas(char *s, size_t n)
+{
+    for (size_t i = 0; i + 1 < n; i++)
+        if (memcmp(s + i, "\u03a3", 2) == 0) {
+            bool final = has_case(s, i) && !has_case(s + i + 2, n - i - 2);
+            memcpy(s + i, final ? "\u03c2" : "\u03c3", 2);
+        }
+}
+
 /* What pycocoevalcap leaves out (tokenizer/ptbtokenizer.py); its -LRB- and the like never occur in lower case. */
 static bool is_punctuation(const char *s, size_t n)
 {
@@ -220,6 +246,7 @@ static void add_token(Ptb *p, const PtbRule *rule, const char *s, size_t n, StrB
         return;
     if (out->len > 0 && out->data[out->len - 1] != '\n')
         strbuf_puts(out, " ");
+    lower_sigmas(p->word.data, p->word.len);
     lower_add(out, p->word.data, p->word.len);
 }
 

@@ -79,9 +79,8 @@ const Macro PTB_MACROS[] = {
     {"APOSTROPHE", "({APOS})|[`\\u0091\\u2018\\u201b]", NULL, 0},
     {"ONAME", "[dDoOlL]({APOSTROPHE})[{letter}{digit}]{LD}", NULL, 0},
     {"THING",
-     "({ONAME}|{LD})([_\\-\\u058a\\u2010\\u2011]({LD}|{ONAME}))*|([A-Za-z0-9][A-Za-z0-9.,\\u00ad]*|"
-     "{ONAME})"
-     "(-([A-Za-z0-9\\u00ad]+|({ACRO2})\\.|{ONAME}))+",
+     "({ONAME}|{LD})([_\\-\\u058a\\u2010\\u2011]({LD}|{ONAME}))*|[A-Za-z0-9][A-Za-z0-9.,\\u00ad]*"
+     "(-([A-Za-z0-9\\u00ad]+|({ACRO2})\\.))+",
      NULL, 0},
     {"INITIALS", "[A-Z]+(([&+]|&(?iamp);)[A-Z]+)+", NULL, 0},
     {"FRACTION", "({digit}{1,4}[\\- \\u00a0])?{digit}{1,4}(\\\\?/|\\u2044){digit}{1,4}", NULL, 0},
@@ -171,7 +170,7 @@ const PtbRule PTB_RULES[] = {
     {"<<|>>", PTB_TEXT, 0, 0},
     {"<|&(?ilt);", PTB_FIXED, 0, "<"},
     {">|&(?igt);", PTB_FIXED, 0, ">"},
-    {"-{1,4}|\\.{3,5}|[.,;:?!\\u0085\\u2026]", PTB_DROP, 0, 0},
+    {"-{1,4}|\\.{3,5}|(\\.[ \\u00a0]){2,4}\\.|[.,;:?!\\u0085\\u2026]", PTB_DROP, 0, 0},
     {"-+|[?!]+|@+|\\*+", PTB_TEXT, 0, 0},
     {"[`\\u2018-\\u201f\\u0091-\\u0094\\u2039\\u203a\\u00ab\\u00bb]{1,2}", PTB_QUOTES, 0, 0},
     {"\\\\\\*|_+|[+=&%^~|/\\\\]", PTB_TEXT, 0, 0},

@@ -111,6 +111,10 @@ static void single_strings(void **state)
         {"no. 7\nend\n", "no. 7\nend\n"},
         {"no. seven\nend\n", "no seven\nend\n"},
         {"it&apos;s\nend\n", "it 's\nend\n"},
+        {"10,000-o'clock 10-o'clock\nend\n", "10,000-o clock 10-o'clock\nend\n"},
+        {"5. . .092 0seh\nend\n", "5 092 0seh\nend\n"},
+        {"M62\u03a3 Dr.\u03a32coW\nend\n", "m62\u03c2 dr.\u03c32cow\nend\n"},
+        {"it&Apos;s &QUOT;\nend\n", "it &apos;s &quot;\nend\n"},
         {"&LT;b&GT; AT&AMP;T\nend\n", "< b > at&t\nend\n"},
     };
     Ptb *p = tokenizer();
