@@ -120,12 +120,12 @@ static bool short_reals(const json_t *value)
         snprintf(text, sizeof text, "%.15g", json_real_value(value));
         return strtod(text, NULL) == json_real_value(value);
     }
-    json_object_foreach((json_t *)(uintptr_t)value, key, inner)
-        all = all && short_reals(inner);
+    json_object_foreach((json_t *)(uintptr_t)value, key, inner) all = all && short_reals(inner);
     return all;
 }
 
 void out_json_exact(json_t *value)
 {
-    write_line(value, value && short_reals(value) ? JSON_REAL_PRECISION(15) : JSON_REAL_PRECISION(17));
+    write_line(value,
+               value && short_reals(value) ? JSON_REAL_PRECISION(15) : JSON_REAL_PRECISION(17));
 }

@@ -25,9 +25,9 @@ static const char bench_group[] = "Measuring";
 static const char score_group[] = "Scoring";
 static const char other_group[] = "Help";
 
-const char *const option_groups[] = {debug_group,  model_group,  prompt_group,
-                                     search_group, sample_group, bench_group, score_group,
-                                     output_group, other_group,  NULL};
+const char *const option_groups[] = {debug_group,  model_group, prompt_group, search_group,
+                                     sample_group, bench_group, score_group,  output_group,
+                                     other_group,  NULL};
 
 /* clang-format off: one option, one block */
 const Option options[OPT_COUNT] = {
@@ -187,9 +187,8 @@ const Option options[OPT_COUNT] = {
          "java (default: the program's own tokenizer)"},
     [OPT_METEOR_JAR] = {"meteor-jar", 0, KIND_FILE, "FILE", 0, 0, BIT(SCORE), score_group,
                         "captions: METEOR by meteor-1.5.jar, through java"},
-    [OPT_SPICE_JAR] =
-        {"spice-jar", 0, KIND_FILE, "FILE", 0, 0, BIT(SCORE), score_group,
-         "captions: SPICE by spice-1.0.jar, its models beside it, through java"},
+    [OPT_SPICE_JAR] = {"spice-jar", 0, KIND_FILE, "FILE", 0, 0, BIT(SCORE), score_group,
+                       "captions: SPICE by spice-1.0.jar, its models beside it, through java"},
     [OPT_LEMMATIZE] = {"lemmatize", 0, KIND_FLAG, NULL, 0, 0, BIT(SCORE), score_group,
                        "answers: nouns and verbs become lemmas first, by rules: approximate"},
     [OPT_LEMMATIZER] = {"lemmatizer", 0, KIND_TEXT, "COMMAND", 0, 0, BIT(SCORE), score_group,

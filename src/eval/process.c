@@ -16,8 +16,6 @@
 
 #include "base/mem.h"
 
-extern char **environ;
-
 enum { TAIL = 400, CHUNK = 1 << 16 };
 
 struct Process {
