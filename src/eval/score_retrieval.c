@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sys.h"
 #include "eval/items.h"
 #include "eval/recall.h"
 #include "eval/score.h"
@@ -110,15 +111,17 @@ static bool add_row(void *self, const json_t *item, const char *where, Error *e)
     return take_sparse(m, row, item, where, e);
 }
 
+/* What the machine does not have is refused before it is touched. */
 static bool allocate(Matrix *m, size_t rows, size_t columns, Error *e)
 {
+    size_t have = mem_available(), most = SIZE_MAX / sizeof(double) / columns;
+    double bytes = (double)rows * (double)columns * sizeof(double);
     m->rows = rows;
     m->columns = columns;
-    m->cells = rows <= SIZE_MAX / sizeof(double) / columns
-                   ? mem_alloc(rows * columns * sizeof(double))
-                   : NULL;
+    if (rows <= most && (!have || bytes <= (double)have))
+        m->cells = mem_alloc(rows * columns * sizeof(double));
     if (!m->cells)
-        return error_memory(e, "scores", (unsigned long long)rows * columns * sizeof(double));
+        return error_memory(e, "scores", rows <= most ? rows * columns * sizeof(double) : SIZE_MAX);
     for (size_t i = 0; i < rows * columns; i++)
         m->cells[i] = NOT_RANKED;
     return true;
