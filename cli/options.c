@@ -23,11 +23,12 @@ static const char sample_group[] = "Sampling";
 static const char output_group[] = "Output";
 static const char debug_group[] = "Input";
 static const char bench_group[] = "Measuring";
+static const char score_group[] = "Scoring";
 static const char other_group[] = "Help";
 
-const char *const option_groups[] = {debug_group,  model_group,  prompt_group,
-                                     search_group, sample_group, bench_group,
-                                     output_group, other_group,  NULL};
+const char *const option_groups[] = {debug_group,  model_group, prompt_group, search_group,
+                                     sample_group, bench_group, score_group,  output_group,
+                                     other_group,  NULL};
 
 /* clang-format off: one option, one block */
 const Option options[OPT_COUNT] = {
@@ -170,7 +171,7 @@ const Option options[OPT_COUNT] = {
     [OPT_JSON] =
         {"json", 'j', KIND_FLAG, NULL, 0, 0,
          ANSWERS | BIT(MATCH) | BIT(LIST) | BIT(PULL) | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) |
-             BIT(RUN),
+             BIT(SCORE) | BIT(RUN),
          output_group,
          "JSON on standard output, one object per line; a file name that is not UTF-8 also "
          "stands there in base64 (\"image_bytes\", \"path_bytes\", ...)"},
@@ -180,8 +181,27 @@ const Option options[OPT_COUNT] = {
                    "beams, 1 on a terminal; "
                    "match: 8 pairs; embed: 8). Results do not depend on it"},
 
+    [OPT_MERGE] = {"merge", 0, KIND_FLAG, NULL, 0, 0, BIT(SCORE), score_group,
+                   "several RESULT files are the shards of one result; of an id that is in several "
+                   "the first entry counts"},
+    [OPT_ONLY_PREDICTED] =
+        {"only-predicted", 0, KIND_FLAG, NULL, 0, 0, BIT(SCORE), score_group,
+         "captions: leave out pictures without a caption instead of refusing the result"},
+    [OPT_PTB_JAR] =
+        {"ptb-jar", 0, KIND_FILE, "FILE", 0, 0, BIT(SCORE), score_group,
+         "captions: tokens by the original, stanford-corenlp-3.4.1.jar of pycocoevalcap, through "
+         "java (default: the program's own tokenizer)"},
+    [OPT_METEOR_JAR] = {"meteor-jar", 0, KIND_FILE, "FILE", 0, 0, BIT(SCORE), score_group,
+                        "captions: METEOR by meteor-1.5.jar, through java"},
+    [OPT_SPICE_JAR] = {"spice-jar", 0, KIND_FILE, "FILE", 0, 0, BIT(SCORE), score_group,
+                       "captions: SPICE by spice-1.0.jar, its models beside it, through java"},
+    [OPT_LEMMATIZE] = {"lemmatize", 0, KIND_FLAG, NULL, 0, 0, BIT(SCORE), score_group,
+                       "answers: nouns and verbs become lemmas first, by rules: approximate"},
+    [OPT_LEMMATIZER] = {"lemmatizer", 0, KIND_TEXT, "COMMAND", 0, 0, BIT(SCORE), score_group,
+                        "answers: lemmas by a shell command that reads an answer a line and writes "
+                        "a line for each"},
     [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9,
-                        COMPUTES | BIT(SHOW) | WRITES | BIT(PULL), NULL,
+                        COMPUTES | BIT(SHOW) | WRITES | BIT(PULL) | BIT(SCORE), NULL,
                         "test hook: the N-th allocation of the library fails"},
     [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show this help"},
     [OPT_VERSION] = {"version", 'V', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show the version"},

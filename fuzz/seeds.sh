@@ -37,6 +37,22 @@ tokenizer() {
     done
 }
 
+# score: a task, a result, 0xff, a ground truth; texts for the tokenizer.
+scores() {
+    printf '\000[{"image_id": 1, "caption": "a dog"}]\377{"images": [{"id": 1, "domain": "in"}],
+        "annotations": [{"image_id": "1", "caption": "A dog."}]}' >"$to/score/caption"
+    printf '\001[{"question_id": 1, "answer": "two"}]\377{"annotations": [{"question_id": 1, "answer_type": "number",
+        "question_type": "how", "answers": [{"answer": "2", "answer_id": 1}, {"answer": "two", "answer_id": 2}]}]}' >"$to/score/vqa"
+    printf '\102[{"question_id": "q", "pred_ans": "a cat", "gt_ans": "cats"}]' >"$to/score/gqa"
+    printf '\003{"score_i2t": [[1, 2.5]], "score_t2i": [{"index": [0], "score": [1e2]}, [-100]]}\377[{"image": "a.jpg",
+        "caption": ["x", "y"]}]' >"$to/score/retrieval"
+    head -n 200 tests/data/eval/ptb_lines.txt | split -l 10 - "$to/score/lines"
+    for file in "$to"/score/lines*; do
+        { printf '\004' && tr '\n' '|' <"$file"; } >"$file.text"
+        rm "$file"
+    done
+}
+
 # safetensors BYTES <HEADER: 8 bytes of length, the header, so many zeros as data.
 safetensors() {
     header=$(cat)
@@ -139,6 +155,7 @@ packed_models
 weights
 hub
 configs
+scores
 cp tests/data/lavis/names.txt "$to/names"
 cp tests/data/torch/*.pth tests/data/lavis/*.pth "$to/torch"
 for kind in valid malformed tiff oriented; do
