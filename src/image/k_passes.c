@@ -7,61 +7,84 @@
 
 enum { TOGETHER = 4 }; /* rows that share the loading of weights: their sums fill the registers */
 
-/* One target of n rows, n and pixel constants. */
-LANES_INLINE void across_target(uint8_t *dst, size_t stride, const uint8_t *const *row, int n,
-                                int pixel, const Taps *t)
+/* Three bytes; four, of which the next target overwrites the last, where there is a next. */
+LANES_INLINE void put(uint8_t *dst, uint32_t rgb, bool last)
 {
-    Sum sum[TOGETHER] = {0};
+    if (last)
+        memcpy(dst, &rgb, 3);
+    else
+        memcpy(dst, &rgb, 4);
+}
+
+/* One target of one row; pixel is a constant. */
+LANES_INLINE void target_of_one(uint8_t *dst, const uint8_t *row, int pixel, const Taps *t,
+                                bool last)
+{
+    Sum sum = sum_zero();
     const int16_t *weights = t->weights;
-    size_t at = (size_t)t->lo * (size_t)pixel;
-    for (int g = 0; g < t->groups; g++) {
+    row += (ptrdiff_t)t->lo * pixel;
+    for (int g = 0; g < t->groups; g++, weights += 2 * GROUP, row += GROUP * pixel) {
         Weights w = weights_load(weights);
-        for (int r = 0; r < n; r++)
-            sum_add(&sum[r], row[r] + at, pixel, &w);
-        weights += 2 * GROUP;
-        at += (size_t)(GROUP * pixel);
+        sum_add(&sum, row, pixel, &w);
     }
-    for (int r = 0; r < n; r++) {
-        uint32_t rgb = sum_rgb(&sum[r]);
-        memcpy(dst + (size_t)r * stride, &rgb, 3);
+    put(dst, sum_rgb(&sum), last);
+}
+
+/* One target of four rows. No arrays: gcc 12 would keep the sums in memory. */
+LANES_INLINE void target_of_four(uint8_t *dst, size_t stride, const uint8_t *const *row, int pixel,
+                                 const Taps *t, bool last)
+{
+    Sum a = sum_zero(), b = sum_zero(), c = sum_zero(), d = sum_zero();
+    const int16_t *weights = t->weights;
+    ptrdiff_t at = (ptrdiff_t)t->lo * pixel;
+    const uint8_t *pa = row[0] + at, *pb = row[1] + at, *pc = row[2] + at, *pd = row[3] + at;
+    ptrdiff_t end = (ptrdiff_t)t->groups * GROUP * pixel;
+    for (ptrdiff_t x = 0; x < end; x += GROUP * pixel, weights += 2 * GROUP) {
+        Weights w = weights_load(weights);
+        sum_add(&a, pa + x, pixel, &w);
+        sum_add(&b, pb + x, pixel, &w);
+        sum_add(&c, pc + x, pixel, &w);
+        sum_add(&d, pd + x, pixel, &w);
     }
+    put(dst, sum_rgb(&a), last);
+    put(dst + stride, sum_rgb(&b), last);
+    put(dst + 2 * stride, sum_rgb(&c), last);
+    put(dst + 3 * stride, sum_rgb(&d), last);
 }
 
-LANES_INLINE void across_some(uint8_t *dst, size_t stride, const uint8_t *const *row, int n,
-                              int pixel, const Taps *taps)
+LANES_INLINE void across_one(uint8_t *dst, const uint8_t *row, int pixel, const Taps *taps,
+                             int targets)
 {
-    size_t targets = stride / 3;
-    for (size_t i = 0; i < targets; i++)
-        across_target(dst + 3 * i, stride, row, n, pixel, &taps[i]);
+    for (int i = 0; i < targets; i++)
+        target_of_one(dst + 3 * (ptrdiff_t)i, row, pixel, &taps[i], i == targets - 1);
 }
 
-static void across_together(uint8_t *dst, size_t stride, const uint8_t *const *row, int pixel,
-                            const Taps *taps)
+LANES_INLINE void across_four(uint8_t *dst, const uint8_t *const *row, int pixel, const Taps *taps,
+                              int targets)
 {
-    if (pixel == 3)
-        across_some(dst, stride, row, TOGETHER, 3, taps);
-    else
-        across_some(dst, stride, row, TOGETHER, 4, taps);
+    size_t stride = (size_t)targets * 3;
+    for (int i = 0; i < targets; i++)
+        target_of_four(dst + 3 * (ptrdiff_t)i, stride, row, pixel, &taps[i], i == targets - 1);
 }
 
-static void across_one(uint8_t *dst, size_t stride, const uint8_t *const *row, int pixel,
-                       const Taps *taps)
+LANES_INLINE void across_pixels(uint8_t *dst, const uint8_t *const *row, int n, int pixel,
+                                const Taps *taps, int targets)
 {
-    if (pixel == 3)
-        across_some(dst, stride, row, 1, 3, taps);
-    else
-        across_some(dst, stride, row, 1, 4, taps);
+    ptrdiff_t stride = (ptrdiff_t)targets * 3;
+    int r = 0;
+    for (; r + TOGETHER <= n; r += TOGETHER)
+        across_four(dst + r * stride, row + r, pixel, taps, targets);
+    for (; r < n; r++)
+        across_one(dst + r * stride, row[r], pixel, taps, targets);
 }
 
 static void across(uint8_t *dst, const uint8_t *const *row, int n, int pixel, const Taps *taps,
                    int targets)
 {
-    size_t stride = (size_t)targets * 3;
-    int r = 0;
-    for (; r + TOGETHER <= n; r += TOGETHER)
-        across_together(dst + (size_t)r * stride, stride, row + r, pixel, taps);
-    for (; r < n; r++)
-        across_one(dst + (size_t)r * stride, stride, row + r, pixel, taps);
+    if (pixel == 3)
+        across_pixels(dst, row, n, 3, taps, targets);
+    else
+        across_pixels(dst, row, n, 4, taps, targets);
 }
 
 /* Rows come in pairs; the last of an odd number goes with itself and weight 0. */

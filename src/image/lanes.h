@@ -35,6 +35,11 @@ LANES_INLINE __m256i both_lanes(const void *p)
     return _mm256_broadcastsi128_si256(_mm_loadu_si128(p));
 }
 
+LANES_INLINE Sum sum_zero(void)
+{
+    return (Sum){_mm256_setzero_si256(), _mm256_setzero_si256()};
+}
+
 /* The first two weights in every place of one lane, the other two in the other. */
 LANES_INLINE Weights weights_load(const int16_t *w)
 {
@@ -118,6 +123,11 @@ typedef struct Sums {
     Sum quarter[4];
 } Sums;
 
+LANES_INLINE Sum sum_zero(void)
+{
+    return (Sum){_mm_setzero_si128(), _mm_setzero_si128()};
+}
+
 LANES_INLINE Weights weights_load(const int16_t *w)
 {
     __m128i all = _mm_loadu_si128((const __m128i *)w);
@@ -197,6 +207,11 @@ typedef struct Pair {
 typedef struct Sums {
     Sum quarter[4];
 } Sums;
+
+LANES_INLINE Sum sum_zero(void)
+{
+    return (Sum){vdupq_n_s32(0), vdupq_n_s32(0)};
+}
 
 LANES_INLINE Weights weights_load(const int16_t *w)
 {
