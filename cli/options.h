@@ -73,6 +73,7 @@ typedef enum OptId {
     OPT_SYNTHETIC,
     OPT_REPEAT,
     OPT_MEASURE,
+    OPT_PROFILE,
     OPT_FAIL_ALLOC,
     OPT_HELP,
     OPT_VERSION,
