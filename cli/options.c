@@ -128,6 +128,10 @@ const Option options[OPT_COUNT] = {
          "choose the kernels anew by what is measured now, and store that in place of an earlier "
          "choice; on an idle machine"},
 
+    [OPT_PROFILE] = {"profile", 0, KIND_FLAG, NULL, 0, 0, PICTURES | BIT(BENCH), bench_group,
+                     "say on standard error, at the end, where the time went: by stage and by kind "
+                     "of operation"},
+
     [OPT_LIBRARY] = {"library", 0, KIND_CHOICE, "lavis|hf", 0, 0,
                      BIT(PREPROCESS) | BIT(RUN) | MEASURES, debug_group,
                      "prepare a picture, and for match and embed a text, as LAVIS (the default) or "

@@ -82,6 +82,7 @@ typedef enum OptId {
     OPT_SPICE_JAR,
     OPT_LEMMATIZE,
     OPT_LEMMATIZER,
+    OPT_PROFILE,
     OPT_FAIL_ALLOC,
     OPT_HELP,
     OPT_VERSION,

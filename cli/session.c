@@ -3,6 +3,7 @@
 
 #include "effect.h"
 #include "output.h"
+#include "profile.h"
 #include "text.h"
 
 #include <blip2_debug.h>
@@ -66,7 +67,9 @@ int runtime_open_with(Runtime *r, const Args *args, blip2_model *model)
     if (blip2_model_info(model)->notice)
         complain("%s", blip2_model_info(model)->notice);
     r->session = blip2_session_new(model, &so, &err);
-    return r->session ? 0 : report(&err);
+    if (!r->session)
+        return report(&err);
+    return args->has[OPT_PROFILE] ? profile_begin(r->session) : 0;
 }
 
 int runtime_open(Runtime *r, const Args *args)
@@ -81,6 +84,7 @@ int runtime_open(Runtime *r, const Args *args)
 
 void runtime_close(Runtime *r)
 {
+    profile_end(r->session);
     blip2_session_free(r->session);
     blip2_model_free(r->model);
     *r = (Runtime){0};

@@ -122,6 +122,26 @@ BLIP2_API bool blip2_debug_utf8_next(const char *text, size_t n, uint32_t *code_
  * the given precision in memory, on small pages as a mapped file has them. */
 BLIP2_API blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, blip2_error *err);
 
+/* --- where the time goes -------------------------------------------------------------------------- */
+typedef struct blip2_profile_line {
+    const char *name;
+    uint64_t calls;
+    double ms;        /* of a stage: without what interrupted it */
+    double gops, gbs; /* products: arithmetic, and weights read; 0: does not apply */
+} blip2_profile_line;
+
+typedef struct blip2_profile {
+    size_t stage_count, kind_count; /* those that were called */
+    blip2_profile_line stages[12];  /* in the order of a picture's way */
+    blip2_profile_line kinds[8];    /* of operations, in all stages and between them */
+} blip2_profile;
+
+/* From now on the session's work is counted; each operation is waited for, so that on a device that works beside
+ * the host a whole takes longer than without. Results are the same. Errors: USAGE (NULL), MEMORY. */
+BLIP2_API bool blip2_debug_profile_start(blip2_session *session, blip2_error *err);
+/* What has been counted so far; nothing when nothing was started. */
+BLIP2_API void blip2_debug_profile(const blip2_session *session, blip2_profile *out);
+
 typedef struct blip2_stage {
     const char *name; /* preprocess gemm encode qformer, then encoder (Flan-T5), itm itm_batch8 itc
                            match features (matching models), and where it says something of pictures

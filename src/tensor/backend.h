@@ -117,6 +117,7 @@ typedef struct TopKArgs {
 
 typedef struct Device Device;
 typedef struct Stream Stream;
+typedef struct Profile Profile;
 
 typedef struct Backend {
     /* --- memory ------------------------------------------------------------------------------- */
@@ -223,6 +224,7 @@ struct Device {
 /* The part of a Stream that every backend shares. */
 struct Stream {
     const Backend *k;
+    Profile *profile; /* tensor/profile.h; NULL: nobody asks where the time goes */
     Device *dev;
     Precision precision;
     int threads;
