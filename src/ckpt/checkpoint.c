@@ -165,3 +165,16 @@ void ckpt_rest(const Checkpoint *c)
     for (const Checkpoint *part = c->parts; part; part = part->next)
         ckpt_rest(part);
 }
+
+void ckpt_huge(const Checkpoint *c)
+{
+#ifdef MADV_HUGEPAGE
+    for (size_t i = 0; i < c->n_files; i++)
+        if (c->files[i].map.size)
+            madvise((void *)(uintptr_t)c->files[i].map.data, c->files[i].map.size, MADV_HUGEPAGE);
+    for (const Checkpoint *part = c->parts; part; part = part->next)
+        ckpt_huge(part);
+#else
+    (void)c;
+#endif
+}

@@ -255,8 +255,10 @@ Blip2 *model_begin(Device *dev, ModelSource *source, Error *e)
 Blip2 *model_load(Device *dev, ModelSource *source, Preset preset, Error *e)
 {
     Blip2 *m = model_begin(dev, source, e);
-    if (m && note_adapter(m, &source->config, e) && load_all(m, preset, e))
+    if (m && note_adapter(m, &source->config, e) && load_all(m, preset, e)) {
+        ckpt_huge(m->ckpt);
         return m;
+    }
     model_close(m);
     return NULL;
 }
