@@ -139,6 +139,20 @@ static int file_as_option(const char *word)
         word);
 }
 
+/* --options a=1 b=2, or --options a 1 b 2: the words behind the first one that are of its form. */
+static void take_words(Args *args, OptId id, int argc, char **argv, int *at)
+{
+    Words *words = &args->value[id].words;
+    bool equals = strchr(words->list[words->count - 1], '=');
+    for (; *at + 1 < argc; (*at)++) {
+        const char *word = argv[*at + 1];
+        bool option = word[0] == '-' && word[1] && !strchr("0123456789.", word[1]);
+        if (option || (equals && !strchr(word, '=')))
+            break;
+        words->list[words->count++] = word;
+    }
+}
+
 /* The option of argv[*at] and, for those that take a value, its value, which may be the next word. */
 static int take_option(Args *args, int argc, char **argv, int *at)
 {
@@ -171,20 +185,6 @@ static int take_option(Args *args, int argc, char **argv, int *at)
     if (options[id].kind == KIND_WORDS)
         take_words(args, id, argc, argv, at);
     return code;
-}
-
-/* --options a=1 b=2, or --options a 1 b 2: the words behind the first one that are of its form. */
-static void take_words(Args *args, OptId id, int argc, char **argv, int *at)
-{
-    Words *words = &args->value[id].words;
-    bool equals = strchr(words->list[words->count - 1], '=');
-    for (; *at + 1 < argc; (*at)++) {
-        const char *word = argv[*at + 1];
-        bool option = word[0] == '-' && word[1] && !strchr("0123456789.", word[1]);
-        if (option || (equals && !strchr(word, '=')))
-            break;
-        words->list[words->count++] = word;
-    }
 }
 
 static int unknown_verb(char *const *words, int count)

@@ -71,7 +71,10 @@ static bool model_defaults(Build *b, const Node *chosen)
     Tree spare = {0};
     const Node *n =
         defaults_model(&spare, &b->s->tree, node_get(chosen, "model"), b->s->path, b->e);
-    bool ok = n && lay(b, "model", n, n->origin);
+    /* The names in front, for readers; what they are comes with the file. */
+    bool ok = n && node_make(&b->s->tree, b->s->root, "model.arch", n->origin, b->e) &&
+              node_make(&b->s->tree, b->s->root, "model.model_type", n->origin, b->e) &&
+              lay(b, "model", n, n->origin);
     tree_free(&spare);
     return ok;
 }

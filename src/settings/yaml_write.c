@@ -8,13 +8,23 @@
 
 enum { INDENT = 2, COMMENT_COLUMN = 44, WIDTH = 100 };
 
+/* A colon is plain within an address. */
+static bool inner_colons(const char *s)
+{
+    for (const char *p = s; (p = strchr(p, ':')); p++)
+        if (p == s || p[1] != '/')
+            return false;
+    return true;
+}
+
 /* What libyaml and PyYAML read back as this text without quotes, by a rule that is safe and not complete. */
 static bool plain_text(const char *s)
 {
     Node n = {.text = s, .origin = {"", 0}};
     static const char SAFE[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+";
-    if (!*s || strspn(s, SAFE) != strlen(s) || *s == '-' || *s == '.' || *s == '+')
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+:";
+    if (!*s || strspn(s, SAFE) != strlen(s) || *s == '-' || *s == '.' || *s == '+' ||
+        !inner_colons(s))
         return false;
     return scalar_resolve(&n, NULL) && n.kind == NODE_TEXT;
 }
@@ -189,10 +199,12 @@ static void write_list(Writer *w, const Node *n, int depth)
 /* Behind "key:" or "-". */
 static void write_member(Writer *w, const Node *n, int depth)
 {
+    bool of_list =
+        n->parent && n->parent->kind == NODE_LIST && n->parent->origin.source == n->origin.source;
     if (n->kind < NODE_LIST) {
         strbuf_puts(w->out, " ");
         write_scalar(n, w->out);
-        end_line(w, n);
+        end_line(w, of_list ? NULL : n);
     } else if (!n->first) {
         strbuf_puts(w->out, n->kind == NODE_LIST ? " []" : " {}");
         end_line(w, n);
