@@ -208,7 +208,7 @@ static const char *const TYPES[] = {[KEY_FLAG] = "True or False",
 static bool wrong(Checked *c, const Key *k, const Node *n)
 {
     char what[96];
-    bool scalar = n->kind < NODE_LIST && n->kind != NODE_TEXT && n->kind != NODE_NULL;
+    bool scalar = n->kind != NODE_LIST && n->kind != NODE_TEXT && n->kind != NODE_NULL;
     bool quote = scalar && (k->type == KEY_TEXT || k->type == KEY_TEXTS);
     if (n->kind == NODE_TEXT && strcmp(n->text, "???") == 0)
         return node_error(n, c->error, "expected a value, got ???");

@@ -16,6 +16,8 @@ static bool put(Tree *t, Node *root, const char *key, size_t size, const char *t
     if (!*path || *path == '.' || str_ends(path, ".") || strstr(path, ".."))
         return error_set(e, ERR_USAGE, "--options: expected KEY=VALUE, got '%s=%s'", path, text);
     Node *value = yaml_parse(t, text, strlen(text), ORIGIN_OPTIONS, false, e);
+    if (!value)
+        error_add(e, "; in the value of %.200s, of which quotes make a text", path);
     Node *to = value ? node_make(t, root, path, FROM, e) : NULL;
     return to && node_assign(t, to, value, e);
 }

@@ -74,23 +74,21 @@ static Anchor *anchor_named(Reader *r, const char *name)
     return NULL;
 }
 
-/* *anchor: NULL when the node has none. A name may be given again: the latest counts. */
-static bool begin_anchor(Reader *r, const yaml_char_t *name, const Node *n, Anchor **anchor)
+/* *anchor: NULL when the node has none. */
+static bool begin_anchor(Reader *r, const yaml_char_t *given, const Node *n, Anchor **anchor)
 {
-    *anchor = name ? anchor_named(r, (const char *)name) : NULL;
-    if (!name)
+    *anchor = NULL;
+    if (!given)
         return true;
-    if (!*anchor) {
-        if (r->anchor_count >= ANCHORS_MAX)
-            return refuse(r, line_of(r), "expected at most 1024 anchors, got more", "");
-        const char *copy = tree_text(r->tree, (const char *)name, r->error);
-        if (!copy)
-            return false;
-        *anchor = &r->anchors[r->anchor_count++];
-        (*anchor)->name = copy;
-    }
-    (*anchor)->node = n;
-    (*anchor)->done = false;
+    if (anchor_named(r, (const char *)given))
+        return refuse(r, line_of(r), "anchor comes twice: &", (const char *)given);
+    if (r->anchor_count >= ANCHORS_MAX)
+        return refuse(r, line_of(r), "expected at most 1024 anchors, got more", "");
+    const char *name = tree_text(r->tree, (const char *)given, r->error);
+    if (!name)
+        return false;
+    *anchor = &r->anchors[r->anchor_count++];
+    **anchor = (Anchor){name, n, false};
     return true;
 }
 
