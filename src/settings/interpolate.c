@@ -25,19 +25,6 @@ bool settings_is_reference(const Node *n)
 
 /* --- what a reference names ----------------------------------------------------------------------- */
 
-/* "a[b].c" becomes "a.b.c". */
-static void dotted(char *path)
-{
-    char *to = path;
-    for (const char *p = path; *p; p++) {
-        if (*p == '[')
-            *to++ = '.';
-        else if (*p != ']')
-            *to++ = *p;
-    }
-    *to = '\0';
-}
-
 /* A step down; what stands there may itself be a reference to a map. */
 static Node *step(Work *w, Node *n, const char *path, size_t size)
 {
@@ -53,7 +40,7 @@ static Node *step(Work *w, Node *n, const char *path, size_t size)
 
 static const Node *value_at(Work *w, const Node *from, char *path)
 {
-    dotted(path);
+    path_dotted(path);
     const char *p = path;
     Node *n = w->root;
     if (*p == '.') {

@@ -152,6 +152,18 @@ Node *node_at(const Node *n, const char *path)
     return (Node *)(uintptr_t)n;
 }
 
+void path_dotted(char *path)
+{
+    char *to = path;
+    for (const char *p = path; *p; p++) {
+        if (*p == '[')
+            *to++ = '.';
+        else if (*p != ']')
+            *to++ = *p;
+    }
+    *to = '\0';
+}
+
 /* The map below n with that key, which is made if it is not there. */
 static Node *made(Tree *t, Node *n, const char *key, size_t size, Origin origin, Error *e)
 {

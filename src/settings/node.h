@@ -72,6 +72,9 @@ Node *node_at(const Node *n, const char *path);
 /* The same, making maps where there is nothing yet; NULL with an error where there is something else. */
 Node *node_make(Tree *t, Node *root, const char *path, Origin origin, Error *e);
 
+/* "a[b].c" becomes "a.b.c". */
+void path_dotted(char *path);
+
 /* "model.arch" of a node below a root: appended. */
 void node_path(const Node *n, StrBuf *s);
 /* "FILE:12", "default of ...". */

@@ -13,6 +13,7 @@ static bool put(Tree *t, Node *root, const char *key, size_t size, const char *t
     char *path = arena_printf(&t->arena, "%.*s", (int)(size < 4096 ? size : 4096), key);
     if (!path)
         return error_memory(e, "--options", size);
+    path_dotted(path);
     if (!*path || *path == '.' || str_ends(path, ".") || strstr(path, ".."))
         return error_set(e, ERR_USAGE, "--options: expected KEY=VALUE, got '%s=%s'", path, text);
     Node *value = yaml_parse(t, text, strlen(text), ORIGIN_OPTIONS, false, e);

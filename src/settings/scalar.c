@@ -130,23 +130,31 @@ static size_t exponent(const char *s, bool sign)
     return n && (signs || !sign) ? 1 + signs + n : 0;
 }
 
+/* [0-9][0-9_]*: likewise. PyYAML's pattern has it, and is there beside OmegaConf's. */
+static size_t loose(const char *s)
+{
+    return *s >= '0' && *s <= '9' ? strspn(s, DIGITS_) : 0;
+}
+
+/* Nothing more, or an exponent and nothing more. */
+static bool ends(const char *s, bool sign)
+{
+    return !*s || (exponent(s, sign) && !s[exponent(s, sign)]);
+}
+
 static bool is_real(const char *s)
 {
-    if (*s == '.') { /* no sign here, and an exponent with one: the pattern is so */
-        size_t n = grouped(s + 1);
-        return n &&
-               (!s[1 + n] || (exponent(s + 1 + n, true) && !s[1 + n + exponent(s + 1 + n, true)]));
-    }
+    if (*s == '.') /* no sign here, and an exponent with one: the patterns are so */
+        return loose(s + 1) && ends(s + 1 + loose(s + 1), true);
     s += *s == '-' || *s == '+';
-    size_t n = grouped(s), more = sixties(s + n);
-    if (!n)
-        return false;
-    if (s[n + more] == '.') {
-        s += n + more + 1;
-        s += strspn(s, DIGITS_);
-        return !*s || (!more && exponent(s, false) && !s[exponent(s, false)]);
+    size_t n = loose(s), more = sixties(s + n);
+    bool strict = grouped(s) == n;
+    s += n + more;
+    if (n && *s == '.') {
+        s += 1 + strspn(s + 1, DIGITS_);
+        return more ? !*s : ends(s, !strict);
     }
-    return !more && exponent(s + n, false) && !s[n + exponent(s + n, false)];
+    return n && strict && !more && *s && ends(s, false);
 }
 
 static bool special_real(const char *s, double *out)

@@ -20,8 +20,9 @@
 /* --- libyaml's own memory ------------------------------------------------------------------------- */
 
 /* In the place of the library's, which calls these by name. */
-void *yaml_malloc(size_t n);
-void *yaml_realloc(void *p, size_t n);
+#define SEEN __attribute__((visibility("default")))
+SEEN void *yaml_malloc(size_t n);
+SEEN void *yaml_realloc(void *p, size_t n);
 
 static long yaml_fail;
 
@@ -391,7 +392,8 @@ static void refused_settings(void **state)
     refused_with(MODEL SETS RUN, "run..seed=1", ERR_USAGE,
                  "--options: expected KEY=VALUE, got 'run..seed=1'");
     refused_with(MODEL SETS RUN, "run.task.x=1", ERR_USAGE,
-                 "--options: run: expected a value in the place of 'gqa', got a map");
+                 "--options: run.task: expected one of "
+                 "captioning|vqa|gqa|aok_vqa|retrieval|image_text_pretrain, got a map");
 }
 
 static void notices(void **state)

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 SCALARS = """1e-5 1.e5 1e5 .5 1_000 0x1F 0o17 017 08 1:30 1:30.5 190:20:30 1:75 yes on y NO Off ~ Null null NULL 0b11 .inf -.INF +.inf
 .nan .NaN +1 -7 1_0.5 1__0.5 ._1 .5e3 .5e+3 .5_5 -.5 +.5 2020-01-01 1.0E5 1E5 1e+5 1e 1e5_0 1. -0 00 0 0_8 0b 0x 0x_1 1_ _1 1__0
-nan inf 1.5.3 1-2 1,2 9223372036854775807 -9223372036854775807 0.1 1.0e-320 0:0 01:30 1:3:07.25 True TRUE tRUE a-b a/b ~a !!str~5
+1__0.5e3 1__0.5e+3 1_.5 1__0e3 1__0:30.5 nan inf 1.5.3 1-2 1,2 9223372036854775807 -9223372036854775807 0.1 1.0e-320 0:0 01:30 1:3:07.25 True TRUE tRUE a-b a/b ~a !!str~5
 !!float~1 !!int~"5" !!str~yes !!bool~yes "5" 'yes' !~5 env:// a:b x#y 12e03 0777 0b102 1e400""".split()
 
 DOCUMENTS = [
