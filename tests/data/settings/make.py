@@ -1,6 +1,6 @@
 """What OmegaConf 2.3.0 over PyYAML makes of scalars, documents, references, options and merges: cases.json.
 
-    python -m venv v && v/bin/pip install omegaconf==2.3.0 pyyaml==6.0 && v/bin/python make.py > cases.json
+    python -m venv v && v/bin/pip install omegaconf==2.3.0 pyyaml==6.0.1 && v/bin/python make.py > cases.json
 """
 import json
 import math
