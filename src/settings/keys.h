@@ -21,11 +21,11 @@ typedef enum KeyType {
 typedef struct Key {
     const char *path; /* "datasets.*.type": * is any name */
     KeyType type;
+    bool training; /* without meaning when nothing is trained */
     const char *
         def; /* YAML, "": none. A map of cases: of run. tasks or TASK/ARCH, of model. archs, else names beside it */
     const char *what;
     const char *choices; /* "a|b" of KEY_CHOICE */
-    bool training;       /* without meaning when nothing is trained */
 } Key;
 
 extern const Key settings_keys[]; /* ends with a NULL path */

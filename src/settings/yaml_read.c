@@ -263,16 +263,21 @@ static Node *read_node(Reader *r, int depth)
     }
 }
 
+static bool next_two(Reader *r)
+{
+    return next(r) ? next(r) : false;
+}
+
 static Node *read_document(Reader *r)
 {
-    if (!next(r) || !next(r)) /* the stream begins, and the document or the end */
+    if (!next_two(r)) /* the stream begins, and the document or the end */
         return NULL;
     if (r->event.type == YAML_STREAM_END_EVENT)
         return node_new(r->tree, NODE_NULL, origin_at(r, 0), r->error);
     if (!next(r))
         return NULL;
     Node *root = read_node(r, 1);
-    if (!root || !next(r) || !next(r))
+    if (!root || !next_two(r))
         return NULL;
     if (r->event.type != YAML_STREAM_END_EVENT)
         return refuse(r, line_of(r), "expected one document, got another one", "") ? root : NULL;
