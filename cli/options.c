@@ -24,11 +24,12 @@ static const char output_group[] = "Output";
 static const char debug_group[] = "Input";
 static const char bench_group[] = "Measuring";
 static const char score_group[] = "Scoring";
+static const char config_group[] = "Configuration";
 static const char other_group[] = "Help";
 
 const char *const option_groups[] = {debug_group,  model_group, prompt_group, search_group,
-                                     sample_group, bench_group, score_group,  output_group,
-                                     other_group,  NULL};
+                                     sample_group, bench_group, score_group,  config_group,
+                                     output_group, other_group, NULL};
 
 /* clang-format off: one option, one block */
 const Option options[OPT_COUNT] = {
@@ -175,7 +176,7 @@ const Option options[OPT_COUNT] = {
     [OPT_JSON] =
         {"json", 'j', KIND_FLAG, NULL, 0, 0,
          ANSWERS | BIT(MATCH) | BIT(LIST) | BIT(PULL) | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) |
-             BIT(SCORE) | BIT(RUN),
+             BIT(SCORE) | BIT(CONFIG) | BIT(RUN),
          output_group,
          "JSON on standard output, one object per line; a file name that is not UTF-8 also "
          "stands there in base64 (\"image_bytes\", \"path_bytes\", ...)"},
@@ -204,8 +205,16 @@ const Option options[OPT_COUNT] = {
     [OPT_LEMMATIZER] = {"lemmatizer", 0, KIND_TEXT, "COMMAND", 0, 0, BIT(SCORE), score_group,
                         "answers: lemmas by a shell command that reads an answer a line and writes "
                         "a line for each"},
+    [OPT_CFG_PATH] = {"cfg-path", 0, KIND_FILE, "FILE", 0, 0, BIT(CONFIG), config_group,
+                      "the file, as LAVIS' scripts name it"},
+    [OPT_OPTIONS] = {"options", 0, KIND_WORDS, "KEY=VALUE...", 0, 0, BIT(CONFIG), config_group,
+                     "values over those of the file, e.g. run.num_beams=3 "
+                     "datasets.gqa.type=balanced_val; or, as LAVIS "
+                     "has it, too, KEY VALUE KEY VALUE"},
+    [OPT_KEYS] = {"keys", 0, KIND_FLAG, NULL, 0, 0, BIT(CONFIG), config_group,
+                  "all keys that a file may have, as a table in Markdown"},
     [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9,
-                        COMPUTES | BIT(SHOW) | WRITES | BIT(PULL) | BIT(SCORE), NULL,
+                        COMPUTES | BIT(SHOW) | WRITES | BIT(PULL) | BIT(SCORE) | BIT(CONFIG), NULL,
                         "test hook: the N-th allocation of the library fails"},
     [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show this help"},
     [OPT_VERSION] = {"version", 'V', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show the version"},

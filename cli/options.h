@@ -21,6 +21,7 @@ typedef enum VerbId {
     VERB_QUANTIZE,
     VERB_DOCTOR,
     VERB_SCORE,
+    VERB_CONFIG,
     VERB_BENCH,
     VERB_TOKENIZE,
     VERB_DETOKENIZE,
@@ -82,6 +83,9 @@ typedef enum OptId {
     OPT_SPICE_JAR,
     OPT_LEMMATIZE,
     OPT_LEMMATIZER,
+    OPT_CFG_PATH,
+    OPT_OPTIONS,
+    OPT_KEYS,
     OPT_PROFILE,
     OPT_FAIL_ALLOC,
     OPT_HELP,
@@ -97,7 +101,8 @@ typedef enum OptKind {
     KIND_CHOICE, /* one of the words of `argument`, separated by | */
     KIND_WHOLE,  /* low..high, whole */
     KIND_REAL,   /* low..high */
-    KIND_SEED    /* 0..2^64-1 */
+    KIND_SEED,   /* 0..2^64-1 */
+    KIND_WORDS   /* all words up to the next option; several times: one after another */
 } OptKind;
 
 typedef struct Option {
@@ -156,11 +161,17 @@ VerbId verb_named(char *const *words, int count, int *used);
 
 bool verb_is_plumbing(VerbId verb); /* debug ... */
 
+typedef struct Words {
+    const char **list; /* room for all words of the command line; args_free frees it */
+    size_t count;
+} Words;
+
 typedef union Value {
     const char *text;
     long whole;
     double real;
     uint64_t seed;
+    Words words;
 } Value;
 
 struct Args {

@@ -250,6 +250,28 @@ const Verb verbs[VERB_COUNT] = {
           {"blip2 score caption captions.json gt.json --meteor-jar meteor-1.5.jar --ptb-jar "
            "stanford-corenlp-3.4.1.jar",
            "with the original programs"}}},
+    [VERB_CONFIG] =
+        {"config",
+         "FILE",
+         0,
+         1,
+         "a YAML file of LAVIS with all its defaults",
+         "Prints what an evaluation or a training would be told: FILE (\"-\": standard input) over "
+         "the defaults of the "
+         "model and of the data sets, and --options over it, as LAVIS merges them; behind each "
+         "value a comment says "
+         "where it comes from. The output is such a file itself. A key that nothing knows is "
+         "reported on standard "
+         "error, with the nearest known one, and has no effect.\n"
+         "Defaults exist for the published models of blip2, blip2_opt and blip2_t5 and for the "
+         "data sets of docs/CONFIG.md.",
+         run_config,
+         {{"blip2 config configs/eval/ret_coco_eval.yaml",
+           "one of the evaluations that come with the program"},
+          {"blip2 config my.yaml --options run.num_beams=3 model.model_type=pretrain_flant5xxl",
+           "with other values"},
+          {"blip2 config my.yaml --json | jq .run.seed", "for scripts"},
+          {"blip2 config --keys", "all keys"}}},
     [VERB_BENCH] =
         {"bench",
          "",

@@ -149,6 +149,16 @@ configs() {
     done
 }
 
+# A file, and behind each 0xff an option (fuzz_settings.c).
+settings() {
+    for file in configs/eval/*.yaml; do
+        case $file in *nocaps*) continue ;; esac
+        { cat "$file" && printf '\377run.num_beams=3\377run.output_dir=${run.task}/x'; } >"$to/settings/$(basename "$file")"
+    done
+    jq -r '.[] | select(.texts | length == 1) | select(.texts[0] | length > 12) | @base64 "\(.texts[0])"' tests/data/settings/cases.json |
+        awk -v to="$to/settings/case" '{ print | "base64 -d >" to NR; close("base64 -d >" to NR) }'
+}
+
 tokenizer
 tensors
 packed_models
@@ -156,6 +166,7 @@ weights
 hub
 configs
 scores
+settings
 cp tests/data/lavis/names.txt "$to/names"
 cp tests/data/torch/*.pth tests/data/lavis/*.pth "$to/torch"
 for kind in valid malformed tiff oriented; do

@@ -207,6 +207,22 @@ BLIP2_API blip2_metric blip2_metrics_at(const blip2_metrics *m, size_t i); /* i 
 BLIP2_API const char *blip2_metrics_notice(const blip2_metrics *m);
 BLIP2_API void blip2_metrics_free(blip2_metrics *m); /* NULL is fine */
 
+/* --- configurations ------------------------------------------------------------------------------ */
+/* A YAML file for an evaluation or a training, as LAVIS reads it, with all defaults. docs/CONFIG.md has the keys. */
+typedef struct blip2_config blip2_config;
+/* path "-": standard input. options: "a.b=value", or keys and values in turn. NULL: an error, BLIP2_USAGE for the options.
+ * Freed with blip2_config_free; what the others return belongs to it. */
+BLIP2_API blip2_config *blip2_config_load(const char *path, const char *const *options,
+                                          size_t option_count, blip2_error *err);
+BLIP2_API const char *blip2_config_yaml(const blip2_config *c); /* with the origin of every value */
+BLIP2_API const char *blip2_config_json(const blip2_config *c); /* one line */
+/* Lines for the user, keys that nothing knows; NULL: no more. */
+BLIP2_API const char *blip2_config_notice(const blip2_config *c, size_t i);
+BLIP2_API void blip2_config_free(blip2_config *c); /* NULL is fine */
+/* The table of keys in Markdown; NULL: out of memory. Freed with blip2_config_keys_free. */
+BLIP2_API char *blip2_config_keys(void);
+BLIP2_API void blip2_config_keys_free(char *keys);
+
 #ifdef __cplusplus
 }
 #endif

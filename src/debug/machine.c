@@ -20,7 +20,8 @@ static bool kernels_in_use(blip2_machine *m, Error *e)
     Stream *on = dev ? dev->stream(dev, &o, e) : NULL;
     if (on) {
         snprintf(m->isa, sizeof m->isa, "%s", on->isa);
-        snprintf(m->bf16_kernel, sizeof m->bf16_kernel, "%s", cpu_kernel_name(on, BF16, ROLE_ENCODE));
+        snprintf(m->bf16_kernel, sizeof m->bf16_kernel, "%s",
+                 cpu_kernel_name(on, BF16, ROLE_ENCODE));
         snprintf(m->f16_kernel, sizeof m->f16_kernel, "%s", cpu_kernel_name(on, F16, ROLE_ENCODE));
         on->close(on);
     }
