@@ -146,6 +146,7 @@ static const DataSet sets[] = {
                 .pictures = {&nocaps_pictures}}}},
     {.name = "coco_vqa",
      .also = {"vqav2"},
+     .type_also = "eval",
      .what = "questions about COCO's pictures, VQA v2",
      .licence = COCO_LICENCE,
      .page = "https://visualqa.org/download.html",
@@ -289,7 +290,8 @@ static bool is_called(const DataSet *s, const char *name)
 static const char *nearest_name(const char *name)
 {
     const char *best = NULL;
-    int least = 4;
+    int least =
+        strlen(name) < 4 ? (int)strlen(name) : 4; /* a name of three letters is near to nothing */
     for (size_t i = 0; i < SETS; i++) {
         int d = str_distance(sets[i].name, name);
         if (d < least) {
@@ -312,7 +314,8 @@ static const DataSet *unknown(const char *name, Error *e)
 /* A set without types has LAVIS' "default" alone. */
 static bool has_type(const DataSet *s, const char *type)
 {
-    return !type || strcmp(s->type ? s->type : "default", type) == 0;
+    return !type || strcmp(s->type ? s->type : "default", type) == 0 ||
+           (s->type_also && strcmp(s->type_also, type) == 0);
 }
 
 static const DataSet *unknown_type(const DataSet *s, const char *type, Error *e)

@@ -66,6 +66,7 @@ typedef struct DataSplit {
 
 typedef struct DataSet {
     const char *name, *type; /* as LAVIS calls it and its default file; type NULL: "default" */
+    const char *type_also;   /* another type that is the same here; NULL: none */
     const char *also[4];     /* other names */
     const char *what;
     const char *licence, *page;
