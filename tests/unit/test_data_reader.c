@@ -322,7 +322,7 @@ static void bad_annotations(void **state)
     assert_string_equal(refused(DATA_QUESTIONS, "[" Q("") ""),
                         ": line 1: bad JSON: expected , or ], got the end of the file");
     assert_string_equal(refused(DATA_QUESTIONS, "[" Q(", \"question\": \"!\"") "]"),
-                        ": item 0: line 1: bad JSON: duplicate object key");
+                        ": item 0: line 1: bad JSON: duplicate object key near '\"question\"'");
     assert_string_equal(refused(DATA_CAPTIONS,
                                 "[{\"image\": \"x/COCO_000000000042.jpg\", \"caption\": \"x\"}, "
                                 "{\"image\": \"y/z_000000000042.jpg\", \"caption\": \"x\"}]"),
