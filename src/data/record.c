@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "data/unpack.h"
 
 enum { NAME_LENGTH_MAX = 4096, TEXTS_MAX = 1000 };
 
@@ -79,22 +80,13 @@ static const char *member_id(Record *r, const char *key, const char *where, Erro
 
 /* --- the picture ---------------------------------------------------------------------------------------- */
 
-/* Names come from strangers: what leads out of the folder is none. */
-static bool stays_inside(const char *name)
-{
-    for (const char *p = name; *p; p += strcspn(p, "/"), p += *p == '/')
-        if (p[0] == '.' && p[1] == '.' && (!p[2] || p[2] == '/'))
-            return false;
-    return *name && *name != '/' && strlen(name) <= NAME_LENGTH_MAX;
-}
-
 static bool take_picture(Record *r, const DataSource *s, const char *where, Error *e)
 {
     DataItem *item = &r->item;
     item->image_name = member_text(item, "image", where, e);
     if (!item->image_name)
         return false;
-    if (!stays_inside(item->image_name))
+    if (!stays_inside(item->image_name)) /* names come from strangers */
         return error_set(e, ERR_FAILED,
                          "%s: image: expected a path within the image folder, got %.80s", where,
                          item->image_name);
