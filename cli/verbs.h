@@ -16,6 +16,7 @@ int run_convert(const Args *args);
 int run_quantize(const Args *args);
 int run_doctor(const Args *args);
 int run_score(const Args *args);
+int run_data(const Args *args);
 int run_bench(const Args *args);
 int run_debug_tokenize(const Args *args);
 int run_debug_detokenize(const Args *args);
