@@ -284,7 +284,7 @@ typedef struct blip2_data_step {
 
 typedef struct blip2_data_plan blip2_data_plan;
 /* Annotations first; pictures when those are there, from archives that the user has named, that lie in the folder for
- * downloads, or that may be fetched. split NULL: all. Freed with blip2_data_plan_free; steps belong to it. */
+ * downloads, or that may be fetched. Servers are asked for sizes that are not known. split NULL: all. Freed with blip2_data_plan_free; steps belong to it. */
 BLIP2_API blip2_data_plan *blip2_data_plan_files(const char *name, const char *split,
                                                  const char *root, blip2_error *err);
 BLIP2_API blip2_data_plan *blip2_data_plan_pictures(const char *name, const char *split,

@@ -89,6 +89,40 @@ static bool fetch_batch(const char *what, const Download *list, size_t n, const 
     return ok;
 }
 
+/* --- sizes ---------------------------------------------------------------------------------------------- */
+
+static bool size_job(Jobs *j, Fetch *f, Error *e)
+{
+    Arena own = {0};
+    Error why = {0};
+    if (f->size < 0 && !fetch_look(f, &j->remote, &own, &why))
+        f->size = -1;
+    arena_free(&own);
+    return why.code != ERR_MEMORY || error_set(e, why.code, "%s", why.message);
+}
+
+bool data_sizes(const char *what, Download *list, size_t n, Error *e)
+{
+    PullOptions o = {0};
+    Jobs j = {.remote = {.what = "data set"}};
+    jobs_init(&j, &o, what, NULL);
+    j.file = mem_calloc(n ? n : 1, sizeof *j.file);
+    bool ok = j.file || error_memory(e, what, n * sizeof *j.file);
+    for (size_t i = 0; i < n && ok; i++) {
+        const char *url = address(&j, list[i].url);
+        j.file[j.n++] =
+            (Fetch){.name = list[i].name, .url = url, .tag = no_tag, .size = list[i].bytes};
+        ok = url || error_memory(e, what, 256);
+    }
+    ok = ok && jobs_run(&j, size_job, e);
+    for (size_t i = 0; i < n && ok; i++)
+        list[i].bytes = j.file[i].size;
+    jobs_free(&j);
+    return ok;
+}
+
+/* --- files ------------------------------------------------------------------------------------------------ */
+
 bool data_download(const char *what, const Download *list, size_t n, PullFn *progress, void *user,
                    Error *e)
 {

@@ -21,4 +21,7 @@ typedef struct Download {
 bool data_download(const char *what, const Download *list, size_t n, PullFn *progress, void *user,
                    Error *e);
 
+/* Asks the servers for the sizes that are not known (HEAD); what does not answer leaves them so. Errors: ERR_STOPPED, ERR_MEMORY. */
+bool data_sizes(const char *what, Download *list, size_t n, Error *e);
+
 #endif

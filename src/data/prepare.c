@@ -13,6 +13,29 @@
 
 /* --- downloads ------------------------------------------------------------------------------------------ */
 
+static bool asks_size(const DataStep *s)
+{
+    return s->doing == DATA_DOWNLOAD && s->bytes < 0 &&
+           !(s->source && s->source->packing == DATA_SINGLE);
+}
+
+bool data_plan_sizes(DataPlan *p, Error *e)
+{
+    size_t n = 0;
+    Download *list = mem_calloc(p->count ? p->count : 1, sizeof *list);
+    if (!list)
+        return error_memory(e, p->set->name, p->count * sizeof *list);
+    for (size_t i = 0; i < p->count; i++)
+        if (asks_size(&p->step[i]))
+            list[n++] = (Download){p->step[i].name, p->step[i].from, p->step[i].to, -1, NULL};
+    bool ok = data_sizes(p->set->name, list, n, e);
+    for (size_t i = p->count; ok && i-- > 0;)
+        if (asks_size(&p->step[i]))
+            p->step[i].bytes = list[--n].bytes;
+    mem_free(list);
+    return ok;
+}
+
 static bool download_all(const DataPlan *p, PullFn *progress, void *user, Error *e)
 {
     size_t n = 0;

@@ -46,6 +46,10 @@ bool data_plan_files(DataPlan *p, const DataSet *set, const char *split, const c
 bool data_plan_pictures(DataPlan *p, const DataSet *set, const char *split, const char *root,
                         const char *const *archives, size_t archive_count, Error *e);
 
+/* Asks the servers how large downloads are of which that is not known, but for single pictures; what does not answer stays
+ * unknown. Errors: ERR_MEMORY. */
+bool data_plan_sizes(DataPlan *p, Error *e);
+
 /* Does all steps but DATA_ASK; progress as for models, also while an archive is unpacked. Archives stay where they are. What was done
  * stays when a later step fails, and is not done again. Errors as of data/download.h and data/unpack.h; ERR_FAILED when
  * another process prepares in the same root. */

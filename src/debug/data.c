@@ -152,7 +152,9 @@ blip2_data_plan *blip2_data_plan_files(const char *name, const char *split, cons
     Error e = {0};
     const DataSet *s;
     blip2_data_plan *p = new_plan(name, root, &s, &e);
-    return finish_plan(p, p && data_plan_files(&p->plan, s, split, root, &e), &e, err);
+    return finish_plan(
+        p, p && data_plan_files(&p->plan, s, split, root, &e) && data_plan_sizes(&p->plan, &e), &e,
+        err);
 }
 
 blip2_data_plan *blip2_data_plan_pictures(const char *name, const char *split, const char *root,
@@ -163,7 +165,10 @@ blip2_data_plan *blip2_data_plan_pictures(const char *name, const char *split, c
     const DataSet *s;
     blip2_data_plan *p = new_plan(name, root, &s, &e);
     return finish_plan(
-        p, p && data_plan_pictures(&p->plan, s, split, root, archives, archive_count, &e), &e, err);
+        p,
+        p && data_plan_pictures(&p->plan, s, split, root, archives, archive_count, &e) &&
+            data_plan_sizes(&p->plan, &e),
+        &e, err);
 }
 
 size_t blip2_data_plan_count(const blip2_data_plan *p)
