@@ -2,11 +2,6 @@
  * of its download scripts; bytes and SHA-256 of COCO's archives those that TensorFlow Datasets publishes. */
 #include "data/sets.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#include "base/str.h"
-
 #define STORE   "https://storage.googleapis.com/sfr-vision-language-research/datasets/"
 #define STORE2  "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/datasets/"
 #define COCO    "http://images.cocodataset.org/zips/"
@@ -275,102 +270,7 @@ static const DataSet sets[] = {
                 .file = {SCENES(DATA_RECORDS, "retrieval_test.json")}}}},
 };
 
-/* --- finding ----------------------------------------------------------------------------------------------- */
-
-enum { SETS = sizeof sets / sizeof *sets, NAME_MAX_SHOWN = 80 };
-
 const DataSet *data_set_at(size_t i)
 {
-    return i < SETS ? &sets[i] : NULL;
-}
-
-static bool is_called(const DataSet *s, const char *name)
-{
-    bool is = strcmp(s->name, name) == 0;
-    for (size_t i = 0; i < sizeof s->also / sizeof *s->also && s->also[i]; i++)
-        is = is || strcmp(s->also[i], name) == 0;
-    return is;
-}
-
-static const char *nearest_name(const char *name)
-{
-    const char *best = NULL;
-    int least =
-        strlen(name) < 4 ? (int)strlen(name) : 4; /* a name of three letters is near to nothing */
-    for (size_t i = 0; i < SETS; i++) {
-        int d = str_distance(sets[i].name, name);
-        if (d < least) {
-            least = d;
-            best = sets[i].name;
-        }
-    }
-    return best;
-}
-
-static const DataSet *unknown(const char *name, Error *e)
-{
-    const char *near = nearest_name(name);
-    error_set(
-        e, ERR_USAGE, "%.*s: data set: expected one that blip2 data list shows, got none%s%s%s",
-        NAME_MAX_SHOWN, name, near ? ": did you mean " : "", near ? near : "", near ? "?" : "");
-    return NULL;
-}
-
-/* A set without types has LAVIS' "default" alone. */
-static bool has_type(const DataSet *s, const char *type)
-{
-    return !type || strcmp(s->type ? s->type : "default", type) == 0 ||
-           (s->type_also && strcmp(s->type_also, type) == 0);
-}
-
-static const DataSet *unknown_type(const DataSet *s, const char *type, Error *e)
-{
-    char known[200] = "default";
-    int n = 0;
-    for (size_t i = 0; i < SETS; i++)
-        if (strcmp(sets[i].name, s->name) == 0 && sets[i].type)
-            n += snprintf(known + n, sizeof known - (size_t)n, "%s%s", n ? " or " : "",
-                          sets[i].type);
-    error_set(e, ERR_USAGE, "%s: type: expected %s, got %.*s", s->name, known, NAME_MAX_SHOWN,
-              type);
-    return NULL;
-}
-
-const DataSet *data_set(const char *name, Error *e)
-{
-    char base[64];
-    const char *slash = strchr(name, '/'), *type = slash ? slash + 1 : NULL;
-    size_t n = slash ? (size_t)(slash - name) : strlen(name);
-    const DataSet *found = NULL;
-    if (n >= sizeof base)
-        return unknown(name, e);
-    memcpy(base, name, n);
-    base[n] = 0;
-    for (size_t i = 0; i < SETS; i++) {
-        if (!is_called(&sets[i], base))
-            continue;
-        found = found ? found : &sets[i];
-        if (has_type(&sets[i], type))
-            return &sets[i];
-    }
-    return found ? unknown_type(found, type, e) : unknown(name, e);
-}
-
-const DataSplit *data_split(const DataSet *s, const char *split, Error *e)
-{
-    char known[64] = "";
-    int n = 0;
-    for (size_t i = 0; i < DATA_SPLITS_MAX && s->split[i].name; i++) {
-        if (strcmp(s->split[i].name, split) == 0)
-            return &s->split[i];
-        bool last = i + 1 == DATA_SPLITS_MAX || !s->split[i + 1].name;
-        n += snprintf(known + n, sizeof known - (size_t)n, "%s%s",
-                      i == 0 ? ""
-                      : last ? " or "
-                             : ", ",
-                      s->split[i].name);
-    }
-    error_set(e, ERR_USAGE, "%s: split: expected %s, got %.*s", s->name, known, NAME_MAX_SHOWN,
-              split);
-    return NULL;
+    return i < sizeof sets / sizeof *sets ? &sets[i] : NULL;
 }

@@ -85,4 +85,8 @@ const DataSet *data_set(const char *name, Error *e);
 /* NULL, ERR_USAGE: "NAME: split: expected train, val or test, got X". */
 const DataSplit *data_split(const DataSet *s, const char *split, Error *e);
 
+/* root, or where NULL the folder of what came with the program (s->page NULL); mem_alloc'd. NULL: ERR_USAGE (a set that came with
+ * nothing), errors of model_find, ERR_MEMORY. */
+char *data_root(const DataSet *s, const char *root, Error *e);
+
 #endif

@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "base/file.h"
-#include "ckpt/ckpt.h"
 #include "data/check.h"
 #include "data/prepare.h"
 
@@ -84,30 +82,6 @@ static void pass_progress(void *user, size_t done)
     o->on_progress(o->user, done);
 }
 
-/* DIR/data of the model that came with the program, in mem_alloc'd memory. */
-static char *own_root(Error *e)
-{
-    char *model = model_find("scenes", e), *root = model ? path_join(model, "data") : NULL;
-    if (model && !root)
-        error_memory(e, model, 256);
-    mem_free(model);
-    return root;
-}
-
-static char *root_of(const DataSet *s, const char *root, Error *e)
-{
-    if (root) {
-        char *copy = mem_strdup(root);
-        if (!copy)
-            error_memory(e, root, strlen(root));
-        return copy;
-    }
-    if (!s->page)
-        return own_root(e);
-    error_set(e, ERR_USAGE, "%s: root: expected the folder of the data sets, got none", s->name);
-    return NULL;
-}
-
 bool blip2_data_check(const char *name, const blip2_data_check_options *o, blip2_data_checked *out,
                       blip2_error *err)
 {
@@ -116,7 +90,7 @@ bool blip2_data_check(const char *name, const blip2_data_check_options *o, blip2
     DataCheck how = {o->deep, o->on_finding ? pass_on : NULL, o->on_progress ? pass_progress : NULL,
                      (void *)(uintptr_t)o};
     const DataSet *s = data_set(name, &e);
-    char *root = s ? root_of(s, o->root, &e) : NULL;
+    char *root = s ? data_root(s, o->root, &e) : NULL;
     bool ok = root && data_check(s, o->split, root, &how, &sums, &e);
     *out = (blip2_data_checked){sums.files,    sums.files_missing,    sums.files_broken,
                                 sums.pictures, sums.pictures_missing, sums.pictures_broken};
@@ -131,7 +105,7 @@ static blip2_data_plan *new_plan(const char *name, const char *root, const DataS
     blip2_data_plan *p = NULL;
     *set = data_set(name, e);
     if (*set && !root)
-        error_set(e, ERR_USAGE, "%s: root: expected the folder of the data sets, got none", name);
+        error_set(e, ERR_USAGE, "%s: root: expected the folder of the data sets (--root DIR), got none", name);
     else if (*set && !(p = mem_calloc(1, sizeof *p)))
         error_memory(e, name, sizeof *p);
     return p;

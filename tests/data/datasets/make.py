@@ -1,13 +1,17 @@
-"""make.py LAVIS: small folders in LAVIS' layout (root/), and items.json, what LAVIS' own data set classes say of them.
+"""make.py LAVIS: small folders in LAVIS' layout (root/), archives of their pictures, and items.json, what LAVIS' own data set classes say of them.
 
 LAVIS is a checkout of github.com/salesforce/LAVIS (506965b was used). Needs torch and Pillow. Annotations and pictures are
 made up here; nothing is taken from a published data set.
 """
+import gzip
 import importlib
+import io
 import json
 import os
 import sys
+import tarfile
 import types
+import zipfile
 
 from PIL import Image
 
@@ -70,6 +74,40 @@ def captions():
         {"image": "flickr30k-images/1007129816.jpg", "caption": "two", "image_id": "1007129816.jpg"}])
     write("vg/annotations/vg_caption.json", [
         {"image": "VG_100K/2.jpg", "caption": "a region"}, {"image": "VG_100K_2/713545.jpg", "caption": "another"}])
+
+
+def zip_of(name, entries):
+    """entries: name in the archive -> a file below root, or bytes."""
+    with zipfile.ZipFile(os.path.join(HERE, "archives", name), "w") as z:
+        for entry, file in entries.items():
+            data = file if isinstance(file, bytes) else open(os.path.join(ROOT, file), "rb").read()
+            z.writestr(zipfile.ZipInfo(entry, (2014, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
+
+
+def tar_of(name, entries):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as t:
+        link = tarfile.TarInfo("./flickr30k-images/link.jpg")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        t.addfile(link)
+        for entry, file in entries.items():
+            t.add(os.path.join(ROOT, file), entry, filter=lambda i: i.replace(mtime=0, uid=0, gid=0, uname="", gname="", mode=0o644))
+    with gzip.GzipFile(os.path.join(HERE, "archives", name), "wb", mtime=0) as f:
+        f.write(out.getvalue())
+
+
+def archives():
+    os.makedirs(os.path.join(HERE, "archives"), exist_ok=True)
+    zip_of("val2014.zip", {"val2014/": b"", **{coco("val2014", n): "coco/images/" + coco("val2014", n)
+                                                for n in (42, 391895, 60623)}})
+    zip_of("images.zip", {f"images/{n}.jpg": f"gqa/images/{n}.jpg" for n in ("n161313", "2354786")})
+    flickr = [f"{n}.jpg" for n in (1007129816, 1009434119, 101362133)]
+    tar_of("flickr30k-images.tar.gz", {f"./flickr30k-images/{n}": f"flickr30k/images/flickr30k-images/{n}" for n in flickr})
+    zip_of("archive.zip", {"flickr30k_images/results.csv": b"image_name| comment\n",
+                           **{f"flickr30k_images/flickr30k_images/{n}": f"flickr30k/images/flickr30k-images/{n}"
+                              for n in flickr}})
+    zip_of("out.zip", {"images/../../../out.jpg": b"x"})
+    zip_of("other.zip", {"pictures/a.jpg": b"x"})
 
 
 def question(number, image, text, **more):
@@ -184,6 +222,7 @@ if __name__ == "__main__":
     pictures()
     captions()
     questions()
+    archives()
     with open(os.path.join(HERE, "items.json"), "w") as f:
         json.dump(golden(lavis(sys.argv[1])), f, indent=1)
         f.write("\n")
