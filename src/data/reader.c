@@ -166,6 +166,11 @@ static bool index_all(DataReader *r, Error *e)
     r->start[r->source.record_files] = r->count;
     ok = ok && check_ids(&x, e);
     mem_free(x.seen);
+    uint64_t *fits = ok && r->count ? mem_realloc(r->place, r->count * sizeof *fits) : NULL;
+    if (fits) {
+        r->place = fits;
+        r->cap = r->count;
+    }
     if (ok && r->count == 0)
         return error_set(e, ERR_FAILED, "%s: %s: expected records, got an empty list",
                          r->source.records[0], r->source.split);

@@ -1,6 +1,6 @@
 /* data/reader.h: the records of a data set, by index or one after the other.
  *
- * An annotation is mapped, not read into memory: an index keeps 8 bytes a record (24 while it is made), and a record is
+ * An annotation is mapped, not read into memory: an index keeps 8 bytes a record (50 at most while it is made), and a record is
  * parsed when it is asked for. So every record is looked at once when the set is opened, and what is wrong in one
  * is told then, with its number, before anything is computed. */
 #ifndef DATA_READER_H

@@ -413,7 +413,7 @@ static size_t peak_of(size_t n)
         most = mem_in_use() - before > most ? mem_in_use() - before : most;
     assert_int_equal(count, n);
     assert_true(most <= data_index_bytes(r) + (64 << 10));
-    assert_true(data_index_bytes(r) <= 16 * n + 1024);
+    assert_true(data_index_bytes(r) == 8 * n);
     data_close(r);
     assert_int_equal(mem_in_use(), before);
     return most;
@@ -422,7 +422,7 @@ static size_t peak_of(size_t n)
 static void many_records(void **state)
 {
     (void)state;
-    assert_true(peak_of(100000) <= 16 * 100000 + (64 << 10));
+    assert_true(peak_of(100000) <= 8 * 100000 + (64 << 10));
 }
 
 /* --- memory ------------------------------------------------------------------------------------------------------ */
@@ -444,7 +444,8 @@ static void failing_memory(void **state)
         if (r)
             item = data_next(r, &e);
         ok = item && !mem_fail_hit();
-        assert_true(ok || e.code == ERR_MEMORY);
+        assert_true(item ||
+                    e.code == ERR_MEMORY); /* an index that cannot be made smaller is no error */
         mem_fail_at(0);
         data_item_free(item);
         data_close(r);
