@@ -186,6 +186,16 @@ const Option options[OPT_COUNT] = {
                    "beams, 1 on a terminal; "
                    "match: 8 pairs; embed: 8). Results do not depend on it"},
 
+    [OPT_ROOT] =
+        {"root", 0, KIND_FOLDER, "DIR", 0, 0, BIT(DATA), data_group,
+         "the folder of the data sets, LAVIS' cache_root (scenes: default, where they came "
+         "with the program)"},
+    [OPT_SPLIT] = {"split", 0, KIND_TEXT, "train|val|test", 0, 0, BIT(DATA), data_group,
+                   "this one alone (default: all that the data set has)"},
+    [OPT_DEEP] = {"deep", 0, KIND_FLAG, NULL, 0, 0, BIT(DATA), data_group,
+                  "check: decode every picture, and compare published checksums"},
+    [OPT_YES] = {"yes", 'y', KIND_FLAG, NULL, 0, 0, BIT(DATA), data_group,
+                 "prepare: download what is missing without asking"},
     [OPT_MERGE] = {"merge", 0, KIND_FLAG, NULL, 0, 0, BIT(SCORE), score_group,
                    "several RESULT files are the shards of one result; of an id that is in several "
                    "the first entry counts"},
@@ -205,16 +215,6 @@ const Option options[OPT_COUNT] = {
     [OPT_LEMMATIZER] = {"lemmatizer", 0, KIND_TEXT, "COMMAND", 0, 0, BIT(SCORE), score_group,
                         "answers: lemmas by a shell command that reads an answer a line and writes "
                         "a line for each"},
-    [OPT_ROOT] =
-        {"root", 0, KIND_FOLDER, "DIR", 0, 0, BIT(DATA), data_group,
-         "the folder of the data sets, LAVIS' cache_root (scenes: default, where they came "
-         "with the program)"},
-    [OPT_SPLIT] = {"split", 0, KIND_TEXT, "train|val|test", 0, 0, BIT(DATA), data_group,
-                   "this one alone (default: all that the data set has)"},
-    [OPT_DEEP] = {"deep", 0, KIND_FLAG, NULL, 0, 0, BIT(DATA), data_group,
-                  "check: decode every picture, and compare published checksums"},
-    [OPT_YES] = {"yes", 'y', KIND_FLAG, NULL, 0, 0, BIT(DATA), data_group,
-                 "prepare: download what is missing without asking"},
     [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9,
                         COMPUTES | BIT(SHOW) | WRITES | BIT(PULL) | BIT(SCORE) | BIT(DATA), NULL,
                         "test hook: the N-th allocation of the library fails"},

@@ -226,30 +226,6 @@ const Verb verbs[VERB_COUNT] = {
           {"BLIP2_ISA=avx2 blip2 doctor", "with another kernel set"},
           {"blip2 doctor --measure", "choose the kernels anew"},
           {"blip2 doctor --json", "for a bug report"}}},
-    [VERB_SCORE] =
-        {"score",
-         "caption|vqa|gqa|retrieval RESULT... [GROUNDTRUTH]",
-         2,
-         -1,
-         "numbers of a benchmark for any system's results",
-         "caption: RESULT a list of {image_id, caption}, GROUNDTRUTH in COCO's form; Bleu_1 to "
-         "Bleu_4, METEOR, ROUGE_L, CIDEr, SPICE as pycocoevalcap computes them, and again for "
-         "each domain where pictures have one (nocaps). METEOR and SPICE are programs of others "
-         "and computed where they are given.\n"
-         "vqa: RESULT a list of {question_id, answer}, GROUNDTRUTH VQAv2's annotations; percent. "
-         "gqa: RESULT a list of {question_id, pred_ans, gt_ans}, and no other file; percent.\n"
-         "retrieval: RESULT {score_i2t: rows, score_t2i: rows}, a row a list of scores or {index, "
-         "score} of the candidates alone; GROUNDTRUTH LAVIS' list of {image, caption: "
-         "[...]}; recall in percent, txt_ from pictures to texts, img_ from texts to pictures.",
-         run_score,
-         {{"blip2 score caption captions.json coco_karpathy_test_gt.json", "COCO captions"},
-          {"blip2 score vqa vqa_result.json v2_mscoco_val2014_annotations.json --json",
-           "for scripts"},
-          {"blip2 score vqa --merge part0.json part1.json annotations.json",
-           "the shards of one result"},
-          {"blip2 score caption captions.json gt.json --meteor-jar meteor-1.5.jar --ptb-jar "
-           "stanford-corenlp-3.4.1.jar",
-           "with the original programs"}}},
     [VERB_DATA] =
         {"data",
          "list|check|prepare [NAME] [ARCHIVE...]",
@@ -283,6 +259,30 @@ const Verb verbs[VERB_COUNT] = {
           {"blip2 data check coco_caption --split test --root /data/lavis --deep",
            "is all of it good?"},
           {"blip2 data check scenes", "the pictures that came with the program"}}},
+    [VERB_SCORE] =
+        {"score",
+         "caption|vqa|gqa|retrieval RESULT... [GROUNDTRUTH]",
+         2,
+         -1,
+         "numbers of a benchmark for any system's results",
+         "caption: RESULT a list of {image_id, caption}, GROUNDTRUTH in COCO's form; Bleu_1 to "
+         "Bleu_4, METEOR, ROUGE_L, CIDEr, SPICE as pycocoevalcap computes them, and again for "
+         "each domain where pictures have one (nocaps). METEOR and SPICE are programs of others "
+         "and computed where they are given.\n"
+         "vqa: RESULT a list of {question_id, answer}, GROUNDTRUTH VQAv2's annotations; percent. "
+         "gqa: RESULT a list of {question_id, pred_ans, gt_ans}, and no other file; percent.\n"
+         "retrieval: RESULT {score_i2t: rows, score_t2i: rows}, a row a list of scores or {index, "
+         "score} of the candidates alone; GROUNDTRUTH LAVIS' list of {image, caption: "
+         "[...]}; recall in percent, txt_ from pictures to texts, img_ from texts to pictures.",
+         run_score,
+         {{"blip2 score caption captions.json coco_karpathy_test_gt.json", "COCO captions"},
+          {"blip2 score vqa vqa_result.json v2_mscoco_val2014_annotations.json --json",
+           "for scripts"},
+          {"blip2 score vqa --merge part0.json part1.json annotations.json",
+           "the shards of one result"},
+          {"blip2 score caption captions.json gt.json --meteor-jar meteor-1.5.jar --ptb-jar "
+           "stanford-corenlp-3.4.1.jar",
+           "with the original programs"}}},
     [VERB_BENCH] =
         {"bench",
          "",

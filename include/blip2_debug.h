@@ -166,47 +166,6 @@ BLIP2_API bool blip2_debug_bench(blip2_session *session, int repeat,
                                  void (*on_stage)(void *user, const char *name), void *user,
                                  blip2_bench *out, blip2_error *err);
 
-/* --- scoring ------------------------------------------------------------------------------------- */
-/* Any system's result files against a ground truth; no model is needed. docs/EVALUATION.md has the formats. */
-typedef enum blip2_score_kind {
-    BLIP2_SCORE_CAPTION,
-    BLIP2_SCORE_VQA,
-    BLIP2_SCORE_GQA,
-    BLIP2_SCORE_RETRIEVAL
-} blip2_score_kind;
-
-typedef struct blip2_score_files {
-    const char *const *results;
-    size_t
-        result_count;  /* several: shards of one result, of which the first entry of an id counts */
-    const char *truth; /* NULL with GQA, whose results have it */
-    bool only_predicted; /* captions: leave out pictures without a prediction instead of refusing */
-    /* What the user has: of captions the programs behind these metrics, run by java; NULL: not computed, or tokens by
-     * the library's own tokenizer. */
-    const char *ptb_jar, *meteor_jar, *spice_jar;
-    /* Answers: lemmas first, by the library's rules (approximately) or by a shell command, a line in, a line out. */
-    bool lemmatize;
-    const char *lemmatizer;
-} blip2_score_files;
-
-/* A number in the unit in which LAVIS reports it. Strings belong to the blip2_metrics. */
-typedef struct blip2_metric {
-    const char *group; /* a domain of captions, "question_type" of VQA; "": of all */
-    const char *name;
-    double value;
-    bool computed; /* false: what it needs was not given */
-} blip2_metric;
-
-typedef struct blip2_metrics blip2_metrics;
-/* NULL: an error, BLIP2_FAILED for files that do not fit. Freed with blip2_metrics_free. */
-BLIP2_API blip2_metrics *blip2_score_run(blip2_score_kind kind, const blip2_score_files *files,
-                                         blip2_error *err);
-BLIP2_API size_t blip2_metrics_count(const blip2_metrics *m);
-BLIP2_API blip2_metric blip2_metrics_at(const blip2_metrics *m, size_t i); /* i < count */
-/* What a reader of the numbers should know, on one line; NULL: nothing. */
-BLIP2_API const char *blip2_metrics_notice(const blip2_metrics *m);
-BLIP2_API void blip2_metrics_free(blip2_metrics *m); /* NULL is fine */
-
 /* --- data sets ----------------------------------------------------------------------------------- */
 /* Those of LAVIS' evaluations and trainings, in its folder layout. docs/EVALUATION.md, "Data". Strings last for ever. */
 typedef struct blip2_data_set {
@@ -295,6 +254,47 @@ BLIP2_API blip2_data_step blip2_data_plan_at(const blip2_data_plan *p, size_t i)
 BLIP2_API bool blip2_data_carry_out(const blip2_data_plan *p, const char *root,
                                     blip2_pull_fn on_progress, void *user, blip2_error *err);
 BLIP2_API void blip2_data_plan_free(blip2_data_plan *p); /* NULL is fine */
+
+/* --- scoring ------------------------------------------------------------------------------------- */
+/* Any system's result files against a ground truth; no model is needed. docs/EVALUATION.md has the formats. */
+typedef enum blip2_score_kind {
+    BLIP2_SCORE_CAPTION,
+    BLIP2_SCORE_VQA,
+    BLIP2_SCORE_GQA,
+    BLIP2_SCORE_RETRIEVAL
+} blip2_score_kind;
+
+typedef struct blip2_score_files {
+    const char *const *results;
+    size_t
+        result_count;  /* several: shards of one result, of which the first entry of an id counts */
+    const char *truth; /* NULL with GQA, whose results have it */
+    bool only_predicted; /* captions: leave out pictures without a prediction instead of refusing */
+    /* What the user has: of captions the programs behind these metrics, run by java; NULL: not computed, or tokens by
+     * the library's own tokenizer. */
+    const char *ptb_jar, *meteor_jar, *spice_jar;
+    /* Answers: lemmas first, by the library's rules (approximately) or by a shell command, a line in, a line out. */
+    bool lemmatize;
+    const char *lemmatizer;
+} blip2_score_files;
+
+/* A number in the unit in which LAVIS reports it. Strings belong to the blip2_metrics. */
+typedef struct blip2_metric {
+    const char *group; /* a domain of captions, "question_type" of VQA; "": of all */
+    const char *name;
+    double value;
+    bool computed; /* false: what it needs was not given */
+} blip2_metric;
+
+typedef struct blip2_metrics blip2_metrics;
+/* NULL: an error, BLIP2_FAILED for files that do not fit. Freed with blip2_metrics_free. */
+BLIP2_API blip2_metrics *blip2_score_run(blip2_score_kind kind, const blip2_score_files *files,
+                                         blip2_error *err);
+BLIP2_API size_t blip2_metrics_count(const blip2_metrics *m);
+BLIP2_API blip2_metric blip2_metrics_at(const blip2_metrics *m, size_t i); /* i < count */
+/* What a reader of the numbers should know, on one line; NULL: nothing. */
+BLIP2_API const char *blip2_metrics_notice(const blip2_metrics *m);
+BLIP2_API void blip2_metrics_free(blip2_metrics *m); /* NULL is fine */
 
 #ifdef __cplusplus
 }
