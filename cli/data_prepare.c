@@ -123,7 +123,7 @@ static int carry_out(const Args *args, blip2_data_plan *p, Totals *t, blip2_erro
 int data_prepare(const Args *args)
 {
     blip2_error err = {0};
-    Totals files, pictures;
+    Totals files = {0}, pictures = {0};
     const char *root = args_text(args, OPT_ROOT, NULL), *split = args_text(args, OPT_SPLIT, NULL);
     if (args->count < 2)
         return usage_error(

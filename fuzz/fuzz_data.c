@@ -80,7 +80,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     Error e = {0};
     if (size == 0)
         return 0;
-    DataSource s = {.name = "fuzz", .split = "test", .images = "pictures", .form = (data[0] & 3) % 3};
+    DataSource s = {
+        .name = "fuzz", .split = "test", .images = "pictures", .form = (data[0] & 3) % 3};
     s.id_key = data[0] & 4 ? "img_id" : NULL;
     s.numbered = data[0] & 8;
     s.texts_missing = data[0] & 16;

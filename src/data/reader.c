@@ -132,7 +132,7 @@ static bool check_ids(const Indexing *x, Error *e)
 {
     const DataReader *r = x->r;
     size_t first = 0, second = SIZE_MAX;
-    if (r->source.repeats || r->count == 0)
+    if (r->source.repeats || !x->seen)
         return true;
     qsort(x->seen, r->count, sizeof *x->seen, by_hash);
     for (size_t i = 1; i < r->count; i++)

@@ -105,7 +105,8 @@ static blip2_data_plan *new_plan(const char *name, const char *root, const DataS
     blip2_data_plan *p = NULL;
     *set = data_set(name, e);
     if (*set && !root)
-        error_set(e, ERR_USAGE, "%s: root: expected the folder of the data sets (--root DIR), got none", name);
+        error_set(e, ERR_USAGE,
+                  "%s: root: expected the folder of the data sets (--root DIR), got none", name);
     else if (*set && !(p = mem_calloc(1, sizeof *p)))
         error_memory(e, name, sizeof *p);
     return p;
