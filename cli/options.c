@@ -25,11 +25,12 @@ static const char debug_group[] = "Input";
 static const char bench_group[] = "Measuring";
 static const char score_group[] = "Scoring";
 static const char config_group[] = "Configuration";
+static const char data_group[] = "Data";
 static const char other_group[] = "Help";
 
-const char *const option_groups[] = {debug_group,  model_group, prompt_group, search_group,
-                                     sample_group, bench_group, score_group,  config_group,
-                                     output_group, other_group, NULL};
+const char *const option_groups[] = {debug_group,  model_group,  prompt_group, search_group,
+                                     sample_group, bench_group,  score_group,  config_group,
+                                     data_group,   output_group, other_group,  NULL};
 
 /* clang-format off: one option, one block */
 const Option options[OPT_COUNT] = {
@@ -176,7 +177,7 @@ const Option options[OPT_COUNT] = {
     [OPT_JSON] =
         {"json", 'j', KIND_FLAG, NULL, 0, 0,
          ANSWERS | BIT(MATCH) | BIT(LIST) | BIT(PULL) | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) |
-             BIT(SCORE) | BIT(CONFIG) | BIT(RUN),
+             BIT(SCORE) | BIT(CONFIG) | BIT(DATA) | BIT(RUN),
          output_group,
          "JSON on standard output, one object per line; a file name that is not UTF-8 also "
          "stands there in base64 (\"image_bytes\", \"path_bytes\", ...)"},
@@ -186,6 +187,16 @@ const Option options[OPT_COUNT] = {
                    "beams, 1 on a terminal; "
                    "match: 8 pairs; embed: 8). Results do not depend on it"},
 
+    [OPT_ROOT] =
+        {"root", 0, KIND_FOLDER, "DIR", 0, 0, BIT(DATA), data_group,
+         "the folder of the data sets, LAVIS' cache_root (scenes: default, where they came "
+         "with the program)"},
+    [OPT_SPLIT] = {"split", 0, KIND_TEXT, "train|val|test", 0, 0, BIT(DATA), data_group,
+                   "this one alone (default: all that the data set has)"},
+    [OPT_DEEP] = {"deep", 0, KIND_FLAG, NULL, 0, 0, BIT(DATA), data_group,
+                  "check: decode every picture, and compare published checksums"},
+    [OPT_YES] = {"yes", 'y', KIND_FLAG, NULL, 0, 0, BIT(DATA), data_group,
+                 "prepare: download what is missing without asking"},
     [OPT_MERGE] = {"merge", 0, KIND_FLAG, NULL, 0, 0, BIT(SCORE), score_group,
                    "several RESULT files are the shards of one result; of an id that is in several "
                    "the first entry counts"},
@@ -214,8 +225,9 @@ const Option options[OPT_COUNT] = {
     [OPT_KEYS] = {"keys", 0, KIND_FLAG, NULL, 0, 0, BIT(CONFIG), config_group,
                   "all keys that a file may have, as a table in Markdown"},
     [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9,
-                        COMPUTES | BIT(SHOW) | WRITES | BIT(PULL) | BIT(SCORE) | BIT(CONFIG), NULL,
-                        "test hook: the N-th allocation of the library fails"},
+                        COMPUTES | BIT(SHOW) | WRITES | BIT(PULL) | BIT(SCORE) | BIT(CONFIG) |
+                            BIT(DATA),
+                        NULL, "test hook: the N-th allocation of the library fails"},
     [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show this help"},
     [OPT_VERSION] = {"version", 'V', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show the version"},
 };

@@ -226,6 +226,39 @@ const Verb verbs[VERB_COUNT] = {
           {"BLIP2_ISA=avx2 blip2 doctor", "with another kernel set"},
           {"blip2 doctor --measure", "choose the kernels anew"},
           {"blip2 doctor --json", "for a bug report"}}},
+    [VERB_DATA] =
+        {"data",
+         "list|check|prepare [NAME] [ARCHIVE...]",
+         1,
+         -1,
+         "the data sets of evaluation and training",
+         "list: the data sets that are known by name, in LAVIS' folder layout; of NAME which files "
+         "each "
+         "split needs, their sizes, where they come from, the licence.\n"
+         "check: what of NAME is there below DIR, and what is missing or broken, by name: "
+         "annotations are read, every picture that they name is looked for, and decoded with "
+         "--deep. "
+         "Exit code 0 when all is there, 3 when not.\n"
+         "prepare: fetches missing annotations and the archives of pictures that are public, and "
+         "unpacks "
+         "them; archives that you have are named by you (recognised by their file names), or lie "
+         "in the "
+         "data set's folder for downloads. It says first what it would do, and asks. What was "
+         "interrupted goes on. "
+         "Archives stay where they are. BLIP2_DATA_ENDPOINT names a mirror: URL/HOST/PATH. Exit "
+         "code 3: something "
+         "is left for you to fetch.\n"
+         "NAME may have a type, as in gqa/balanced_val.",
+         run_data,
+         {{"blip2 data list", "what there is"},
+          {"blip2 data list ok_vqa", "what one needs"},
+          {"blip2 data prepare ok_vqa --split test --root /data/lavis",
+           "fetch what is missing, after asking"},
+          {"blip2 data prepare flickr30k --root /data/lavis ~/Downloads/flickr30k-images.tar.gz",
+           "unpack what you have"},
+          {"blip2 data check coco_caption --split test --root /data/lavis --deep",
+           "is all of it good?"},
+          {"blip2 data check scenes", "the pictures that came with the program"}}},
     [VERB_SCORE] =
         {"score",
          "caption|vqa|gqa|retrieval RESULT... [GROUNDTRUTH]",

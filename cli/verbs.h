@@ -15,6 +15,7 @@ int run_show(const Args *args);
 int run_convert(const Args *args);
 int run_quantize(const Args *args);
 int run_doctor(const Args *args);
+int run_data(const Args *args);
 int run_score(const Args *args);
 int run_config(const Args *args);
 int run_bench(const Args *args);

@@ -37,6 +37,30 @@ tokenizer() {
     done
 }
 
+# annotation FORM NAME FILE...: a byte that says the form (fuzz_data.c), 0xff between files.
+annotation() {
+    out=$to/data/$2
+    # shellcheck disable=SC2059 # an octal escape
+    printf "$1" >"$out"
+    shift 2
+    between=
+    for file; do
+        printf '%b' "$between" >>"$out"
+        cat "tests/data/datasets/root/$file" >>"$out"
+        between='\0377'
+    done
+}
+
+annotations() {
+    annotation '\000' captions coco/annotations/coco_karpathy_test.json
+    annotation '\004' nocaps nocaps/annotations/nocaps_val.json
+    annotation '\010' retrieval flickr30k/annotations/test.json
+    annotation '\041' pairs coco/annotations/coco_karpathy_train.json
+    annotation '\042' questions coco/annotations/vqa_train.json coco/annotations/vqa_val.json
+    annotation '\022' asked coco/annotations/vqa_val_eval.json
+    annotation '\002' gqa gqa/annotations/testdev_balanced_questions.json
+}
+
 # score: a task, a result, 0xff, a ground truth; texts for the tokenizer.
 scores() {
     printf '\000[{"image_id": 1, "caption": "a dog"}]\377{"images": [{"id": 1, "domain": "in"}],
@@ -159,6 +183,7 @@ settings() {
         awk -v to="$to/settings/case" '{ print | "base64 -d >" to NR; close("base64 -d >" to NR) }'
 }
 
+annotations
 tokenizer
 tensors
 packed_models

@@ -166,6 +166,95 @@ BLIP2_API bool blip2_debug_bench(blip2_session *session, int repeat,
                                  void (*on_stage)(void *user, const char *name), void *user,
                                  blip2_bench *out, blip2_error *err);
 
+/* --- data sets ----------------------------------------------------------------------------------- */
+/* Those of LAVIS' evaluations and trainings, in its folder layout. docs/EVALUATION.md, "Data". Strings last for ever. */
+typedef struct blip2_data_set {
+    const char *name, *type; /* type "default" where LAVIS has no others */
+    const char *const *also; /* other names, ends with NULL */
+    const char *what, *licence;
+    const char *page;     /* NULL: comes with the program */
+    const char *images;   /* folder of the pictures below the root */
+    const char *download; /* folder where archives are looked for; NULL: none */
+} blip2_data_set;
+
+/* A file of a split, or where pictures of it come from. */
+typedef struct blip2_data_need {
+    const char *split;
+    bool pictures;
+    const char *file; /* below the root; pictures: the archive, "" for single files */
+    const char
+        *url; /* NULL: nobody may fetch it without an account, or it comes with the program */
+    const char *page; /* of pictures */
+    int64_t bytes;    /* -1: not published */
+    const char *sum;  /* SHA-256 or, of 32 digits, MD5; NULL: not published */
+} blip2_data_need;
+
+/* false: there is no such one. */
+BLIP2_API bool blip2_data_set_at(size_t i, blip2_data_set *out);
+BLIP2_API bool blip2_data_need_at(size_t set, size_t i, blip2_data_need *out);
+/* "NAME" or "NAME/TYPE", also another name; BLIP2_USAGE: there is none. */
+BLIP2_API bool blip2_data_find(const char *name, size_t *set, blip2_error *err);
+
+typedef enum blip2_data_state {
+    BLIP2_DATA_GOOD,
+    BLIP2_DATA_MISSING,
+    BLIP2_DATA_BROKEN
+} blip2_data_state;
+
+typedef struct blip2_data_finding {
+    const char *split, *path;
+    bool picture; /* else an annotation; of pictures only what is not good is told */
+    blip2_data_state state;
+    const char *why; /* broken: what is wrong, the file in front */
+    size_t records;  /* of a good annotation that has such */
+} blip2_data_finding;
+
+typedef struct blip2_data_checked {
+    size_t files, files_missing, files_broken;
+    size_t pictures, pictures_missing, pictures_broken; /* each counts once a split */
+} blip2_data_checked;
+
+typedef struct blip2_data_check_options {
+    const char *split; /* NULL: all */
+    const char *root;  /* NULL: where the data that came with the program lies */
+    bool deep;         /* decode every picture, compare published checksums */
+    bool (*on_finding)(void *user, const blip2_data_finding *f); /* false ends with STOPPED */
+    void (*on_progress)(void *user, size_t pictures);            /* may be NULL */
+    void *user;
+} blip2_data_check_options;
+
+BLIP2_API bool blip2_data_check(const char *name, const blip2_data_check_options *o,
+                                blip2_data_checked *out, blip2_error *err);
+
+/* What is to be done before a data set can be read; nothing is until blip2_data_carry_out. */
+typedef enum blip2_data_doing {
+    BLIP2_DATA_DOWNLOAD,
+    BLIP2_DATA_UNPACK,
+    BLIP2_DATA_ASK /* the user has to fetch it, from `from`, and put it to `to` */
+} blip2_data_doing;
+
+typedef struct blip2_data_step {
+    blip2_data_doing doing;
+    const char *name, *from, *to;
+    size_t pictures; /* that are missing and come with it */
+    bool single;     /* it is a picture by itself */
+    int64_t bytes;   /* -1: not known */
+} blip2_data_step;
+
+typedef struct blip2_data_plan blip2_data_plan;
+/* Annotations first; pictures when those are there, from archives that the user has named, that lie in the folder for
+ * downloads, or that may be fetched. Servers are asked for sizes that are not known. split NULL: all. Freed with blip2_data_plan_free; steps belong to it. */
+BLIP2_API blip2_data_plan *blip2_data_plan_files(const char *name, const char *split,
+                                                 const char *root, blip2_error *err);
+BLIP2_API blip2_data_plan *blip2_data_plan_pictures(const char *name, const char *split,
+                                                    const char *root, const char *const *archives,
+                                                    size_t archive_count, blip2_error *err);
+BLIP2_API size_t blip2_data_plan_count(const blip2_data_plan *p);
+BLIP2_API blip2_data_step blip2_data_plan_at(const blip2_data_plan *p, size_t i);
+BLIP2_API bool blip2_data_carry_out(const blip2_data_plan *p, const char *root,
+                                    blip2_pull_fn on_progress, void *user, blip2_error *err);
+BLIP2_API void blip2_data_plan_free(blip2_data_plan *p); /* NULL is fine */
+
 /* --- scoring ------------------------------------------------------------------------------------- */
 /* Any system's result files against a ground truth; no model is needed. docs/EVALUATION.md has the formats. */
 typedef enum blip2_score_kind {

@@ -4,7 +4,7 @@
 
 #include "eval/answers.h"
 #include "eval/external.h"
-#include "eval/items.h"
+#include "base/items.h"
 #include "eval/keys.h"
 #include "eval/lemma.h"
 #include "eval/lines.h"

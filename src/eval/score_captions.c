@@ -9,7 +9,7 @@
 #include "eval/ptb.h"
 #include "eval/score.h"
 
-#include "eval/items.h"
+#include "base/items.h"
 
 enum { CAPTION_BYTES = 16384 };
 

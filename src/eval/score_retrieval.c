@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
-#include "eval/items.h"
+#include "base/items.h"
 #include "eval/recall.h"
 #include "eval/score.h"
 

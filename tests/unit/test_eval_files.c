@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "eval/items.h"
+#include "base/items.h"
 #include "eval/keys.h"
 #include "eval/lemma.h"
 #include "eval/process.h"

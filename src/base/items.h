@@ -1,7 +1,7 @@
-/* eval/items.h: the elements of a list in a JSON file, one at a time: annotations have millions of them, and memory is
+/* base/items.h: the elements of a list in a JSON file, one at a time: annotations have millions of them, and memory is
  * that of the largest one. */
-#ifndef EVAL_ITEMS_H
-#define EVAL_ITEMS_H
+#ifndef BASE_ITEMS_H
+#define BASE_ITEMS_H
 
 #include <jansson.h>
 #include <stddef.h>
@@ -20,5 +20,14 @@ bool items_each(const char *path, const char *member, bool needed, ItemFn *fn, v
 /* The same over text in memory. */
 bool items_each_in(const char *text, size_t n, const char *path, const char *member, bool needed,
                    ItemFn *fn, void *self, Error *e);
+
+/* The same with `at`, where the element begins in text, for item_at. */
+typedef bool ItemPlaceFn(void *self, const json_t *item, size_t at, const char *where, Error *e);
+bool items_places_in(const char *text, size_t n, const char *path, const char *member, bool needed,
+                     ItemPlaceFn *fn, void *self, Error *e);
+
+/* The element that begins at `at`; the caller frees it with json_decref. NULL: text is not what it was, ERR_FAILED with
+ * `where` in front, or ERR_MEMORY. */
+json_t *item_at(const char *text, size_t n, size_t at, const char *where, Error *e);
 
 #endif

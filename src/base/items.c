@@ -1,5 +1,5 @@
-/* eval/items.c: a scanner that finds where values begin and end. */
-#include "eval/items.h"
+/* base/items.c: a scanner that finds where values begin and end. */
+#include "base/items.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +15,8 @@ typedef struct Scan {
     const char *text;
     size_t n, at;
     const char *path;
+    ItemPlaceFn *fn;
+    void *self;
     Error *e;
 } Scan;
 
@@ -95,7 +97,7 @@ static bool skip_value(Scan *s)
     return s->at > from || bad(s, "expected a value");
 }
 
-static bool give_item(Scan *s, const char *member, size_t index, ItemFn *fn, void *self)
+static bool give_item(Scan *s, const char *member, size_t index)
 {
     char where[WHERE_SIZE];
     size_t from;
@@ -107,12 +109,12 @@ static bool give_item(Scan *s, const char *member, size_t index, ItemFn *fn, voi
     if (s->text[from] != '{' && s->text[from] != '[')
         return error_set(s->e, ERR_FAILED, "%s: expected an object or a list", where);
     json_t *item = json_parse(s->text + from, s->at - from, where, ERR_FAILED, s->e);
-    bool ok = item && fn(self, item, where, s->e);
+    bool ok = item && s->fn(s->self, item, from, where, s->e);
     json_decref(item);
     return ok;
 }
 
-static bool walk_list(Scan *s, const char *member, ItemFn *fn, void *self)
+static bool walk_list(Scan *s, const char *member)
 {
     s->at++;
     if (look(s) == ']') {
@@ -120,7 +122,7 @@ static bool walk_list(Scan *s, const char *member, ItemFn *fn, void *self)
         return true;
     }
     for (size_t i = 0;; i++) {
-        if (!give_item(s, member, i, fn, self))
+        if (!give_item(s, member, i))
             return false;
         if (look(s) == ']') {
             s->at++;
@@ -144,7 +146,7 @@ static bool take_key(Scan *s, const char *member, bool *is)
     return take(s, ':', "expected :");
 }
 
-static bool take_member(Scan *s, const char *member, ItemFn *fn, void *self, bool *found)
+static bool take_member(Scan *s, const char *member, bool *found)
 {
     bool is = false;
     if (!take_key(s, member, &is))
@@ -156,17 +158,17 @@ static bool take_member(Scan *s, const char *member, ItemFn *fn, void *self, boo
     if (look(s) != '[')
         return error_set(s->e, ERR_FAILED, "%s: %s: expected a list", s->path, member);
     *found = true;
-    return walk_list(s, member, fn, self);
+    return walk_list(s, member);
 }
 
-static bool walk_object(Scan *s, const char *member, ItemFn *fn, void *self, bool *found)
+static bool walk_object(Scan *s, const char *member, bool *found)
 {
     s->at++;
     if (look(s) == '}') {
         s->at++;
         return true;
     }
-    while (take_member(s, member, fn, self, found)) {
+    while (take_member(s, member, found)) {
         if (look(s) == '}') {
             s->at++;
             return true;
@@ -177,24 +179,48 @@ static bool walk_object(Scan *s, const char *member, ItemFn *fn, void *self, boo
     return false;
 }
 
-bool items_each_in(const char *text, size_t n, const char *path, const char *member, bool needed,
-                   ItemFn *fn, void *self, Error *e)
+bool items_places_in(const char *text, size_t n, const char *path, const char *member, bool needed,
+                     ItemPlaceFn *fn, void *self, Error *e)
 {
-    Scan s = {text, n, utf8_mark(text, n), path, e};
-    bool found = false, ok;
+    Scan s = {text, n, utf8_mark(text, n), path, fn, self, e};
+    bool found = !member, ok;
     if (look(&s) != (member ? '{' : '['))
         return bad(&s, member ? "expected an object, {" : "expected a list, [");
-    if (member) {
-        ok = walk_object(&s, member, fn, self, &found);
-    } else {
-        found = true;
-        ok = walk_list(&s, "item", fn, self);
-    }
+    ok = member ? walk_object(&s, member, &found) : walk_list(&s, "item");
     if (ok && look(&s))
         return bad(&s, "expected the end of the file");
     if (ok && !found && needed)
         return error_set(e, ERR_FAILED, "%s: %s: expected a list, got nothing", path, member);
     return ok;
+}
+
+typedef struct Placeless {
+    ItemFn *fn;
+    void *self;
+} Placeless;
+
+static bool give_placeless(void *self, const json_t *item, size_t at, const char *where, Error *e)
+{
+    const Placeless *p = self;
+    (void)at;
+    return p->fn(p->self, item, where, e);
+}
+
+bool items_each_in(const char *text, size_t n, const char *path, const char *member, bool needed,
+                   ItemFn *fn, void *self, Error *e)
+{
+    Placeless p = {fn, self};
+    return items_places_in(text, n, path, member, needed, give_placeless, &p, e);
+}
+
+json_t *item_at(const char *text, size_t n, size_t at, const char *where, Error *e)
+{
+    Scan s = {.text = text, .n = n, .at = at, .path = where, .e = e};
+    if (at >= n || (text[at] != '{' && text[at] != '[')) {
+        error_set(e, ERR_FAILED, "%s: expected an object or a list: the file has changed", where);
+        return NULL;
+    }
+    return skip_value(&s) ? json_parse(text + at, s.at - at, where, ERR_FAILED, e) : NULL;
 }
 
 bool items_each(const char *path, const char *member, bool needed, ItemFn *fn, void *self, Error *e)
