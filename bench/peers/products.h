@@ -64,7 +64,8 @@ static inline bool parse_shape(const char *text, Shape *s)
 
 static inline void print_time(Shape s, const char *kernel, double ms, size_t bytes)
 {
-    printf("{\"rows\": %d, \"in\": %d, \"out\": %d, \"kernel\": \"%s\", \"ms\": %.5f, \"bytes\": %zu}\n",
+    printf("{\"rows\": %d, \"in\": %d, \"out\": %d, \"kernel\": \"%s\", \"ms\": %.5f, \"bytes\": "
+           "%zu}\n",
            s.rows, s.in, s.out, kernel, ms, bytes);
     fflush(stdout);
 }
