@@ -30,6 +30,11 @@ TORCH = ["torch==2.15.0"]
 TRANSFORMERS = TORCH + ["numpy==2.4.6", "transformers==5.24.0", "pillow==13.0.0"]
 
 
+def no_shadows():
+    """Python puts the folder of a script in front of its search path, where transformers.py would pass for the library."""
+    sys.path = [p for p in sys.path if os.path.abspath(p or ".") != HERE]
+
+
 def die(text):
     sys.exit(f"{PROGRAM}: {text}")
 
@@ -95,15 +100,15 @@ def limited(threads):
     return lambda: os.sched_setaffinity(0, some)
 
 
-def run(command, threads, extra=None):
-    """Standard output of a command that may use so many threads."""
+def run(command, threads, extra=None, may_fail=False):
+    """Standard output of a command that may use so many threads; when it may fail, what it printed until then."""
     env = dict(os.environ, OMP_NUM_THREADS=str(threads), **(extra or {}))
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env, preexec_fn=limited(threads))
     except OSError as e:
         die(f"{command[0]}: {e.strerror}")
     if done.returncode:
-        die(f"{' '.join(command)}: exit code {done.returncode}")
+        (say if may_fail else die)(f"{' '.join(command)}: exit code {done.returncode}")
     return done.stdout
 
 

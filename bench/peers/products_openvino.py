@@ -2,7 +2,7 @@
 
 One model holds a product of the same x with each copy of the weights, and one inference is all of them: starting an inference from
 Python takes as long as a small product. f32, bf16: the precision hint. int8, int4: weights as their compression
-writes them (int8 with a scale for an output, int4 with one for 32 weights), dynamic quantisation of x as the plug-in has it.
+writes them (int8 with a scale for an output, u4 with one for 32), dynamic quantisation of x as the plug-in has it.
 """
 import numpy as np
 
@@ -25,7 +25,8 @@ def int8(ov, rng, n_in, n_out):
 def int4(ov, rng, n_in, n_out):
     op = ov.opset13
     packed = rng.integers(0, 255, n_out * n_in // 2, dtype=np.uint8)
-    w = op.constant(ov.Tensor(packed, ov.Shape([n_out, n_in // 32, 32]), ov.Type.i4))
+    nibbles = ov.Tensor(packed, ov.Shape([n_out, n_in // 32, 32]), ov.Type.u4)
+    w = op.constant(nibbles, shared_memory=False)
     scaled = op.multiply(op.convert(w, "f16"), op.constant(np.full((n_out, n_in // 32, 1), 1e-2, np.float16)))
     return op.convert(op.reshape(scaled, op.constant(np.array([n_out, n_in])), False), "f32")
 
