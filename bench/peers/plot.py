@@ -14,7 +14,7 @@ from html import escape
 import common
 from common import ROOT, die
 
-COLOURS = ["#2b6cb0", "#2f855a", "#b7791f", "#805ad5", "#c05621", "#319795"]
+COLOURS = {"f32": "#2b6cb0", "bf16": "#2f855a", "f16": "#319795", "int8": "#b7791f", "int4": "#805ad5", "mixed": "#c05621"}
 WIDTH, LEFT, RIGHT = 920, 290, 60
 BAR, GAP = 11, 9  # heights: a bar, what is between groups
 FONT = "font-family='DejaVu Sans, Verdana, sans-serif'"
@@ -89,8 +89,8 @@ def panel(rep, y):
     rows = bars_of(rep)
     if not rows:
         return [], y
-    columns = [c["name"] for c in rep["columns"] if any(c["name"] == n for _, bars in rows for n, _ in bars)]
-    colours = {c: COLOURS[i % len(COLOURS)] for i, c in enumerate(columns)}
+    colours = {c["name"]: COLOURS.get(c["format"], "#718096") for c in rep["columns"]}
+    columns = [c for c in colours if any(c == name for _, bars in rows for name, _ in bars)]
     scale = Scale([x for _, bars in rows for _, x in bars])
     what = "fastest format" if rep["against"] == "best" else "same format"
     out = [text(20, y + 18, f"{rep['peer']} ({what}) / blip2: {rep['title']}", 15, weight="bold"),

@@ -61,6 +61,7 @@ def needs(program, package):
 
 
 class Onednn:
+    label = "oneDNN"
     packages = ["onednn==2026.1.0", "onednn-devel==2026.1.0"]
     formats = ["f32", "bf16", "int8"]
 
@@ -80,6 +81,7 @@ class Onednn:
 
 
 class Ggml:
+    label = "ggml"
     packages = ["llama-cpp-python==0.3.36"]  # its source archive has ggml's in it
     formats = ["f32", "bf16", "int8", "int4"]
     extra = {}
@@ -128,12 +130,14 @@ class Python:
 
 
 class Torch(Python):
+    label = "PyTorch"
     packages = common.TRANSFORMERS
     formats = ["f32", "bf16", "int8", "int4"]
     home = "transformers"
 
 
 class Openvino(Python):
+    label = "OpenVINO"
     packages = ["openvino==2026.4.1", "numpy==2.4.6"]
     formats = ["f32", "bf16", "int8", "int4"]
     home = "openvino"
@@ -181,7 +185,7 @@ def sides(a, peer, program, isa):
     out = {}
     for fmt in a.formats:
         if fmt in peer.formats:
-            out[f"{a.peer} {fmt}"] = lambda fmt=fmt: run_peer(a, peer, fmt)
+            out[f"{peer.label} {fmt}"] = lambda fmt=fmt: run_peer(a, peer, fmt)
         out[f"blip2 {fmt}"] = lambda fmt=fmt: run_blip2(a, program, isa, fmt)
     return out
 
@@ -200,7 +204,7 @@ def row_of(shape, columns, results):
 
 
 def make_report(a, peer, machine, results):
-    rep = common.report(a, a.peer, machine, peer.versions, against="format", first="product",
+    rep = common.report(a, peer.label, machine, peer.versions, against="format", first="product",
                         title="Matrix products, weights from memory",
                         unit="GFLOP/s; with 1 and 5 rows GB/s of weights, of each side's own bytes")
     rep["columns"] = [dict(name=n, side="blip2" if n.startswith("blip2") else "peer", format=n.split()[1])

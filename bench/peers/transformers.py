@@ -366,7 +366,7 @@ def arguments():
 
 def check(a):
     common.check_blip2(a)
-    if a.pictures and kind_of(a.model) is MatchPeer:
+    if kind_of(a.model) is MatchPeer and a.pictures:
         die(f"{a.model}: --pictures: a matching model writes no captions")
     if a.compile and not shutil.which(os.environ.get("CXX", "g++")):
         die("--compile: needs a C++ compiler; on Debian: apt-get install g++")
