@@ -183,7 +183,7 @@ class MatchPeer(Peer):
         seen = m.qformer(query_embeds=x, query_length=queries.shape[1],
                          attention_mask=self.torch.ones(x.shape[:2], dtype=self.torch.long),
                          encoder_hidden_states=self.image.expand(n, -1, -1)).last_hidden_state
-        m.itm_head(seen[:, :queries.shape[1]].to(m.itm_head.weight.dtype)).mean(1)
+        m.itm_head(seen[:, :queries.shape[1]].to(self.dtype)).mean(1)
 
     def itm(self):
         self.pairs(1)
