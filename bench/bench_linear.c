@@ -1,7 +1,8 @@
 /* bench/bench_linear.c: the speed of `linear` at the shapes of BLIP-2 with ViT-g and OPT-2.7B.
  *
- *     bench_linear [ISA|all] [THREADS] [f32|fast] [TYPE [SHAPE]]    SHAPE: a part of its name
+ *     bench_linear [--json] [ISA|all] [THREADS] [f32|fast] [TYPE [SHAPE]]    SHAPE: a part of its name
  *
+ * --json prints one object per line, of the median call, and does not measure the machine.
  * Every call takes another copy of the weights, enough of them that none is found in a cache. The
  * figures are of the median call and of the best. */
 #include <stdio.h>
@@ -87,6 +88,25 @@ static Timing time_linear(Stream *on, const Shape *s, DType type, Layout layout,
 }
 
 static Device *dev;
+static bool json;
+
+static void print_time(const Stream *d, const Shape *s, DType type, Layout layout, Timing took,
+                       size_t bytes)
+{
+    const char *kernel = cpu_kernel_name(d, type, s->role);
+    const char *order = layout == LAYOUT_PANEL ? "panels" : "rows";
+    double flop = 2.0 * s->m * s->in * s->out;
+    if (json)
+        printf("{\"isa\": \"%s\", \"type\": \"%s\", \"kernel\": \"%s\", \"order\": \"%s\", "
+               "\"rows\": %d, \"in\": %d, \"out\": %d, \"ms\": %.5f, \"bytes\": %zu}\n",
+               d->isa, dtype_name(type), kernel, order, s->m, s->in, s->out, took.median, bytes);
+    else
+        printf("%-10s %-4s %-7s %-6s %-12s M=%-3d %5d -> %-5d %9.3f ms %7.1f GFLOP/s %5.1f GB/s "
+               "(best %.1f, %.1f)\n",
+               d->isa, dtype_name(type), kernel, order, s->name, s->m, s->in, s->out, took.median,
+               flop / took.median * 1e-6, (double)bytes / took.median * 1e-6,
+               flop / took.best * 1e-6, (double)bytes / took.best * 1e-6);
+}
 
 /* Of all types and shapes, those. NULL: all. */
 typedef struct Only {
@@ -115,33 +135,17 @@ static void run_isa(const char *isa, int threads, Precision precision, Only only
             size_t bytes = weight_bytes(s, types[t]);
             Timing took =
                 time_linear(d, s, types[t], layout, data, FOOTPRINT > bytes ? FOOTPRINT : bytes);
-            double flop = 2.0 * s->m * s->in * s->out;
-            printf(
-                "%-10s %-4s %-7s %-6s %-12s M=%-3d %5d -> %-5d %9.3f ms %7.1f GFLOP/s %5.1f GB/s "
-                "(best %.1f, %.1f)\n",
-                d->isa, dtype_name(types[t]), cpu_kernel_name(d, types[t], s->role),
-                layout == LAYOUT_PANEL ? "panels" : "rows", s->name, s->m, s->in, s->out,
-                took.median, flop / took.median * 1e-6, (double)bytes / took.median * 1e-6,
-                flop / took.best * 1e-6, (double)bytes / took.best * 1e-6);
+            print_time(d, s, types[t], layout, took, bytes);
             fflush(stdout);
         }
     }
     d->close(d);
 }
 
-int main(int argc, char **argv)
+static void print_machine(int threads)
 {
-    const char *isa = argc > 1 ? argv[1] : "all";
-    Only only = {argc > 4 ? argv[4] : NULL, argc > 5 ? argv[5] : NULL};
-    int threads = argc > 2 ? atoi(argv[2]) : 0;
-    Precision precision = argc > 3 && !strcmp(argv[3], "f32") ? PREC_F32 : PREC_FAST;
-    size_t most = (size_t)50272 * 2560 * 4;
-    char *data = weights(most > FOOTPRINT ? most : FOOTPRINT);
     CpuPeaks p = {0};
     CpuMeter *meter = cpu_meter_new(threads);
-    dev = cpu_device(NULL);
-    if (!data || !dev)
-        return 1;
     for (int i = 0; meter && i < 5; i++)
         cpu_meter_peaks(meter, &p);
     cpu_meter_free(meter);
@@ -149,6 +153,24 @@ int main(int argc, char **argv)
            "huge pages %.1f\n",
            threads ? threads : cpus_usable(), p.f32, p.bf16, p.fp16, p.int8,
            cpu_bandwidth(threads, false), cpu_bandwidth(threads, true));
+}
+
+int main(int argc, char **argv)
+{
+    json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    argc -= json;
+    argv += json;
+    const char *isa = argc > 1 ? argv[1] : "all";
+    Only only = {argc > 4 ? argv[4] : NULL, argc > 5 ? argv[5] : NULL};
+    int threads = argc > 2 ? atoi(argv[2]) : 0;
+    Precision precision = argc > 3 && !strcmp(argv[3], "f32") ? PREC_F32 : PREC_FAST;
+    size_t most = (size_t)50272 * 2560 * 4;
+    char *data = weights(most > FOOTPRINT ? most : FOOTPRINT);
+    dev = cpu_device(NULL);
+    if (!data || !dev)
+        return 1;
+    if (!json)
+        print_machine(threads);
     if (strcmp(isa, "all") != 0) {
         run_isa(isa, threads, precision, only, data);
         return 0;
