@@ -105,6 +105,8 @@ BLIP2_API void blip2_debug_formats(const char *name[BLIP2_DEBUG_FORMATS]);
 /* The library that fetches models and pictures, "libcurl/7.88.1 OpenSSL/3.0.15 ..."; NULL: it is not there, or the build is
  * without. */
 BLIP2_API const char *blip2_debug_downloads(void);
+/* The library that unpacks archives, "libarchive 3.6.2"; NULL: it is not on this machine. */
+BLIP2_API const char *blip2_debug_archives(void);
 
 /* --- what the command shares with the library ---------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* data/libarchive.h: libarchive, loaded when it is first needed: half a dozen other libraries come with it, and most runs of
- * the program unpack nothing. For data/unpack.c alone. */
+ * the program unpack nothing. For data/unpack.c, and what says whether it is there. */
 #ifndef DATA_LIBARCHIVE_H
 #define DATA_LIBARCHIVE_H
 
@@ -20,6 +20,7 @@
     X(archive_read_data_skip)          \
     X(archive_filter_bytes)            \
     X(archive_error_string)            \
+    X(archive_version_string)          \
     X(archive_entry_pathname)          \
     X(archive_entry_pathname_utf8)     \
     X(archive_entry_filetype)          \

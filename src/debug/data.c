@@ -5,11 +5,19 @@
 
 #include "api/api.h"
 #include "data/check.h"
+#include "data/libarchive.h"
 #include "data/prepare.h"
 
 struct blip2_data_plan {
     DataPlan plan;
 };
+
+const char *blip2_debug_archives(void)
+{
+    Error e = {0};
+    const ArchiveCalls *archive = archive_calls("archives", &e);
+    return archive ? archive->archive_version_string() : NULL;
+}
 
 /* --- the table ----------------------------------------------------------------------------------------- */
 

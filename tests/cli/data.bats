@@ -254,3 +254,21 @@ missing" ]
         [ "$status" -eq 0 ] || [ "$status" -eq 6 ] || { echo "$n: $status $err"; false; }
     done
 }
+
+@test "what a configuration fetches is what the table has, path by path" {
+    local sets=0
+    while read -r name type files; do
+        kind=$([ "$type" = default ] || echo "type: $type")
+        printf 'model: {arch: blip2_opt, model_type: pretrain_opt2.7b}\nrun: {task: captioning}\ndatasets: {%s: {%s}}\n' "$name" "$kind" |
+            "$BLIP2" config - --json |
+            jq -c '.datasets[].build_info.annotations[] | [([.storage] | flatten), ([.url] | flatten)] | transpose[] | select(.[0])' |
+            sort -u >"$T/configured"
+        [ -s "$T/configured" ]
+        jq -c '.[]' <<<"$files" | sort -u >"$T/table"
+        # The table has more: the ground truths of captions
+        [ -z "$(comm -23 "$T/configured" "$T/table")" ] || { echo "$name $type"; diff "$T/configured" "$T/table"; false; }
+        sets=$((sets + 1))
+    done < <("$BLIP2" data list --json | jq -r 'select(.name | startswith("scenes") | not) |
+        "\(.name) \(.type) \([.needs[] | select(.file) | [.file, .url]] | tojson)"')
+    [ "$sets" -ge 9 ]
+}
