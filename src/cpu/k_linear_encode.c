@@ -32,9 +32,11 @@ typedef struct Encode {
     int groups; /* row groups of at most MR rows */
     int panels;
     int row_tasks, panel_tasks;
-    float *x;      /* packed words: [block][group][STRIP] */
-    float *factor; /* [row]: what its sums are multiplied with */
-    char *scratch; /* per thread: panel block, sums of a task */
+    Ahead ahead;      /* how a block of a panel is fetched */
+    int ahead_groups; /* the row groups that it takes */
+    float *x;         /* packed words: [block][group][STRIP] */
+    float *factor;    /* [row]: what its sums are multiplied with */
+    char *scratch;    /* per thread: panel block, sums of a task */
     size_t scratch_size;
 } Encode;
 
@@ -172,29 +174,13 @@ static size_t weight_bytes(const Encode *w, int block)
 
 /* The weights that will be packed after (panel, block), fetched while the kernel runs: without this
  * the product of a prompt takes the time of the memory and that of the arithmetic one after the
- * other. Nothing where that is another task. */
-static Ahead ahead_of(const Encode *w, const Task *t, int panel, int block)
+ * other. False where that is another task. */
+static bool ahead_of(const Encode *w, const Task *t, int panel, int block, Ahead *ahead)
 {
     bool more = ++panel < t->p1 || ++block < w->blocks;
-    if (!more)
-        return (Ahead){.p = (const char *)t->packed};
-    const char *next = weights_at(w, panel < t->p1 ? panel : t->p0, block);
-    if (w->words == I4) /* about a block of I4 in one of x */
-        return (Ahead){next, 64, 0, in_pairs(w->kind) ? 1 : 2};
-    int run =
-        w->a->w->layout == LAYOUT_ROWS ? TILE_K * (int)word_size(w) : W * (int)(w->stride / PANEL);
-    int lines = run < 64 ? 1 : run / 64, shift = 0;
-    while (1 << shift < lines)
-        shift++;
-    return (Ahead){next, w->stride, lines - 1, shift};
-}
-
-/* Of what ahead_of points to, the rows that are worth it. */
-static int rows_ahead(const Encode *w)
-{
-    return w->words == I4                   ? (int)panel_bytes(I4, TILE_K) / 64
-           : w->a->w->layout == LAYOUT_ROWS ? W
-                                            : TILE_K / per_step(w);
+    *ahead = w->ahead;
+    ahead->p = more ? weights_at(w, panel < t->p1 ? panel : t->p0, block) : NULL;
+    return more;
 }
 
 /* One packed panel block times all rows of the task. */
@@ -204,17 +190,16 @@ static void run_panel(const Encode *w, const Task *t, int panel, int block)
     const int left = w->a->w->rows - n0, outs = left < W ? left : W;
     const TileStart start = block > 0 ? TILE_ADD : TILE_SET;
     const TileKernel(*kernels)[2] = tile_kernels[w->kind];
-    const Ahead none = {.p = (const char *)t->packed};
-    Ahead ahead = ahead_of(w, t, panel, block);
-    const int most = rows_ahead(w);
+    Ahead ahead;
+    const int fetching = ahead_of(w, t, panel, block, &ahead) ? t->g0 + w->ahead_groups : t->g0;
     float *sums = t->sums + (size_t)(panel - t->p0) * (size_t)t->rows * W;
     for (int g = t->g0; g < t->g1; g++) {
         int m = split(rows, w->groups, g), count = split(rows, w->groups, g + 1) - m;
-        int fetched = (g - t->g0) * (TILE_K >> ahead.shift); /* rows, or steps along a panel */
         float *s = sums + (size_t)(m - t->first) * W;
         kernels[count][outs > VL](n, strip_at(w, block, g), t->packed, s, start,
-                                  fetched < most ? &ahead : &none);
-        ahead.p += (size_t)(TILE_K >> ahead.shift) * ahead.stride;
+                                  g < fetching ? &ahead : NULL);
+        if (g < fetching)
+            ahead.p += TILE_K * ahead.step + TILE_K / (size_t)(ahead.mask + 1) * ahead.jump;
         if (block == w->blocks - 1)
             for (int i = 0; i < count; i++)
                 linear_finish(w->a, m + i, n0, s + i * W, outs, w->factor[m + i]);
@@ -274,6 +259,32 @@ static TileKind words_of(const Stream *on, const LinearArgs *a)
                                            : TILE_STREAM;
 }
 
+/* Fetching a block of weights: the distances, and how many calls of the kernel it takes. */
+static void plan_ahead(Encode *w)
+{
+    const size_t run = TILE_K * word_size(w), line = 64;
+    size_t lines, each = TILE_K; /* in all; of a call */
+    w->ahead = (Ahead){.step = line, .mask = TILE_K - 1};
+    if (w->words == I4) {
+        const size_t pairs = in_pairs(w->kind) ? 2 : 1;
+        w->ahead.step = 16 * pairs; /* about a block of I4 in one of x */
+        lines = panel_bytes(I4, TILE_K * pairs) / line;
+        each = TILE_K * w->ahead.step / line;
+    } else if (w->a->w->layout != LAYOUT_ROWS) {
+        const size_t steps = (size_t)(TILE_K / per_step(w));
+        w->ahead.step =
+            W == PANEL ? line : w->stride; /* a panel here is all of one there, or a part */
+        lines = W == PANEL ? steps * w->stride / line : steps;
+    } else if (w->stride <= run) { /* one row behind the other */
+        lines = W * w->stride / line;
+    } else {
+        w->ahead.jump = w->stride - run;
+        w->ahead.mask = (int)(run / line) - 1;
+        lines = W * run / line;
+    }
+    w->ahead_groups = (int)((lines + each - 1) / each);
+}
+
 /* Enough tasks that the threads end together, few enough that panels and rows are reused. */
 static void plan_tasks(Encode *w, int threads)
 {
@@ -306,6 +317,7 @@ static bool plan(Encode *w, Stream *on, const LinearArgs *a, int threads)
                : w->kind == TILE_STREAM_I4 ? (int)i4_blocks((size_t)a->w->cols) * I4_PAIRS
                                            : div_up(a->w->cols, 2);
     w->blocks = w->depth > TILE_K ? div_up(w->depth, TILE_K) : 1; /* K = 0 still has a result */
+    plan_ahead(w);
     plan_tasks(w, threads);
     size_t rows = (size_t)div_up(w->groups, w->row_tasks) * MR;
     size_t panels = (size_t)div_up(w->panels, w->panel_tasks);

@@ -5,6 +5,8 @@
 
 /* --- kernels ----------------------------------------------------------------------------------- */
 
+enum { UNROLLED = 4 }; /* rows of B */
+
 /* A word in every lane. */
 VEC_INLINE vi word_at(const float *x)
 {
@@ -21,38 +23,77 @@ VEC_INLINE vf multiply_add(const TileKind kind, const float *x, vf w, vf sum)
         return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)word_at(x), (__m512bh)w);
 #endif
     (void)kind;
-    return vf_fma(vf_set1(*x), w, sum);
+    return vf_fma_sum(vf_set1(*x), w, sum);
 }
 
-VEC_INLINE void prefetch_line(const Ahead *ahead, int k)
+/* What a loop of the kernel fetches, where it stands. */
+typedef struct Fetching {
+    const char *p;
+    size_t step, jump;
+    int mask;
+} Fetching;
+
+VEC_INLINE Fetching fetching(const Ahead *ahead)
 {
-    size_t row = (size_t)(k >> ahead->shift), line = (size_t)(k & ahead->mask);
-    __builtin_prefetch(ahead->p + row * ahead->stride + line * 64, 0, 2);
+    return (Fetching){ahead->p, ahead->step, ahead->jump, ahead->mask};
+}
+
+/* The lines of rows k..k+4 of B; k is a multiple of 4. */
+VEC_INLINE void fetch(Fetching *f, int k)
+{
+    UNROLL for (int i = 0; i < UNROLLED; i++) __builtin_prefetch(f->p + (size_t)i * f->step, 0, 2);
+    f->p += UNROLLED * f->step + ((k + UNROLLED) & f->mask ? 0 : f->jump);
+}
+
+/* One row of B times one column of A. */
+VEC_INLINE void step(const TileKind kind, const int mr, const int nv, const float *a,
+                     const float *b, vf lo[MR], vf hi[MR])
+{
+    const int row = kind == TILE_IN_PLACE ? TILE_LD : 1;
+    const vf b0 = vf_loadu(b), b1 = nv == 2 ? vf_loadu(b + VL) : vf_zero();
+    UNROLL for (int i = 0; i < mr; i++)
+    {
+        lo[i] = multiply_add(kind, a + i * row, b0, lo[i]);
+        if (nv == 2)
+            hi[i] = multiply_add(kind, a + i * row, b1, hi[i]);
+    }
+}
+
+/* All n rows; four at a time, for a processor that shares its cores with others has no time for counting. `some`:
+ * something is fetched. */
+VEC_INLINE void steps(const TileKind kind, const int mr, const int nv, const bool some, int n,
+                      const float *a, const float *b, vf lo[MR], vf hi[MR], Fetching *f)
+{
+    const int column = kind == TILE_IN_PLACE ? 1 : mr;
+    int k = 0;
+    for (; k + UNROLLED <= n; k += UNROLLED) {
+        if (some)
+            fetch(f, k);
+        UNROLL for (int i = 0; i < UNROLLED; i++)
+        {
+            step(kind, mr, nv, a + (k + i) * column, b + (k + i) * W, lo, hi);
+        }
+    }
+    for (; k < n; k++)
+        step(kind, mr, nv, a + k * column, b + k * W, lo, hi);
 }
 
 /* kind, mr and nv (vectors per row, 1 or 2) are constants where this is called. */
 VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, const float *a,
-                       const float *b, float *c, TileStart start, const Ahead *wanted)
+                       const float *b, float *c, TileStart start, const Ahead *ahead)
 {
-    const bool stream = kind != TILE_IN_PLACE;
-    const int ldc = stream ? W : TILE_LD, row = stream ? 1 : TILE_LD, column = stream ? mr : 1;
-    const Ahead ahead = stream ? *wanted : (Ahead){0};
+    const int ldc = kind == TILE_IN_PLACE ? TILE_LD : W;
     vf lo[MR], hi[MR];
     UNROLL for (int i = 0; i < mr; i++)
     {
         lo[i] = start == TILE_RESUME ? vf_loadu(c + i * ldc) : vf_zero();
         hi[i] = nv == 2 && start == TILE_RESUME ? vf_loadu(c + i * ldc + VL) : vf_zero();
     }
-    for (int k = 0; k < n; k++) {
-        vf b0 = vf_loadu(b + k * W), b1 = nv == 2 ? vf_loadu(b + k * W + VL) : vf_zero();
-        if (stream)
-            prefetch_line(&ahead, k);
-        UNROLL for (int i = 0; i < mr; i++)
-        {
-            lo[i] = multiply_add(kind, a + i * row + k * column, b0, lo[i]);
-            if (nv == 2)
-                hi[i] = multiply_add(kind, a + i * row + k * column, b1, hi[i]);
-        }
+    if (kind != TILE_IN_PLACE && ahead) {
+        Fetching f = fetching(ahead);
+        steps(kind, mr, nv, true, n, a, b, lo, hi, &f);
+    } else {
+        steps(kind, mr, nv, false, n, a, b, lo, hi, NULL);
     }
     UNROLL for (int i = 0; i < mr; i++)
     {
@@ -78,14 +119,30 @@ VEC_INLINE void step_i16(const int mr, const int nv, const float *a, const float
     }
 }
 
-VEC_INLINE void kernel_i16(const int mr, const int nv, int n, const float *a, const float *b,
-                           float *c, TileStart start, const Ahead *wanted)
+/* The same of all n rows, as steps. */
+VEC_INLINE void steps_i16(const int mr, const int nv, const bool some, int n, const float *a,
+                          const float *b, vi lo[MR], vi hi[MR], Fetching *f)
 {
-    const Ahead ahead = *wanted;
-    vi lo[MR] = {{0}}, hi[MR] = {{0}};
-    for (int k = 0; k < n; k++) {
-        prefetch_line(&ahead, k);
+    int k = 0;
+    for (; k + UNROLLED <= n; k += UNROLLED) {
+        if (some)
+            fetch(f, k);
+        UNROLL for (int i = 0; i < UNROLLED; i++)
+            step_i16(mr, nv, a + (k + i) * mr, b + (k + i) * W, lo, hi);
+    }
+    for (; k < n; k++)
         step_i16(mr, nv, a + k * mr, b + k * W, lo, hi);
+}
+
+VEC_INLINE void kernel_i16(const int mr, const int nv, int n, const float *a, const float *b,
+                           float *c, TileStart start, const Ahead *ahead)
+{
+    vi lo[MR] = {{0}}, hi[MR] = {{0}};
+    if (ahead) {
+        Fetching f = fetching(ahead);
+        steps_i16(mr, nv, true, n, a, b, lo, hi, &f);
+    } else {
+        steps_i16(mr, nv, false, n, a, b, lo, hi, NULL);
     }
     UNROLL for (int i = 0; i < mr; i++)
     {
@@ -98,17 +155,13 @@ VEC_INLINE void kernel_i16(const int mr, const int nv, int n, const float *a, co
 }
 
 /* n: whole blocks. */
-VEC_INLINE void kernel_i4(const int mr, const int nv, int n, const float *a, const float *b,
-                          float *c, TileStart start, const Ahead *wanted)
+VEC_INLINE void blocks_i4(const int mr, const int nv, const bool some, int n, const float *a,
+                          const float *b, float *c, TileStart start, Fetching *f)
 {
-    const Ahead ahead = *wanted;
     for (int first = 0; first < n; first += I4_PAIRS, b += I4_ROWS * W) {
         const bool more = first > 0 || start == TILE_ADD;
         vi lo[MR] = {{0}}, hi[MR] = {{0}};
-        for (int k = 0; k < I4_PAIRS; k++) {
-            prefetch_line(&ahead, first + k);
-            step_i16(mr, nv, a + (first + k) * mr, b + k * W, lo, hi);
-        }
+        steps_i16(mr, nv, some, I4_PAIRS, a + first * mr, b, lo, hi, f);
         const vf s0 = vf_loadu(b + I4_PAIRS * W), s1 = vf_loadu(b + I4_PAIRS * W + VL);
         UNROLL for (int i = 0; i < mr; i++)
         {
@@ -118,6 +171,17 @@ VEC_INLINE void kernel_i4(const int mr, const int nv, int n, const float *a, con
                 vf_storeu(to + VL,
                           vf_fma(vf_from_vi(hi[i]), s1, more ? vf_loadu(to + VL) : vf_zero()));
         }
+    }
+}
+
+VEC_INLINE void kernel_i4(const int mr, const int nv, int n, const float *a, const float *b,
+                          float *c, TileStart start, const Ahead *ahead)
+{
+    if (ahead) {
+        Fetching f = fetching(ahead);
+        blocks_i4(mr, nv, true, n, a, b, c, start, &f);
+    } else {
+        blocks_i4(mr, nv, false, n, a, b, c, start, NULL);
     }
 }
 

@@ -68,24 +68,24 @@ typedef enum TileStart {
     TILE_ADD,    /* C += A B, where A B is summed up by itself */
 } TileStart;
 
-/* Memory to fetch while the kernel runs: one cache line for each column of A, mask + 1 lines
- * of a row before the next row. */
+/* Memory to fetch while the kernel runs: for each column of A the cache line of a place, `step` bytes behind the one
+ * before, and where mask + 1 of them (4 at least) have been, `jump` bytes more. */
 typedef struct Ahead {
     const char *p;
-    size_t stride;   /* bytes of a row */
-    int mask, shift; /* lines - 1, log2(lines) */
+    size_t step, jump;
+    int mask;
 } Ahead;
 
 /* The kernel is one text; what its users differ in is constant in each of its forms. */
 typedef enum TileKind {
-    TILE_IN_PLACE,    /* C in a tile, nothing fetched: `ahead` is not looked at */
+    TILE_IN_PLACE,    /* C in a tile, nothing fetched: `ahead` is NULL */
     TILE_STREAM,      /* A is a strip, C in rows of W */
     TILE_STREAM_PAIR, /* words of A and B are pairs of bf16: in avx512bf16 only */
     TILE_STREAM_I16, /* words are pairs of 16-bit integers; B's stay below 129, so that TILE_K pairs fit a sum */
     TILE_STREAM_I4, /* the same, B as panel_pack_i4_pairs leaves it: integers and the scales of 32 inputs in turn */
 } TileKind;
 
-/* n <= TILE_K columns of a tile at a times n rows of a panel at b. */
+/* n <= TILE_K columns of a tile at a times n rows of a panel at b. ahead NULL: nothing is fetched. */
 typedef void (*TileKernel)(int n, const float *a, const float *b, float *c, TileStart start,
                            const Ahead *ahead);
 

@@ -112,6 +112,18 @@ VEC_INLINE vf vf_fma(vf a, vf b, vf c)
 #endif
 }
 
+/* The same with the sum's register kept: in an unrolled loop with all registers in use gcc 12 exchanges some, and has one sum in
+ * memory. */
+VEC_INLINE vf vf_fma_sum(vf a, vf b, vf sum)
+{
+#if defined(VEC_AVX2) && !defined(VEC_AVX512)
+    __asm__("vfmadd231ps %1, %2, %0" : "+x"(sum) : "x"(a), "x"(b));
+    return sum;
+#else
+    return vf_fma(a, b, sum);
+#endif
+}
+
 /* mask lanes are -1 (take a) or 0 (take b) */
 VEC_INLINE vf vf_select(vi mask, vf a, vf b)
 {
