@@ -111,8 +111,8 @@ static void legend(const Measurement *m)
         {"decode", " decode is one step, decode_beam5 one step of 5 beams; caption is a whole "
                    "picture."},
     };
-    char text[640] = "ms is the median; peak and read are what the machine gave between a stage's "
-                     "runs.",
+    char text[640] = "ms is the median; peak and read are what the machine gave right before and "
+                     "after a stage's runs.",
          peak[32];
     for (size_t i = 0; i < sizeof SAYS / sizeof *SAYS; i++)
         if (has_stage(&m->bench, SAYS[i].stage))

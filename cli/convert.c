@@ -1,4 +1,4 @@
-/* blip2 convert FROM TO: a model as files of another kind. */
+/* blip2 convert FROM TO, blip2 quantize MODEL OUT: a model as files of another kind, or with smaller weights. */
 #include "output.h"
 #include "session.h"
 #include "text.h"
@@ -34,9 +34,8 @@ static bool on_progress(void *user, uint64_t done, uint64_t total)
     return !interrupted;
 }
 
-static blip2_layout chosen_layout(const Args *args)
+static blip2_layout chosen_layout(const char *to)
 {
-    const char *to = args_text(args, OPT_TO, "packed");
     return strcmp(to, "hf") == 0      ? BLIP2_HF_LAYOUT
            : strcmp(to, "lavis") == 0 ? BLIP2_LAVIS_LAYOUT
                                       : BLIP2_PACKED_LAYOUT;
@@ -49,11 +48,12 @@ static void die(void)
     raise(interrupted);
 }
 
-int run_convert(const Args *args)
+static int convert(const Args *args, blip2_layout to, blip2_dtype dtype)
 {
     blip2_error err = {0};
     blip2_convert_options o = blip2_convert_options_default();
-    o.to = chosen_layout(args);
+    o.to = to;
+    o.dtype = dtype;
     o.type = args_text(args, OPT_TYPE, NULL);
     o.vit = args_text(args, OPT_VIT, NULL);
     o.language = args_text(args, OPT_LLM, NULL);
@@ -65,4 +65,23 @@ int run_convert(const Args *args)
     if (interrupted)
         die();
     return ok ? 0 : report(&err);
+}
+
+/* --to has a layout, or how small the weights become, and then the file is packed. */
+int run_convert(const Args *args)
+{
+    const char *to = args_text(args, OPT_TO, "packed");
+    blip2_dtype dtype = dtype_named(to), asked = chosen_dtype(args);
+    if (dtype != BLIP2_AUTO && asked != BLIP2_AUTO && dtype != asked)
+        return usage_error("convert: --to %s and --dtype %s exclude each other", to,
+                           args->value[OPT_DTYPE].text);
+    return convert(args, chosen_layout(to), dtype == BLIP2_AUTO ? asked : dtype);
+}
+
+int run_quantize(const Args *args)
+{
+    const char *to = args_text(args, OPT_TO, "int8");
+    if (dtype_named(to) == BLIP2_AUTO)
+        return usage_error("quantize: --to: expected int8, int4 or mixed, got %s", to);
+    return convert(args, BLIP2_PACKED_LAYOUT, dtype_named(to));
 }

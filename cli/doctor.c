@@ -106,7 +106,7 @@ static json_t *formats_json(void)
 static void checkup_text(const Checkup *c)
 {
     char *line, size[32];
-    const char *downloads = blip2_debug_downloads();
+    const char *downloads = blip2_debug_downloads(), *archives = blip2_debug_archives();
     out_print("%sblip2 %s%s\n", out_bold(), blip2_version(), out_normal());
     machine_text(&c->machine);
     formats_text();
@@ -115,6 +115,7 @@ static void checkup_text(const Checkup *c)
                      : need_copy("none: libcurl4 is not installed");
     fact(COLUMN, "downloads", line);
     free(line);
+    fact(COLUMN, "archives", archives ? archives : "none: libarchive13 is not installed");
     if (c->model_path)
         line = need_format("%s, %s", c->model_path, size_text(size, c->model_bytes));
     else
@@ -144,6 +145,7 @@ static json_t *checkup_json(const Checkup *c)
     json_put(o, "picture_formats", formats_json());
     json_put(o, "line_editing", json_text(editor_kind()));
     json_put(o, "downloads", json_text(blip2_debug_downloads()));
+    json_put(o, "archives", json_text(blip2_debug_archives()));
     json_put_path(o, "embedded_model", c->model_path);
     return o;
 }

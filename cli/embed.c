@@ -1,4 +1,5 @@
 /* blip2 embed: features of pictures, texts, and both. */
+#include "ahead.h"
 #include "answer.h"
 #include "embed_file.h"
 #include "memory.h"
@@ -7,6 +8,7 @@
 #include "session.h"
 #include "verbs.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,10 +23,14 @@ static const char *const KINDS[] = {
 };
 static const char *const POOLS[] = {"none", "first", "mean", "max"};
 
+enum { GROUP = 8 }; /* items of a call unless --batch says otherwise */
+
 typedef struct Work {
     blip2_session *session;
+    const blip2_model *model;
     blip2_embed_item item; /* but for its picture and text */
     EmbedFile file;
+    size_t together; /* items of a call */
     bool ended;
     size_t done, failed;
     int first_code, final_code;
@@ -75,32 +81,112 @@ static void write_notice(const EmbedName *name, const char *notice)
         complain("%s", notice);
 }
 
-static void embed_one(Work *w, const EmbedName *name)
+/* A place of a call. */
+typedef struct Asked {
+    EmbedName name;
+    Taken picture; /* of the kinds that have one */
+    size_t index;  /* in the result */
+} Asked;
+
+/* Those that could be read, in one call. */
+static blip2_features *compute(Work *w, Asked *a, size_t n, blip2_error *err)
+{
+    blip2_embed_item *items = need_array(n, sizeof *items);
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (a[i].name.image && !a[i].picture.image)
+            continue;
+        items[used] = w->item;
+        items[used].text = a[i].name.text;
+        items[used].image = a[i].picture.image;
+        a[i].index = used++;
+    }
+    blip2_features *r = used ? blip2_embed(w->session, items, used, err) : NULL;
+    free(items);
+    return r;
+}
+
+static void write_one(Work *w, const Asked *a, const blip2_features *r, const blip2_error *whole)
+{
+    const bool read = !a->name.image || a->picture.image;
+    const blip2_feature *f = read ? blip2_features_at(r, a->index) : NULL;
+    if (f)
+        write_feature(w, &a->name, f);
+    else
+        write_failure(w, &a->name,
+                      !read ? &a->picture.error
+                      : r   ? blip2_features_error(r, a->index)
+                            : whole);
+    if (read)
+        write_notice(&a->name, blip2_features_notice(r, a->index));
+    w->ended = !out_flush();
+}
+
+/* One that found no memory beside the others is done again without them. */
+static void embed_alone(Work *w, Asked *a)
 {
     blip2_error err = {0};
-    blip2_embed_item item = w->item;
-    item.text = name->text;
-    item.image = name->image ? open_operand(name->image, &err) : NULL;
-    blip2_features *r = err.code ? NULL : blip2_embed(w->session, &item, 1, &err);
-    const blip2_feature *f = blip2_features_at(r, 0);
-    if (f)
-        write_feature(w, name, f);
-    else
-        write_failure(w, name, r ? blip2_features_error(r, 0) : &err);
-    write_notice(name, blip2_features_notice(r, 0));
-    w->ended = !out_flush();
+    blip2_features *r = compute(w, a, 1, &err);
+    write_one(w, a, r, &err);
     blip2_features_free(r);
-    blip2_image_free(item.image);
+}
+
+static void embed_some(Work *w, Asked *a, size_t n)
+{
+    blip2_error err = {0};
+    blip2_features *r = compute(w, a, n, &err);
+    for (size_t i = 0; i < n && !w->final_code && !w->ended; i++) {
+        const blip2_error *e = r ? blip2_features_error(r, a[i].index) : &err;
+        if (n > 1 && e->code == BLIP2_MEMORY)
+            embed_alone(w, &a[i]);
+        else
+            write_one(w, &a[i], r, &err);
+    }
+    blip2_features_free(r);
+}
+
+/* The next ones of count: as many as their pictures come. */
+static size_t take(const Work *w, const EmbedName *names, size_t count, Ahead *pictures, Asked *a)
+{
+    Taken *t = need_array(w->together, sizeof *t);
+    size_t n = pictures              ? ahead_take_some(pictures, t, w->together)
+               : count < w->together ? count
+                                     : w->together;
+    for (size_t i = 0; i < n; i++)
+        a[i] = (Asked){.name = names[i], .picture = t[i]};
+    free(t);
+    return n;
+}
+
+static Ahead *read_ahead(const Work *w, const EmbedName *names, size_t count, char **paths)
+{
+    for (size_t i = 0; i < count; i++)
+        paths[i] = (char *)(uintptr_t)names[i].image;
+    return ahead_new(&(AheadOptions){.paths = paths,
+                                     .count = count,
+                                     .model = w->model,
+                                     .library = w->item.library,
+                                     .most = 2 * w->together});
 }
 
 static void embed_names(Work *w, const EmbedName *names, size_t count)
 {
+    char **paths = need_array(count, sizeof *paths);
+    Asked *a = need_array(w->together, sizeof *a);
+    Ahead *pictures =
+        blip2_feature_has_image(w->item.kind) ? read_ahead(w, names, count, paths) : NULL;
     w->file.count = count;
-    for (size_t i = 0; i < count && !w->final_code && !w->ended; i++) {
+    for (size_t done = 0, n; done < count && !w->final_code && !w->ended; done += n) {
         if (count > 1)
-            progress("%zu of %zu", i, count);
-        embed_one(w, &names[i]);
+            progress("%zu of %zu", done, count);
+        n = take(w, names + done, count - done, pictures, a);
+        embed_some(w, a, n);
+        for (size_t i = 0; i < n; i++)
+            blip2_image_free(a[i].picture.image);
     }
+    ahead_free(pictures);
+    free(a);
+    free(paths);
 }
 
 /* Pictures; or texts; or a picture and its text, and again. */
@@ -129,11 +215,14 @@ static int embed_all(Work *w, const Args *args)
     return 0;
 }
 
-static int prepare(Work *w, const Args *args, blip2_session *session)
+static int prepare(Work *w, const Args *args, const Runtime *runtime)
 {
+    blip2_session *session = runtime->session;
     blip2_error err = {0};
     const char *kind = args_text(args, OPT_KIND, NULL);
     w->session = session;
+    w->model = runtime->model;
+    w->together = (size_t)args_whole(args, OPT_BATCH, GROUP);
     w->item = blip2_embed_item_default();
     w->item.library = chosen_library(args, OPT_LIBRARY);
     w->item.pool = (blip2_pool)place_of(args_text(args, OPT_POOL, "none"), POOLS, 4);
@@ -162,7 +251,7 @@ int run_embed(const Args *args)
         return code;
     code = runtime_open(&runtime, args);
     if (!code)
-        code = prepare(&w, args, runtime.session);
+        code = prepare(&w, args, &runtime);
     if (!code)
         code = embed_all(&w, args);
     if (!code && !w.final_code && w.done)

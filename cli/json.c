@@ -7,6 +7,7 @@
 
 #include <blip2_debug.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,13 +93,39 @@ static void write_escaped(const char *line)
     out_text(from);
 }
 
-void out_json(json_t *value)
+static void write_line(json_t *value, size_t flags)
 {
-    char *line = value ? json_dumps(value, JSON_REAL_PRECISION(15)) : NULL;
+    char *line = value ? json_dumps(value, flags) : NULL;
     json_decref(value);
     if (!line)
         out_of_memory();
     write_escaped(line);
     out_text("\n");
     free(line);
+}
+
+void out_json(json_t *value)
+{
+    write_line(value, JSON_REAL_PRECISION(15));
+}
+
+/* Whether 15 digits, which look best, say all. */
+static bool short_reals(const json_t *value)
+{
+    const char *key;
+    json_t *inner;
+    char text[64];
+    bool all = true;
+    if (json_is_real(value)) {
+        snprintf(text, sizeof text, "%.15g", json_real_value(value));
+        return strtod(text, NULL) == json_real_value(value);
+    }
+    json_object_foreach((json_t *)(uintptr_t)value, key, inner) all = all && short_reals(inner);
+    return all;
+}
+
+void out_json_exact(json_t *value)
+{
+    write_line(value,
+               value && short_reals(value) ? JSON_REAL_PRECISION(15) : JSON_REAL_PRECISION(17));
 }

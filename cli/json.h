@@ -25,5 +25,7 @@ void json_add(json_t *array, json_t *value);
 
 /* One line of JSON to standard output; takes the reference, as json_put. */
 void out_json(json_t *value);
+/* The same with as many digits as it takes to read the same numbers again. */
+void out_json_exact(json_t *value);
 
 #endif

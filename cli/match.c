@@ -1,6 +1,6 @@
 /* blip2 match IMAGE... TEXT... */
+#include "ahead.h"
 #include "answer.h"
-#include "image.h"
 #include "json.h"
 #include "memory.h"
 #include "operands.h"
@@ -8,8 +8,12 @@
 #include "session.h"
 #include "verbs.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Pairs of a call, about: texts are read in passes of so many (docs/SPEED.md). */
+enum { PAIRS = 8 };
 
 typedef struct Work {
     blip2_session *session;
@@ -17,6 +21,7 @@ typedef struct Work {
     char *const *texts;
     size_t n_texts;
     bool json, many, ended;
+    size_t together; /* pictures of a call */
     size_t done, failed;
     int first_code; /* exit code of the first failure */
     int final_code; /* not 0: nothing more can be done */
@@ -68,22 +73,35 @@ static void write_failure(Work *w, const char *path, const char *text, const bli
         w->first_code = exit_code(e);
 }
 
-/* What several texts of a picture share is said once. */
-static void write_notice(const char *path, const blip2_scores *r, size_t i)
+/* The pairs of a picture in a result, the first-th and those behind it. */
+typedef struct Scored {
+    const blip2_scores *scores; /* NULL: whole says why */
+    size_t first;
+    const blip2_error *whole;
+} Scored;
+
+static const blip2_error *error_of(const Scored *r, size_t i)
 {
-    const char *notice = blip2_scores_notice(r, i);
-    const char *last = i && blip2_scores_at(r, i - 1) ? blip2_scores_notice(r, i - 1) : NULL;
+    return r->scores ? blip2_scores_error(r->scores, r->first + i) : r->whole;
+}
+
+/* What several texts of a picture share is said once. */
+static void write_notice(const char *path, const Scored *r, size_t i)
+{
+    const size_t at = r->first + i;
+    const char *notice = blip2_scores_notice(r->scores, at);
+    const char *last =
+        i && blip2_scores_at(r->scores, at - 1) ? blip2_scores_notice(r->scores, at - 1) : NULL;
     if (notice && !(last && strcmp(last, notice) == 0))
         complain_picture(path, notice);
 }
 
-static void write_pair(Work *w, const char *path, const blip2_scores *r, size_t i,
-                       const blip2_error *whole)
+static void write_pair(Work *w, const char *path, const Scored *r, size_t i)
 {
-    const blip2_score *s = blip2_scores_at(r, i);
-    const blip2_error *e = r ? blip2_scores_error(r, i) : whole;
+    const blip2_score *s = blip2_scores_at(r->scores, r->first + i);
     if (!s) {
-        bool told = i && (!r || strcmp(blip2_scores_error(r, i - 1)->message, e->message) == 0);
+        const blip2_error *e = error_of(r, i);
+        bool told = i && (!r->scores || strcmp(error_of(r, i - 1)->message, e->message) == 0);
         write_failure(w, path, w->texts[i], e, told);
         return;
     }
@@ -104,41 +122,91 @@ static void write_unread(Work *w, const char *path, const blip2_error *e)
         w->first_code = exit_code(e);
 }
 
-static void match_picture(Work *w, const char *path)
+/* All texts with each picture that could be read, in one call. */
+static blip2_scores *score(const Work *w, const Taken *t, size_t n, blip2_error *err)
 {
-    blip2_error err = {0};
-    blip2_image *image = open_operand(path, &err);
-    if (!image) {
-        write_unread(w, path, &err);
-        w->ended = !out_flush();
-        return;
-    }
-    blip2_pair *pairs = need_array(w->n_texts, sizeof *pairs);
-    for (size_t i = 0; i < w->n_texts; i++) {
-        pairs[i] = blip2_pair_default();
-        pairs[i].image = image;
-        pairs[i].text = w->texts[i];
-        pairs[i].library = w->library;
-    }
-    blip2_scores *r = blip2_match(w->session, pairs, w->n_texts, &err);
-    for (size_t i = 0; i < w->n_texts && !w->final_code; i++)
-        write_pair(w, path, r, i, &err);
-    w->ended = !out_flush();
-    blip2_scores_free(r);
+    blip2_pair *pairs = need_array(n * w->n_texts, sizeof *pairs);
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; t[i].image && k < w->n_texts; k++) {
+            blip2_pair *p = &pairs[used++];
+            *p = blip2_pair_default();
+            p->image = t[i].image;
+            p->text = w->texts[k];
+            p->library = w->library;
+        }
+    blip2_scores *r = used ? blip2_match(w->session, pairs, used, err) : NULL;
     free(pairs);
-    blip2_image_free(image);
+    return r;
 }
 
-static int match_all(Work *w, const Args *args, size_t pictures)
+static bool no_memory(const Work *w, const Scored *r)
+{
+    bool none = false;
+    for (size_t i = 0; i < w->n_texts; i++)
+        none |= error_of(r, i)->code == BLIP2_MEMORY;
+    return none;
+}
+
+static void write_picture(Work *w, const char *path, const Scored *r)
+{
+    for (size_t i = 0; i < w->n_texts && !w->final_code; i++)
+        write_pair(w, path, r, i);
+}
+
+/* One that found no memory beside the others is done again without them. */
+static void match_alone(Work *w, const Taken *t)
+{
+    blip2_error err = {0};
+    blip2_scores *scores = score(w, t, 1, &err);
+    write_picture(w, t->path, &(Scored){scores, 0, &err});
+    blip2_scores_free(scores);
+}
+
+static void match_some(Work *w, const Taken *t, size_t n)
+{
+    blip2_error err = {0};
+    Scored r = {.scores = score(w, t, n, &err), .whole = &err};
+    for (size_t i = 0; i < n && !w->final_code && !w->ended; i++) {
+        if (!t[i].image)
+            write_unread(w, t[i].path, &t[i].error);
+        else if (n > 1 && no_memory(w, &r))
+            match_alone(w, &t[i]);
+        else
+            write_picture(w, t[i].path, &r);
+        r.first += t[i].image ? w->n_texts : 0;
+        w->ended = !out_flush();
+    }
+    blip2_scores_free((blip2_scores *)(uintptr_t)r.scores);
+}
+
+static void match_groups(Work *w, Ahead *a, size_t count)
+{
+    Taken *t = need_array(w->together, sizeof *t);
+    for (size_t done = 0, n; done < count && !w->final_code && !w->ended; done += n) {
+        if (w->many && !out_is_terminal())
+            progress("%zu of %zu pictures", done, count);
+        n = ahead_take_some(a, t, w->together);
+        match_some(w, t, n);
+        taken_free(t, n);
+    }
+    free(t);
+}
+
+static int match_all(Work *w, const Args *args, const Runtime *runtime, size_t pictures)
 {
     Pictures p;
+    const size_t usual = w->n_texts < PAIRS ? PAIRS / w->n_texts : 1;
     pictures_find(&p, args->operands, pictures, args->has[OPT_RECURSIVE]);
     w->many = p.many;
-    for (size_t i = 0; i < p.count && !w->final_code && !w->ended; i++) {
-        if (w->many && !out_is_terminal())
-            progress("%zu of %zu pictures", i, p.count);
-        match_picture(w, p.paths[i]);
-    }
+    w->together = (size_t)args_whole(args, OPT_BATCH, (long)usual);
+    Ahead *a = ahead_new(&(AheadOptions){.paths = p.paths,
+                                         .count = p.count,
+                                         .model = runtime->model,
+                                         .library = w->library,
+                                         .most = 2 * w->together});
+    match_groups(w, a, p.count);
+    ahead_free(a);
     pictures_free(&p);
     if (w->final_code)
         return w->final_code;
@@ -182,7 +250,7 @@ int run_match(const Args *args)
     if (!code && !blip2_match_check(w.session, &err))
         code = report(&err);
     if (!code)
-        code = match_all(&w, args, pictures);
+        code = match_all(&w, args, &runtime, pictures);
     runtime_close(&runtime);
     return code;
 }

@@ -6,6 +6,7 @@
 #include "memory.h"
 #include "output.h"
 #include "path.h"
+#include "profile.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -121,8 +122,11 @@ int pictures_once(char *const *paths, size_t count)
 
 blip2_image *open_operand(const char *path, blip2_error *err)
 {
-    if (!is_folder(path))
-        return open_image(path, err);
-    pictures_none(path, err);
-    return NULL;
+    blip2_image *image = NULL;
+    if (is_folder(path))
+        pictures_none(path, err);
+    else
+        image = open_image(path, err);
+    profile_picture(image);
+    return image;
 }

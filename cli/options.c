@@ -12,7 +12,8 @@
 #define ANSWERS   (BIT(CAPTION) | BIT(ASK) | BIT(CHAT))
 #define GENERATES (ANSWERS | BIT(RUN))
 #define COMPUTES  (GENERATES | MEASURES | BIT(BENCH))
-#define PIECES    (COMPUTES | BIT(SHOW) | BIT(CONVERT)) /* LAVIS' files may need others */
+#define WRITES    (BIT(CONVERT) | BIT(QUANTIZE))
+#define PIECES    (COMPUTES | BIT(SHOW) | WRITES) /* LAVIS' files may need others */
 #define ALL       ((1u << VERB_COUNT) - 1)
 
 static const char model_group[] = "Model";
@@ -22,11 +23,14 @@ static const char sample_group[] = "Sampling";
 static const char output_group[] = "Output";
 static const char debug_group[] = "Input";
 static const char bench_group[] = "Measuring";
+static const char score_group[] = "Scoring";
+static const char config_group[] = "Configuration";
+static const char data_group[] = "Data";
 static const char other_group[] = "Help";
 
-const char *const option_groups[] = {debug_group,  model_group,  prompt_group,
-                                     search_group, sample_group, bench_group,
-                                     output_group, other_group,  NULL};
+const char *const option_groups[] = {debug_group,  model_group,  prompt_group, search_group,
+                                     sample_group, bench_group,  score_group,  config_group,
+                                     data_group,   output_group, other_group,  NULL};
 
 /* clang-format off: one option, one block */
 const Option options[OPT_COUNT] = {
@@ -47,14 +51,17 @@ const Option options[OPT_COUNT] = {
         {"llm", 0, KIND_FOLDER, "DIR|REPO", 0, 0, PIECES, model_group,
          "of LAVIS' files: the language model (default: beside the model's file, or in Hugging "
          "Face's cache)"},
-    [OPT_TO] = {"to", 0, KIND_CHOICE, "packed|hf|lavis", 0, 0, BIT(CONVERT), output_group,
-                "what to write: one file with everything, a directory for transformers, or a file "
-                "with LAVIS' names (default packed)"},
+    [OPT_TO] =
+        {"to", 0, KIND_CHOICE, "packed|hf|lavis|int8|int4|mixed", 0, 0, WRITES, output_group,
+         "convert: one file with everything (the default), a directory for transformers, or a "
+         "file with LAVIS' names; quantize: how small the weights become in one file with "
+         "everything (default int8)"},
     [OPT_DTYPE] =
-        {"dtype", 0, KIND_CHOICE, "f32|bf16|f16|int8|int4", 0, 0, COMPUTES | BIT(SHOW), model_group,
+        {"dtype", 0, KIND_CHOICE, "f32|bf16|f16|int8|int4|mixed", 0, 0,
+         COMPUTES | BIT(SHOW) | BIT(CONVERT), model_group,
          "f32: weights as stored, products and sums in f32 (bit for bit the same everywhere in "
-         "text); bf16, f16: reduced products allowed; int8: quantised while loading; int4: not in "
-         "this version "
+         "text); bf16, f16: reduced products allowed; int8, int4 (the language model's layers), "
+         "mixed (those of them that bear it): quantised while loading, or while converting "
          "(default: weights as stored, the fastest kernels for them)"},
     [OPT_THREADS] = {"threads", 't', KIND_WHOLE, "N", 1, 1024, COMPUTES | BIT(DOCTOR), model_group,
                      "threads to compute with (default: all processors this process may use)"},
@@ -127,6 +134,10 @@ const Option options[OPT_COUNT] = {
          "choose the kernels anew by what is measured now, and store that in place of an earlier "
          "choice; on an idle machine"},
 
+    [OPT_PROFILE] = {"profile", 0, KIND_FLAG, NULL, 0, 0, PICTURES | BIT(BENCH), bench_group,
+                     "say on standard error, at the end, where the time went: by stage and by kind "
+                     "of operation"},
+
     [OPT_LIBRARY] = {"library", 0, KIND_CHOICE, "lavis|hf", 0, 0,
                      BIT(PREPROCESS) | BIT(RUN) | MEASURES, debug_group,
                      "prepare a picture, and for match and embed a text, as LAVIS (the default) or "
@@ -170,17 +181,57 @@ const Option options[OPT_COUNT] = {
     [OPT_JSON] =
         {"json", 'j', KIND_FLAG, NULL, 0, 0,
          ANSWERS | BIT(MATCH) | BIT(LIST) | BIT(PULL) | BIT(SHOW) | BIT(DOCTOR) | BIT(BENCH) |
-             BIT(RUN),
+             BIT(SCORE) | BIT(CONFIG) | BIT(DATA) | BIT(RUN),
          output_group,
          "JSON on standard output, one object per line; a file name that is not UTF-8 also "
          "stands there in base64 (\"image_bytes\", \"path_bytes\", ...)"},
-    [OPT_BATCH] =
-        {"batch", 0, KIND_WHOLE, "N", 1, 256, BIT(CAPTION) | BIT(ASK), output_group,
-         "pictures computed together (default 8; 1 on a terminal). The texts do not depend on it"},
+    [OPT_BATCH] = {"batch", 0, KIND_WHOLE, "N", 1, 256,
+                   BIT(CAPTION) | BIT(ASK) | BIT(MATCH) | BIT(EMBED), output_group,
+                   "pictures computed together (default: caption, ask: 8 to 16, as many as have 40 "
+                   "beams, 1 on a terminal; "
+                   "match: 8 pairs; embed: 8). Results do not depend on it"},
 
+    [OPT_ROOT] =
+        {"root", 0, KIND_FOLDER, "DIR", 0, 0, BIT(DATA), data_group,
+         "the folder of the data sets, LAVIS' cache_root (scenes: default, where they came "
+         "with the program)"},
+    [OPT_SPLIT] = {"split", 0, KIND_TEXT, "train|val|test", 0, 0, BIT(DATA), data_group,
+                   "this one alone (default: all that the data set has)"},
+    [OPT_DEEP] = {"deep", 0, KIND_FLAG, NULL, 0, 0, BIT(DATA), data_group,
+                  "check: decode every picture, and compare published checksums"},
+    [OPT_YES] = {"yes", 'y', KIND_FLAG, NULL, 0, 0, BIT(DATA), data_group,
+                 "prepare: download what is missing without asking"},
+    [OPT_MERGE] = {"merge", 0, KIND_FLAG, NULL, 0, 0, BIT(SCORE), score_group,
+                   "several RESULT files are the shards of one result; of an id that is in several "
+                   "the first entry counts"},
+    [OPT_ONLY_PREDICTED] =
+        {"only-predicted", 0, KIND_FLAG, NULL, 0, 0, BIT(SCORE), score_group,
+         "captions: leave out pictures without a caption instead of refusing the result"},
+    [OPT_PTB_JAR] =
+        {"ptb-jar", 0, KIND_FILE, "FILE", 0, 0, BIT(SCORE), score_group,
+         "captions: tokens by the original, stanford-corenlp-3.4.1.jar of pycocoevalcap, through "
+         "java (default: the program's own tokenizer)"},
+    [OPT_METEOR_JAR] = {"meteor-jar", 0, KIND_FILE, "FILE", 0, 0, BIT(SCORE), score_group,
+                        "captions: METEOR by meteor-1.5.jar, through java"},
+    [OPT_SPICE_JAR] = {"spice-jar", 0, KIND_FILE, "FILE", 0, 0, BIT(SCORE), score_group,
+                       "captions: SPICE by spice-1.0.jar, its models beside it, through java"},
+    [OPT_LEMMATIZE] = {"lemmatize", 0, KIND_FLAG, NULL, 0, 0, BIT(SCORE), score_group,
+                       "answers: nouns and verbs become lemmas first, by rules: approximate"},
+    [OPT_LEMMATIZER] = {"lemmatizer", 0, KIND_TEXT, "COMMAND", 0, 0, BIT(SCORE), score_group,
+                        "answers: lemmas by a shell command that reads an answer a line and writes "
+                        "a line for each"},
+    [OPT_CFG_PATH] = {"cfg-path", 0, KIND_FILE, "FILE", 0, 0, BIT(CONFIG), config_group,
+                      "the file, as LAVIS' scripts name it"},
+    [OPT_OPTIONS] = {"options", 0, KIND_WORDS, "KEY=VALUE...", 0, 0, BIT(CONFIG), config_group,
+                     "values over those of the file, e.g. run.num_beams=3 "
+                     "datasets.gqa.type=balanced_val; or, as LAVIS "
+                     "has it, too, KEY VALUE KEY VALUE"},
+    [OPT_KEYS] = {"keys", 0, KIND_FLAG, NULL, 0, 0, BIT(CONFIG), config_group,
+                  "all keys that a file may have, as a table in Markdown"},
     [OPT_FAIL_ALLOC] = {"fail-alloc", 0, KIND_WHOLE, "N", 0, 1e9,
-                        COMPUTES | BIT(SHOW) | BIT(CONVERT) | BIT(PULL), NULL,
-                        "test hook: the N-th allocation of the library fails"},
+                        COMPUTES | BIT(SHOW) | WRITES | BIT(PULL) | BIT(SCORE) | BIT(CONFIG) |
+                            BIT(DATA),
+                        NULL, "test hook: the N-th allocation of the library fails"},
     [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show this help"},
     [OPT_VERSION] = {"version", 'V', KIND_FLAG, NULL, 0, 0, ALL, other_group, "show the version"},
 };

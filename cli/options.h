@@ -18,7 +18,11 @@ typedef enum VerbId {
     VERB_PULL,
     VERB_SHOW,
     VERB_CONVERT,
+    VERB_QUANTIZE,
     VERB_DOCTOR,
+    VERB_DATA,
+    VERB_SCORE,
+    VERB_CONFIG,
     VERB_BENCH,
     VERB_TOKENIZE,
     VERB_DETOKENIZE,
@@ -74,6 +78,21 @@ typedef enum OptId {
     OPT_SYNTHETIC,
     OPT_REPEAT,
     OPT_MEASURE,
+    OPT_ROOT,
+    OPT_SPLIT,
+    OPT_DEEP,
+    OPT_YES,
+    OPT_MERGE,
+    OPT_ONLY_PREDICTED,
+    OPT_PTB_JAR,
+    OPT_METEOR_JAR,
+    OPT_SPICE_JAR,
+    OPT_LEMMATIZE,
+    OPT_LEMMATIZER,
+    OPT_CFG_PATH,
+    OPT_OPTIONS,
+    OPT_KEYS,
+    OPT_PROFILE,
     OPT_FAIL_ALLOC,
     OPT_HELP,
     OPT_VERSION,
@@ -88,7 +107,8 @@ typedef enum OptKind {
     KIND_CHOICE, /* one of the words of `argument`, separated by | */
     KIND_WHOLE,  /* low..high, whole */
     KIND_REAL,   /* low..high */
-    KIND_SEED    /* 0..2^64-1 */
+    KIND_SEED,   /* 0..2^64-1 */
+    KIND_WORDS   /* all words up to the next option; several times: one after another */
 } OptKind;
 
 typedef struct Option {
@@ -147,11 +167,17 @@ VerbId verb_named(char *const *words, int count, int *used);
 
 bool verb_is_plumbing(VerbId verb); /* debug ... */
 
+typedef struct Words {
+    const char **list; /* room for all words of the command line; args_free frees it */
+    size_t count;
+} Words;
+
 typedef union Value {
     const char *text;
     long whole;
     double real;
     uint64_t seed;
+    Words words;
 } Value;
 
 struct Args {

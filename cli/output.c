@@ -157,6 +157,15 @@ void complain(const char *format, ...)
     va_end(list);
 }
 
+void err_print(const char *format, ...)
+{
+    va_list list;
+    progress(NULL);
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+}
+
 int usage_error(const char *format, ...)
 {
     va_list list;

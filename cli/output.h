@@ -44,6 +44,8 @@ const char *out_normal(void);
 
 /* "blip2: MESSAGE" on standard error, always one line; what a terminal would obey becomes "?". */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A line of a table on standard error, without "blip2: ". */
+void err_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* complain(), then returns EXIT_USAGE. */
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A status line on standard error that the next one replaces; nothing unless it is a terminal.

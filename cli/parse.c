@@ -80,6 +80,7 @@ static int take_value(Args *args, OptId id, const char *text)
         if (!*text)
             return usage_error("--%s: expected %s, got nothing", o->name, o->argument);
         break;
+    case KIND_WORDS: value->words.list[value->words.count++] = text; return 0;
     default: break;
     }
     value->text = text;
@@ -98,6 +99,7 @@ static const char *other_name(char *name)
         {"batch-size", "batch"},
         {"torch-dtype", "dtype"},
         {"load-in-8bit", "dtype int8"},
+        {"load-in-4bit", "dtype int4"},
         {"model-type", "model"},
         {"pretrained", "model"},
     };
@@ -137,6 +139,20 @@ static int file_as_option(const char *word)
         word);
 }
 
+/* --options a=1 b=2, or --options a 1 b 2: the words behind the first one that are of its form. */
+static void take_words(Args *args, OptId id, int argc, char **argv, int *at)
+{
+    Words *words = &args->value[id].words;
+    bool equals = strchr(words->list[words->count - 1], '=');
+    for (; *at + 1 < argc; (*at)++) {
+        const char *word = argv[*at + 1];
+        bool option = word[0] == '-' && word[1] && !strchr("0123456789.", word[1]);
+        if (option || (equals && !strchr(word, '=')))
+            break;
+        words->list[words->count++] = word;
+    }
+}
+
 /* The option of argv[*at] and, for those that take a value, its value, which may be the next word. */
 static int take_option(Args *args, int argc, char **argv, int *at)
 {
@@ -162,7 +178,13 @@ static int take_option(Args *args, int argc, char **argv, int *at)
     if (!value && *at + 1 >= argc)
         return usage_error("--%s needs a value: --%s %s", options[id].name, options[id].name,
                            options[id].argument);
-    return take_value(args, id, value ? value : argv[++*at]);
+    Value *to = &args->value[id];
+    if (options[id].kind == KIND_WORDS && !args->has[id])
+        to->words = (Words){need_array((size_t)argc, sizeof(char *)), 0};
+    int code = take_value(args, id, value ? value : argv[++*at]);
+    if (options[id].kind == KIND_WORDS)
+        take_words(args, id, argc, argv, at);
+    return code;
 }
 
 static int unknown_verb(char *const *words, int count)
@@ -258,6 +280,9 @@ int args_parse(Args *args, int argc, char **argv)
 void args_free(Args *args)
 {
     free(args->operands);
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (options[i].kind == KIND_WORDS && args->has[i])
+            free(args->value[i].words.list);
     *args = (Args){0};
 }
 

@@ -1,46 +1,28 @@
-/* caption and ask over many pictures: read a group, compute it together, write the results in the
- * order given. On a terminal a group is one picture, whose text appears as it is generated.
- *
- * Large pictures make a group smaller, and one that has no memory beside the others is done again when
- * they are gone: what becomes of a picture does not depend on its neighbours. */
+/* caption and ask over many pictures, whose results are written in the order given (flow.h). On a terminal one is computed at a
+ * time, whose text appears as it is generated. */
 #include "answer.h"
 
-#include "choices.h"
-#include "image.h"
+#include "flow.h"
 #include "json.h"
-#include "memory.h"
 #include "operands.h"
 #include "output.h"
-#include "path.h"
 #include "session.h"
 #include "stream.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-enum { GROUP = 8 }; /* pictures computed together unless --batch says otherwise */
-
-/* A group is read no further when it has this many pixels (4 bytes each at most): ordinary photographs
- * fill it, large ones come alone. */
-enum { GROUP_PIXELS = 128 << 20 };
-
-typedef struct Item {
-    const char *path;
-    blip2_image *image;   /* NULL: could not be read */
-    blip2_error error;    /* of reading, or of the call */
-    blip2_result *result; /* shared by the group; not owned */
-    size_t index;         /* in result */
-} Item;
+/* Pictures computed together unless --batch says otherwise: as many as search in ROWS rows together, from where on the
+ * arithmetic takes the time and not the memory (docs/SPEED.md). Each keeps its keys and values. */
+enum { ROWS = 40, LEAST = 8, MOST = 16 };
 
 typedef struct Work {
-    blip2_session *session;
+    Flow flow;
     blip2_item request; /* but for its picture */
     blip2_options generation;
     const char *question;
     Choices choices; /* ask: ranked instead of generating; none: not */
     bool json, streaming, many;
-    bool ended; /* nothing more can be written */
-    size_t group, done, failed;
+    size_t count, done, failed;
     int first_code; /* exit code of the first failure */
     int final_code; /* not 0: nothing more can be done */
     Stream stream;
@@ -55,7 +37,7 @@ static void print_label(Work *w, const char *path)
     w->stream.columns = strlen(path) + 2;
 }
 
-static void write_failure(Work *w, const Item *item)
+static void write_failure(Work *w, const FlowItem *item)
 {
     complain_picture(item->path, item->error.message);
     if (w->json)
@@ -64,15 +46,15 @@ static void write_failure(Work *w, const Item *item)
         w->first_code = exit_code(&item->error);
 }
 
-static void write_texts(Work *w, const Item *item)
+static void write_texts(Work *w, const FlowItem *item)
 {
-    size_t count = blip2_result_count(item->result, item->index);
+    size_t count = blip2_result_count(item->result, 0);
     if (w->streaming) {
-        stream_end(&w->stream, blip2_result_text(item->result, item->index));
+        stream_end(&w->stream, blip2_result_text(item->result, 0));
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        const blip2_candidate *c = blip2_result_candidate(item->result, item->index, i);
+        const blip2_candidate *c = blip2_result_candidate(item->result, 0, i);
         print_label(w, item->path);
         if (w->choices.count)
             out_print("%.4f  ", c->probability);
@@ -81,11 +63,11 @@ static void write_texts(Work *w, const Item *item)
     }
 }
 
-static void write_success(Work *w, const Item *item)
+static void write_success(Work *w, const FlowItem *item)
 {
-    const char *notice = blip2_result_notice(item->result, item->index);
+    const char *notice = blip2_result_notice(item->result, 0);
     if (w->json)
-        out_json(answer_json(item->path, w->question, item->result, item->index));
+        out_json(answer_json(item->path, w->question, item->result, 0));
     else
         write_texts(w, item);
     if (notice)
@@ -93,12 +75,18 @@ static void write_success(Work *w, const Item *item)
     w->done++;
 }
 
-/* Options or a text that make no sense do so for every picture: said once, they end the command. */
-static void write_item(Work *w, Item *item)
+static void show_progress(const Work *w)
 {
-    if (item->result)
-        item->error = *blip2_result_error(item->result, item->index);
-    if (w->streaming && item->image && item->error.code != BLIP2_OK)
+    const size_t done = w->done + w->failed;
+    if (w->many && !out_is_terminal() && done < w->count)
+        progress("%zu of %zu pictures", done, w->count);
+}
+
+/* Options or a text that make no sense do so for every picture: said once, they end the command. */
+static bool write_item(void *user, const FlowItem *item)
+{
+    Work *w = user;
+    if (w->streaming && item->read && item->error.code != BLIP2_OK)
         stream_drop(&w->stream);
     if (item->error.code == BLIP2_USAGE)
         w->final_code = report(&item->error);
@@ -106,7 +94,15 @@ static void write_item(Work *w, Item *item)
         write_failure(w, item);
     else
         write_success(w, item);
-    w->ended = !out_flush();
+    bool ended = !out_flush();
+    if (!w->final_code && !ended)
+        show_progress(w);
+    return !w->final_code && !ended;
+}
+
+static void begin_item(void *user, const char *path)
+{
+    print_label(user, path);
 }
 
 static bool show_token(void *user, size_t index, int id, const char *text)
@@ -118,112 +114,6 @@ static bool show_token(void *user, size_t index, int id, const char *text)
     return true;
 }
 
-/* The pictures that could be read, in one call. */
-static blip2_result *compute(Work *w, Item *items, size_t count)
-{
-    blip2_error err = {0};
-    blip2_item *asked = need_array(count, sizeof *asked);
-    size_t used = 0;
-    for (size_t i = 0; i < count; i++) {
-        items[i].index = used;
-        if (items[i].image) {
-            asked[used] = w->request;
-            asked[used++].image = items[i].image;
-        }
-    }
-    blip2_result *result = !used              ? NULL
-                           : w->choices.count ? blip2_rank(w->session, asked, used, w->choices.text,
-                                                           w->choices.count, &err)
-                                              : blip2_generate(w->session, asked, used, &err);
-    for (size_t i = 0; i < count; i++)
-        if (items[i].image) {
-            items[i].result = result;
-            items[i].error = err;
-        }
-    free(asked);
-    return result;
-}
-
-static void free_images(Item *items, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        blip2_image_free(items[i].image);
-        items[i].image = NULL;
-    }
-}
-
-static size_t pixels(const blip2_image *image)
-{
-    return (size_t)blip2_image_width(image) * (size_t)blip2_image_height(image);
-}
-
-static bool no_memory(const Item *item)
-{
-    const blip2_error *e =
-        item->result ? blip2_result_error(item->result, item->index) : &item->error;
-    return e->code == BLIP2_MEMORY;
-}
-
-/* Standard input and pipes are not. */
-static bool can_be_read_again(const char *path)
-{
-    return strcmp(path, "-") != 0 && is_regular(path);
-}
-
-/* Reads the first pictures of a group, at least one; returns how many. One that finds no memory beside
- * those before it is left for later; what can be read only once comes alone. */
-static size_t read_some(Item *items, char *const *paths, size_t count)
-{
-    size_t sum = 0, n = 0;
-    while (n < count && (n == 0 || (sum < GROUP_PIXELS && can_be_read_again(paths[n])))) {
-        Item *item = &items[n];
-        *item = (Item){.path = paths[n]};
-        item->image = open_operand(item->path, &item->error);
-        if (sum > 0 && !item->image && no_memory(item))
-            break;
-        sum += can_be_read_again(item->path) ? pixels(item->image) : GROUP_PIXELS;
-        n++;
-    }
-    return n;
-}
-
-static void do_alone(Work *w, char *path)
-{
-    Item item;
-    read_some(&item, &path, 1);
-    blip2_result *result = compute(w, &item, 1);
-    write_item(w, &item);
-    free_images(&item, 1);
-    blip2_result_free(result);
-}
-
-/* What has been read: computed and written. */
-static void compute_and_write(Work *w, Item *items, char *const *paths, size_t count)
-{
-    blip2_result *result = compute(w, items, count);
-    if (count > 1)
-        free_images(items, count);
-    for (size_t i = 0; i < count && !w->final_code && !w->ended; i++)
-        if (count > 1 && no_memory(&items[i]))
-            do_alone(w, paths[i]);
-        else
-            write_item(w, &items[i]);
-    free_images(items, count);
-    blip2_result_free(result);
-}
-
-static void do_group(Work *w, char *const *paths, size_t count)
-{
-    Item *items = need_array(count, sizeof *items);
-    for (size_t done = 0, n; done < count && !w->final_code && !w->ended; done += n) {
-        n = read_some(items, paths + done, count - done);
-        if (w->streaming && items[0].image)
-            print_label(w, items[0].path);
-        compute_and_write(w, items, paths + done, n);
-    }
-    free(items);
-}
-
 static int outcome(const Work *w)
 {
     if (w->final_code)
@@ -233,30 +123,47 @@ static int outcome(const Work *w)
     return w->done ? EXIT_SOME : w->first_code;
 }
 
+static size_t together(const Args *args, const Work *w)
+{
+    const size_t rows =
+        (size_t)(w->generation.num_beams > w->generation.num_captions ? w->generation.num_beams
+                                                                      : w->generation.num_captions);
+    const size_t fits = ROWS / (rows ? rows : 1);
+    const size_t usual = fits < LEAST ? LEAST : fits > MOST ? MOST : fits;
+    return w->streaming ? 1 : (size_t)args_whole(args, OPT_BATCH, (long)usual);
+}
+
 static int prepare(Work *w, const Args *args, const Runtime *runtime, blip2_task task)
 {
     int code = make_request(args, runtime->model, task, &w->generation, &w->request);
-    w->session = runtime->session;
     w->request.text = w->question;
     w->json = args->has[OPT_JSON];
     w->streaming = !w->json && !w->choices.count && out_is_terminal() &&
                    w->generation.num_captions <= 1 && args_whole(args, OPT_BATCH, 1) == 1;
-    w->group = w->streaming ? 1 : (size_t)args_whole(args, OPT_BATCH, GROUP);
     if (w->streaming) {
         w->request.on_token = show_token;
         w->request.user = w;
     }
+    w->flow = (Flow){.session = runtime->session,
+                     .request = &w->request,
+                     .choices = &w->choices,
+                     .pictures = {.model = runtime->model, .library = BLIP2_LAVIS},
+                     .together = together(args, w),
+                     .user = w,
+                     .begin = w->streaming ? begin_item : NULL,
+                     .write = write_item};
     return code ? code : check_request(args, runtime, &w->request);
 }
 
-static void do_all(Work *w, const Pictures *p)
+static int do_all(Work *w, const Pictures *p)
 {
-    size_t count = p->count;
-    for (size_t i = 0; !w->final_code && !w->ended && i < count; i += w->group) {
-        if (w->many && !out_is_terminal())
-            progress("%zu of %zu pictures", i, count);
-        do_group(w, p->paths + i, count - i < w->group ? count - i : w->group);
-    }
+    blip2_error err = {0};
+    w->many = p->many;
+    w->count = p->count;
+    w->flow.pictures.paths = p->paths;
+    w->flow.pictures.count = p->count;
+    show_progress(w);
+    return flow_run(&w->flow, &err) == BLIP2_OK ? 0 : report(&err);
 }
 
 int answer_pictures(const Args *args, blip2_task task, const char *question, char *const *paths,
@@ -279,8 +186,7 @@ int answer_pictures(const Args *args, blip2_task task, const char *question, cha
         code = prepare(&w, args, &runtime, task);
     if (!code) {
         pictures_find(&pictures, paths, count, args->has[OPT_RECURSIVE]);
-        w.many = pictures.many;
-        do_all(&w, &pictures);
+        code = do_all(&w, &pictures);
         pictures_free(&pictures);
     }
     choices_free(&w.choices);

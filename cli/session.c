@@ -3,6 +3,7 @@
 
 #include "effect.h"
 #include "output.h"
+#include "profile.h"
 #include "text.h"
 
 #include <blip2_debug.h>
@@ -26,15 +27,20 @@ int report(const blip2_error *err)
     return exit_code(err);
 }
 
-blip2_dtype chosen_dtype(const Args *args)
+blip2_dtype dtype_named(const char *name)
 {
-    static const char *const names[] = {"f32", "bf16", "f16", "int8", "int4"};
-    static const blip2_dtype types[] = {BLIP2_F32, BLIP2_BF16, BLIP2_F16, BLIP2_INT8, BLIP2_INT4};
-    const char *name = args_text(args, OPT_DTYPE, ""); /* synonyms have been resolved */
+    static const char *const names[] = {"f32", "bf16", "f16", "int8", "int4", "mixed"};
+    static const blip2_dtype types[] = {BLIP2_F32,  BLIP2_BF16, BLIP2_F16,
+                                        BLIP2_INT8, BLIP2_INT4, BLIP2_MIXED};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(names[i], name) == 0)
             return types[i];
     return BLIP2_AUTO;
+}
+
+blip2_dtype chosen_dtype(const Args *args)
+{
+    return dtype_named(args_text(args, OPT_DTYPE, "")); /* synonyms have been resolved */
 }
 
 blip2_library chosen_library(const Args *args, OptId id)
@@ -62,7 +68,9 @@ int runtime_open_with(Runtime *r, const Args *args, blip2_model *model)
     if (blip2_model_info(model)->notice)
         complain("%s", blip2_model_info(model)->notice);
     r->session = blip2_session_new(model, &so, &err);
-    return r->session ? 0 : report(&err);
+    if (!r->session)
+        return report(&err);
+    return args->has[OPT_PROFILE] ? profile_begin(r->session) : 0;
 }
 
 int runtime_open(Runtime *r, const Args *args)
@@ -77,6 +85,7 @@ int runtime_open(Runtime *r, const Args *args)
 
 void runtime_close(Runtime *r)
 {
+    profile_end(r->session);
     blip2_session_free(r->session);
     blip2_model_free(r->model);
     *r = (Runtime){0};

@@ -20,6 +20,7 @@ int runtime_open(Runtime *r, const Args *args);
 int runtime_open_with(Runtime *r, const Args *args, blip2_model *model);
 void runtime_close(Runtime *r);
 
+blip2_dtype dtype_named(const char *name); /* BLIP2_AUTO: it is none */
 blip2_dtype chosen_dtype(const Args *args);
 blip2_load_options chosen_load(const Args *args); /* --dtype, --type, --vit, --llm */
 blip2_library chosen_library(const Args *args, OptId id);

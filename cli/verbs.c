@@ -178,7 +178,8 @@ const Verb verbs[VERB_COUNT] = {
          "a model as files of another kind",
          "FROM is what -m takes: a directory, a file, a name. TO is a file, which is replaced, or "
          "with --to hf a new directory; it appears whole, at the end, or not at all. Weights keep "
-         "their types. A tensor that would have no place in the result is an error.\n"
+         "their types, unless --dtype makes them smaller, as blip2 quantize does. A tensor that "
+         "would have no place in the result is an error.\n"
          "packed: one safetensors file with everything, weights, tokenizer and settings, for -m. "
          "hf: a directory for transformers. lavis: a packed file with LAVIS' names of tensors.\n"
          "LAVIS' own .pth files have no vision tower of their own, and never the language model: "
@@ -189,6 +190,26 @@ const Verb verbs[VERB_COUNT] = {
            "facebook/opt-2.7b",
            "LAVIS' files as one directory"},
           {"blip2 convert --to lavis opt-hf opt-lavis.safetensors", "and back"}}},
+    [VERB_QUANTIZE] =
+        {"quantize",
+         "MODEL OUT",
+         2,
+         2,
+         "a model with smaller weights, in one file",
+         "MODEL is what -m takes; OUT is a file, which is replaced; it appears whole, at the end, "
+         "or not "
+         "at all. It is mapped when it is used: nothing is left to do then, unlike with --dtype, "
+         "which quantises at each start.\n"
+         "int8: all large matrices, half of what 16 bits take. int4: those of the language model's "
+         "layers with 4.5 bits a weight, the rest as int8. mixed: int4 where the texts hardly "
+         "change by it, else int8. Norms, biases, embeddings and the first layer of the vision "
+         "tower keep "
+         "their types. What each costs in quality is in docs/QUANTIZATION.md.\n"
+         "Weights that are quantised already are refused: the original gives better ones.",
+         run_quantize,
+         {{"blip2 quantize opt-2.7b opt-int8.safetensors", "a quarter of what 32 bits take"},
+          {"blip2 quantize --to mixed flan-t5-xxl xxl.safetensors", "for a machine with 24 GB"},
+          {"blip2 caption -m xxl.safetensors photo.jpg", "and its use"}}},
     [VERB_DOCTOR] =
         {"doctor",
          "",
@@ -205,6 +226,85 @@ const Verb verbs[VERB_COUNT] = {
           {"BLIP2_ISA=avx2 blip2 doctor", "with another kernel set"},
           {"blip2 doctor --measure", "choose the kernels anew"},
           {"blip2 doctor --json", "for a bug report"}}},
+    [VERB_DATA] =
+        {"data",
+         "list|check|prepare [NAME] [ARCHIVE...]",
+         1,
+         -1,
+         "the data sets of evaluation and training",
+         "list: the data sets that are known by name, in LAVIS' folder layout; of NAME which files "
+         "each "
+         "split needs, their sizes, where they come from, the licence.\n"
+         "check: what of NAME is there below DIR, and what is missing or broken, by name: "
+         "annotations are read, every picture that they name is looked for, and decoded with "
+         "--deep. "
+         "Exit code 0 when all is there, 3 when not.\n"
+         "prepare: fetches missing annotations and the archives of pictures that are public, and "
+         "unpacks "
+         "them; archives that you have are named by you (recognised by their file names), or lie "
+         "in the "
+         "data set's folder for downloads. It says first what it would do, and asks. What was "
+         "interrupted goes on. "
+         "Archives stay where they are. BLIP2_DATA_ENDPOINT names a mirror: URL/HOST/PATH. Exit "
+         "code 3: something "
+         "is left for you to fetch.\n"
+         "NAME may have a type, as in gqa/balanced_val.",
+         run_data,
+         {{"blip2 data list", "what there is"},
+          {"blip2 data list ok_vqa", "what one needs"},
+          {"blip2 data prepare ok_vqa --split test --root /data/lavis",
+           "fetch what is missing, after asking"},
+          {"blip2 data prepare flickr30k --root /data/lavis ~/Downloads/flickr30k-images.tar.gz",
+           "unpack what you have"},
+          {"blip2 data check coco_caption --split test --root /data/lavis --deep",
+           "is all of it good?"},
+          {"blip2 data check scenes", "the pictures that came with the program"}}},
+    [VERB_SCORE] =
+        {"score",
+         "caption|vqa|gqa|retrieval RESULT... [GROUNDTRUTH]",
+         2,
+         -1,
+         "numbers of a benchmark for any system's results",
+         "caption: RESULT a list of {image_id, caption}, GROUNDTRUTH in COCO's form; Bleu_1 to "
+         "Bleu_4, METEOR, ROUGE_L, CIDEr, SPICE as pycocoevalcap computes them, and again for "
+         "each domain where pictures have one (nocaps). METEOR and SPICE are programs of others "
+         "and computed where they are given.\n"
+         "vqa: RESULT a list of {question_id, answer}, GROUNDTRUTH VQAv2's annotations; percent. "
+         "gqa: RESULT a list of {question_id, pred_ans, gt_ans}, and no other file; percent.\n"
+         "retrieval: RESULT {score_i2t: rows, score_t2i: rows}, a row a list of scores or {index, "
+         "score} of the candidates alone; GROUNDTRUTH LAVIS' list of {image, caption: "
+         "[...]}; recall in percent, txt_ from pictures to texts, img_ from texts to pictures.",
+         run_score,
+         {{"blip2 score caption captions.json coco_karpathy_test_gt.json", "COCO captions"},
+          {"blip2 score vqa vqa_result.json v2_mscoco_val2014_annotations.json --json",
+           "for scripts"},
+          {"blip2 score vqa --merge part0.json part1.json annotations.json",
+           "the shards of one result"},
+          {"blip2 score caption captions.json gt.json --meteor-jar meteor-1.5.jar --ptb-jar "
+           "stanford-corenlp-3.4.1.jar",
+           "with the original programs"}}},
+    [VERB_CONFIG] =
+        {"config",
+         "FILE",
+         0,
+         1,
+         "a YAML file of LAVIS with all its defaults",
+         "Prints what an evaluation or a training would be told: FILE (\"-\": standard input) over "
+         "the defaults of the "
+         "model and of the data sets, and --options over it, as LAVIS merges them; behind each "
+         "value a comment says "
+         "where it comes from. The output is such a file itself. A key that nothing knows is "
+         "reported on standard "
+         "error, with the nearest known one, and has no effect.\n"
+         "Defaults exist for the published models of blip2, blip2_opt and blip2_t5 and for the "
+         "data sets of docs/CONFIG.md.",
+         run_config,
+         {{"blip2 config configs/eval/ret_coco_eval.yaml",
+           "one of the evaluations that come with the program"},
+          {"blip2 config my.yaml --options run.num_beams=3 model.model_type=pretrain_flant5xxl",
+           "with other values"},
+          {"blip2 config my.yaml --json | jq .run.seed", "for scripts"},
+          {"blip2 config --keys", "all keys"}}},
     [VERB_BENCH] =
         {"bench",
          "",

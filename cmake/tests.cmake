@@ -17,6 +17,19 @@ foreach(source ${UNIT_TESTS})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600)
 endforeach()
 
+# The vocabulary of cpu/vec.h, once per instruction set.
+set(VEC_OBJECTS "")
+foreach(isa ${ISA_LIST})
+  add_library(vec_${isa} OBJECT tests/unit/vec_cases.c)
+  target_include_directories(vec_${isa} PRIVATE tests/unit src include)
+  target_compile_definitions(vec_${isa} PRIVATE ISA=${isa} ISA_${isa}=1)
+  target_compile_options(vec_${isa} PRIVATE ${ISA_${isa}})
+  target_compile_definitions(test_cpu_vec PRIVATE HAVE_ISA_${isa}=1)
+  list(APPEND VEC_OBJECTS $<TARGET_OBJECTS:vec_${isa}>)
+endforeach()
+add_library(vec_cases STATIC ${VEC_OBJECTS})
+target_link_libraries(test_cpu_vec PRIVATE vec_cases)
+
 # What shows text on a terminal, without the command around it.
 add_library(cli_internal STATIC $<TARGET_OBJECTS:blip2_cli>)
 target_link_libraries(cli_internal PUBLIC blip2_cli)
@@ -57,3 +70,7 @@ add_executable(hub_server tests/tools/hub_server.c)
 target_compile_options(hub_server PRIVATE -Wno-format-nonliteral)
 add_dependencies(test_api_hub hub_server)
 target_compile_definitions(test_api_hub PRIVATE HUB_SERVER="$<TARGET_FILE:hub_server>")
+
+if(BLIP2_EMULATE AND ISA_avx512bf16)
+  include(cmake/emulate.cmake)
+endif()

@@ -81,8 +81,11 @@ typedef enum blip2_dtype {
     BLIP2_F32,      /* weights as stored, products and sums in f32 (parity with the reference) */
     BLIP2_BF16,     /* bf16 products allowed; weights stay as stored, so as AUTO */
     BLIP2_F16,      /* f16 products allowed; likewise */
-    BLIP2_INT8,     /* weights quantised per row while loading */
-    BLIP2_INT4,     /* not available yet: loading fails with BLIP2_USAGE */
+    /* Weights quantised while loading, each by all processors (docs/QUANTIZATION.md). What the files have quantised
+     * already stays so, whatever is asked for. */
+    BLIP2_INT8,  /* all large matrices as int8, a scale for each row */
+    BLIP2_INT4,  /* the language model's layers as int4, a scale for 32 weights; the rest as int8 */
+    BLIP2_MIXED, /* those of them as int4 that bear it, the rest as int8 */
     BLIP2_DTYPE_MAX_ENUM = 0x7fffffff,
 } blip2_dtype;
 
@@ -125,6 +128,13 @@ BLIP2_API void blip2_model_free(blip2_model *model);
 
 typedef struct blip2_image blip2_image;
 
+/* Whose rules: of preparing pictures, of templates, of generating. */
+typedef enum blip2_library {
+    BLIP2_LAVIS,
+    BLIP2_HF,
+    BLIP2_LIBRARY_MAX_ENUM = 0x7fffffff,
+} blip2_library;
+
 /* JPEG, PNG, WebP, GIF, BMP, PNM, TIFF (AVIF and HEIC where libheif is), told by content. "-" reads
  * standard input; an address on the net is not fetched (blip2_image_from_url). Errors: FAILED (no picture, damaged, too large), USAGE (NULL), MEMORY. */
 BLIP2_API blip2_image *blip2_image_from_file(const char *path, blip2_error *err);
@@ -133,6 +143,13 @@ BLIP2_API blip2_image *blip2_image_from_memory(const void *bytes, size_t size, b
  * USAGE (NULL, other channels, a negative size), FAILED (an empty or too large picture), MEMORY. */
 BLIP2_API blip2_image *blip2_image_from_pixels(const uint8_t *pixels, int width, int height,
                                                int channels, blip2_error *err);
+/* For who reads pictures ahead of a session, in whatever thread: does what a session of the model does first with an image
+ * (turned, resized, normalised by the rules of the library), and lets go of its pixels. From then on it is for sessions of
+ * models that take pictures of that size, mean and deviation, and for that library; with others it has the
+ * error FAILED there. Nobody else may use the image meanwhile. One that is prepared already stays as it is. false, and nothing has
+ * changed: USAGE (NULL, no such library), FAILED (as blip2_generate would say of it), MEMORY. */
+BLIP2_API bool blip2_image_prepare(blip2_image *image, const blip2_model *model,
+                                   blip2_library library, blip2_error *err);
 BLIP2_API void blip2_image_free(blip2_image *image);
 BLIP2_API int blip2_image_width(const blip2_image *image);
 BLIP2_API int blip2_image_height(const blip2_image *image);
@@ -175,12 +192,6 @@ typedef enum blip2_task {
     BLIP2_CHAT,    /* answer within a dialogue; as generate, the prompt is never cut on the right */
     BLIP2_TASK_MAX_ENUM = 0x7fffffff,
 } blip2_task;
-
-typedef enum blip2_library {
-    BLIP2_LAVIS,
-    BLIP2_HF,
-    BLIP2_LIBRARY_MAX_ENUM = 0x7fffffff,
-} blip2_library;
 
 typedef enum blip2_early {
     BLIP2_EARLY_FALSE,
@@ -486,7 +497,7 @@ typedef struct blip2_part {
     const char *name; /* "vision", "Q-Former", "projection", "language model" */
     uint64_t parameters;
     uint64_t bytes;    /* as they lie in memory */
-    const char *dtype; /* "BF16", "F32", "mixed", "I8" */
+    const char *dtype; /* of the weights, those with the most bytes first: "BF16", "I4, BF16, I8" */
 } blip2_part;
 
 typedef struct blip2_info {
@@ -523,7 +534,8 @@ typedef bool (*blip2_convert_fn)(void *user, uint64_t done, uint64_t total);
 typedef struct blip2_convert_options {
     size_t size; /* of this struct */
     blip2_layout to;
-    int reserved;                      /* 0 */
+    blip2_dtype
+        dtype; /* AUTO: weights keep their types; INT8, INT4, MIXED: quantised, packed form only */
     const char *type, *vit, *language; /* as in blip2_load_options */
     blip2_convert_fn on_progress;
     void *user;
@@ -539,10 +551,10 @@ static inline blip2_convert_options blip2_convert_options_default(void)
 }
 
 /* Writes the model `from` (as blip2_model_load takes it) to `to`, a file or a new directory. Weights stay as
- * they are stored, and every tensor has a place in the result or is known to be none of the model's, else
- * the call fails and names it. Weights are copied through a small buffer. The result appears whole or
- * not at all. options may be NULL. Errors: those of blip2_model_load; FAILED (writing), USAGE (`to` is a directory
- * that is not empty, or no place for a file), STOPPED. */
+ * they are stored but for those that `dtype` quantises, and every tensor has a place in the result or is known to be none of the model's, else
+ * the call fails and names it. Weights pass through a small buffer. The result appears whole or
+ * not at all. options may be NULL. Errors: those of blip2_model_load; FAILED (writing), BAD_MODEL (to be quantised, and no numbers or quantised already), USAGE (`to` is a directory
+ * that is not empty, or no place for a file; another dtype), STOPPED. */
 BLIP2_API bool blip2_convert(const char *from, const char *to, const blip2_convert_options *options,
                              blip2_error *err);
 

@@ -24,7 +24,7 @@ check_includes() {
     # shellcheck disable=SC2046 # names of sources have no spaces
     awk '
     BEGIN {
-        split("base 0 net 1 tensor 1 text 1 image 1 dist 1 cpu 2 cuda 2 ckpt 2 ops 3 config 3 nn 4 models 5 " \
+        split("base 0 settings 1 net 1 tensor 1 text 1 image 1 dist 1 cpu 2 cuda 2 ckpt 2 ops 3 config 3 nn 4 models 5 " \
               "task 6 data 6 eval 7 train 8 api 9 debug 10", words, " ")
         for (i = 1; i in words; i += 2)
             rank[words[i]] = words[i + 1]

@@ -1,27 +1,26 @@
 #!/usr/bin/env python3
-"""transformers.py MODEL: times Hugging Face transformers and `blip2 bench` on one model directory.
+"""transformers.py MODEL: times Hugging Face transformers and blip2 on one model directory.
 
-Both run on this machine, on the CPU, with the same number of threads, in turn: a round is one run
-of `blip2 bench` and one fresh Python process with transformers, for each number format. Every run
-measures each stage several times and takes the median; the table shows the median of the rounds.
-The stages are those of `blip2 bench`: the same lengths, the same number of beams and tokens.
-
-It prints one Markdown table to standard output and what it is doing to standard error.
-It installs nothing; README.md beside this file says what it needs.
+Both run on this machine, on the CPU, with the same number of threads, in turn: a round is one run of `blip2 bench` and one
+fresh Python process with transformers, for each number format. Every run measures each stage several times and takes the
+median; the table shows the median of the rounds. The stages are those of `blip2 bench`: the same lengths, the same number of
+beams and tokens. It prints one Markdown table to standard output and what it is doing to standard error.
 """
 import argparse
-import datetime
 import json
 import os
+import shutil
 import statistics
-import subprocess
+import struct
 import sys
+import tempfile
 import time
+import zlib
 
-# Python puts the folder of a script in front of its search path, where this file would pass for the
-# library of the same name.
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path = [p for p in sys.path if os.path.abspath(p or ".") != HERE]
+import common
+from common import die, say, timed
+
+common.no_shadows()
 
 PROMPT = 9  # text ids behind the picture, as in `blip2 bench`
 NEW = 12  # tokens of the caption
@@ -41,30 +40,12 @@ STAGES = {  # as `blip2 bench` calls them; a kind of model has those that are me
     "itm_batch8": "ITM, a pair of 8 of one picture",
     "itc": "ITC, a text and a picture seen",
 }
-INSTALL = """needs torch, transformers and pillow; in an environment of their own:
-    python3 -m venv ~/blip2-peers
-    ~/blip2-peers/bin/pip install torch --index-url https://download.pytorch.org/whl/cpu
-    ~/blip2-peers/bin/pip install transformers pillow
-    ~/blip2-peers/bin/python bench/peers/transformers.py MODEL"""
-
-
-def die(text):
-    sys.exit(f"transformers.py: {text}")
+BATCH = 8  # pictures that transformers takes at once
+OURS = ["f32", "bf16", "f16", "int8", "int4", "mixed"]
+THEIRS = ["bf16", "f32", "int8"]
 
 
 # --- the side of transformers: a process of its own, which prints one JSON object --------------
-
-
-def timed(fn, repeat):
-    """Median of fn's milliseconds. fn may return them itself, when not all of it counts."""
-    times = []
-    for i in range(repeat + 1):
-        start = time.perf_counter()
-        own = fn()
-        ms = own if isinstance(own, float) else (time.perf_counter() - start) * 1e3
-        if i:  # the first call warms up
-            times.append(ms)
-    return statistics.median(times)
 
 
 class Peer:
@@ -79,9 +60,11 @@ class Peer:
 
         torch.set_num_threads(threads)
         self.torch = torch
-        self.dtype = {"bf16": torch.bfloat16, "f32": torch.float32}[dtype]
+        self.dtype = torch.bfloat16 if dtype == "bf16" else torch.float32
         load = getattr(transformers, self.kind).from_pretrained
         self.model = load(folder, dtype=self.dtype).eval()
+        if dtype == "int8":  # each linear layer: weights in 8 bits, x quantised as it comes
+            torch.ao.quantization.quantize_dynamic(self.model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
         self.processor = transformers.AutoImageProcessor.from_pretrained(folder)
         size = self.model.config.vision_config.image_size
         rgb = ((i // 3 % 1024 // 4 + i // 3072 // 3 + i % 3 * 40) % 256 for i in range(2359296))
@@ -91,6 +74,9 @@ class Peer:
 
     def preprocess(self):
         self.processor(images=self.picture, return_tensors="pt")
+
+    def compile(self):
+        self.model.vision_model = self.torch.compile(self.model.vision_model)
 
     def encode(self):
         self.image = self.model.vision_model(self.pixels).last_hidden_state
@@ -136,10 +122,22 @@ class GeneratingPeer(Peer):
         return self.steps(BEAMS)
 
     def caption(self):
-        pixels = self.processor(images=self.picture, return_tensors="pt")["pixel_values"]
-        self.model.generate(pixels.to(self.dtype), self.ids, num_beams=BEAMS, do_sample=False,
-                            attention_mask=self.torch.ones_like(self.ids),
-                            max_new_tokens=NEW, min_new_tokens=NEW)
+        self.captions([self.picture])
+
+    def captions(self, pictures):
+        pixels = self.processor(images=pictures, return_tensors="pt")["pixel_values"]
+        ids = self.ids.expand(len(pictures), -1)
+        self.model.generate(pixels.to(self.dtype), ids, num_beams=BEAMS, do_sample=False,
+                            attention_mask=self.torch.ones_like(ids), max_new_tokens=NEW, min_new_tokens=NEW)
+
+    def files(self, paths):
+        """Milliseconds a picture, reading included."""
+        from PIL import Image
+
+        start = time.perf_counter()
+        for i in range(0, len(paths), BATCH):
+            self.captions([Image.open(p).convert("RGB") for p in paths[i:i + BATCH]])
+        return (time.perf_counter() - start) * 1e3 / len(paths)
 
 
 class OptPeer(GeneratingPeer):
@@ -185,7 +183,7 @@ class MatchPeer(Peer):
         seen = m.qformer(query_embeds=x, query_length=queries.shape[1],
                          attention_mask=self.torch.ones(x.shape[:2], dtype=self.torch.long),
                          encoder_hidden_states=self.image.expand(n, -1, -1)).last_hidden_state
-        m.itm_head(seen[:, :queries.shape[1]].to(m.itm_head.weight.dtype)).mean(1)
+        m.itm_head(seen[:, :queries.shape[1]].to(self.dtype)).mean(1)
 
     def itm(self):
         self.pairs(1)
@@ -204,151 +202,174 @@ class MatchPeer(Peer):
 
 
 def kind_of(folder):
-    config = json.load(open(os.path.join(folder, "config.json")))
+    config = common.config_of(folder)
     if (config.get("architectures") or [""])[0] == MatchPeer.kind:
         return MatchPeer
     return T5Peer if (config.get("text_config") or {}).get("model_type") == "t5" else OptPeer
 
 
-def worker(a):
+def silence(transformers):
     import logging
     import warnings
-
-    import torch
-    import transformers
 
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+
+
+def measured(a, peer):
+    if a.folder:
+        return {"pictures": peer.files([os.path.join(a.folder, f) for f in sorted(os.listdir(a.folder))])}
+    if a.compile:
+        peer.compile()
+        return {"encode": timed(peer.encode, a.repeat)}
+    return {name: timed(getattr(peer, name), a.repeat) for name in STAGES if hasattr(peer, name)}
+
+
+def worker(a):
+    import torch
+    import transformers
+
+    silence(transformers)
     with torch.inference_mode():
         peer = kind_of(a.model)(a.model, a.worker, a.threads)
-        stages = {name: timed(getattr(peer, name), a.repeat) for name in STAGES
-                  if hasattr(peer, name)}
-    print(json.dumps(dict(stages=stages, torch=torch.__version__, prefill=peer.ids.shape[1],
-                          transformers=transformers.__version__)))
+        print(json.dumps(dict(stages=measured(a, peer), prefill=peer.ids.shape[1])))
 
 
 # --- both sides in turn --------------------------------------------------------------------------
 
 
-def output_of(command):
-    env = dict(os.environ, OMP_NUM_THREADS=command[command.index("--threads") + 1])
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env)
-    if done.returncode:
-        die(f"{' '.join(command)}: exit code {done.returncode}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-def run_transformers(a, dtype):
-    return output_of([sys.executable, os.path.abspath(__file__), a.model, "--worker", dtype,
-                      "--threads", str(a.threads), "--repeat", str(a.repeat)])
+def run_transformers(a, dtype, *more):
+    command = [a.python, os.path.abspath(__file__), a.model, "--worker", dtype, "--threads", str(a.threads),
+               "--repeat", str(a.repeat), *more]
+    out = common.run(command, a.threads, may_fail=True)
+    return common.last_json(out) if out.strip() else {"stages": {}}
 
 
 def run_blip2(a, dtype):
-    out = output_of([a.blip2, "bench", "--json", "--model", a.model, "--dtype", dtype,
-                     "--threads", str(a.threads), "--repeat", str(a.repeat)])
-    out["stages"] = {k: v["ms"] for k, v in out["stages"].items()}
-    return out
+    out = common.bench(a, a.model, dtype, a.repeat)
+    return dict(out, stages=common.stages_of(out))
+
+
+def caption_files(a, dtype, folder):
+    """Milliseconds a picture of one command, start and loading included."""
+    command = [a.blip2, "caption", "--model", a.model, "--dtype", dtype, "--threads", str(a.threads), "--num-beams",
+               str(BEAMS), "--min-new-tokens", str(NEW), "--max-new-tokens", str(NEW)]
+    start = time.perf_counter()
+    common.run(command + [os.path.join(folder, f) for f in sorted(os.listdir(folder))], a.threads)
+    return {"stages": {"pictures": (time.perf_counter() - start) * 1e3 / a.pictures}}
 
 
 def parameters(folder):
     """Bytes of the files over the bytes of an element: near enough for a warning."""
     files = [os.path.join(folder, f) for f in os.listdir(folder) if f.endswith(".safetensors")]
     total = sum(os.path.getsize(f) for f in files)
-    config = json.load(open(os.path.join(folder, "config.json")))
+    config = common.config_of(folder)
     stored = config.get("dtype") or config.get("torch_dtype") or "float32"
     return total // (4 if stored == "float32" else 2)
 
 
-def available_bytes():
-    try:
-        line = next(x for x in open("/proc/meminfo") if x.startswith("MemAvailable"))
-        return int(line.split()[1]) * 1024
-    except (OSError, StopIteration):
-        return None
-
-
 def formats_that_fit(a):
-    have, n = available_bytes(), parameters(a.model)
+    have, n = common.available_bytes(), parameters(a.model)
     fit = []
     for dtype in a.dtypes:
-        need = n * (4 if dtype == "f32" else 2) * 11 // 10
+        need = n * (2 if dtype == "bf16" else 4) * 11 // 10
         if have is not None and need > have:
-            print(f"{dtype}: left out, transformers would need {need / 1e9:.1f} GB, "
-                  f"{have / 1e9:.1f} GB are available", file=sys.stderr)
+            say(f"{dtype}: left out, transformers would need {need / 1e9:.1f} GB, {have / 1e9:.1f} GB are available")
         else:
             fit.append(dtype)
     return fit or die("not enough memory for transformers")
 
 
-def measure(a, dtypes):
-    results = {d: ([], []) for d in dtypes}
-    for i in range(a.rounds):
-        for d in dtypes:
-            print(f"round {i + 1} of {a.rounds}, {d}: blip2", file=sys.stderr)
-            results[d][0].append(run_blip2(a, d))
-            print(f"round {i + 1} of {a.rounds}, {d}: transformers", file=sys.stderr)
-            results[d][1].append(run_transformers(a, d))
-    return results
+def sides(a):
+    """What a round does, by the names of the columns."""
+    theirs = {f"transformers {d}": lambda d=d: run_transformers(a, d) for d in a.dtypes}
+    if a.compile:
+        theirs.update({f"transformers {d}, compiled": lambda d=d: run_transformers(a, d, "--compile")
+                       for d in a.dtypes if d != "int8"})
+    ours = {f"blip2 {d}": lambda d=d: run_blip2(a, d) for d in a.ours}
+    return dict(theirs, **ours)
 
 
-def median_ms(runs, stage):
-    return statistics.median(r["stages"][stage] for r in runs)
+def picture_sides(a, folder):
+    theirs = {f"transformers {d}": lambda d=d: run_transformers(a, d, "--folder", folder) for d in a.dtypes}
+    ours = {f"blip2 {d}": lambda d=d: caption_files(a, d, folder) for d in a.ours}
+    return dict(theirs, **ours)
 
 
-def number(ms):
-    return f"{ms:.0f}" if ms >= 100 else f"{ms:.1f}" if ms >= 10 else f"{ms:.2f}"
+def png(path, width, height, seed):
+    """A picture of stripes, without a library."""
+    rows = b"".join(b"\0" + bytes((x // 4 * 5 + y // 3 * seed + c * 40) % 256 for x in range(width) for c in range(3))
+                    for y in range(height // 8))
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows * 8, 1)),
+             (b"IEND", b"")]
+    with open(path, "wb") as f:
+        f.write(b"\x89PNG\r\n\x1a\n")
+        for kind, data in parts:
+            f.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
 
 
-def table(a, results):
-    ours, theirs = next(iter(results.values()))
-    name, machine = os.path.basename(os.path.normpath(a.model)), ours[0]["machine"]
-    lines = [f"{name} on {machine['cpu']}, {a.threads} threads (kernel set {machine['isa']}), "
-             f"{datetime.date.today()}; transformers {theirs[0]['transformers']}, torch "
-             f"{theirs[0]['torch']}. Milliseconds, median of {a.rounds} rounds in turn; "
-             "ratio: transformers / blip2.", ""]
-    head = [f"transformers {d} | blip2 {d} | ratio" for d in results]
-    lines += ["| stage | " + " | ".join(head) + " |", "|--|" + "--:|" * (3 * len(results))]
-    for stage in theirs[0]["stages"]:
-        cells, title = [], STAGES[stage]
-        for b, t in results.values():
-            x, y = median_ms(t, stage), median_ms(b, stage)
-            cells.append(f"{number(x)} | {number(y)} | {x / y:.1f}")
-        name = f"{title}, {theirs[0]['prefill']} tokens" if stage == "prefill" else title
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def measure_pictures(a):
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(a.pictures):
+            png(os.path.join(folder, f"{i:04d}.png"), 1024, 768, i + 1)
+        return common.in_turn(a.rounds, picture_sides(a, folder))
+
+
+# --- the report ------------------------------------------------------------------------------------
+
+
+def row(stage, title, results):
+    ms = {n: statistics.median(r["stages"][stage] for r in runs) for n, runs in results.items()
+          if all(stage in r["stages"] for r in runs)}
+    return dict(name=title, stage=stage, ms=ms)
+
+
+def column(name):
+    return dict(name=name, side=name.split()[0] if name.startswith("blip2") else "peer", format=name.split(" ", 1)[1])
+
+
+def make_report(a, results, pictures):
+    some = next((r[0] for r in results.values() if "prefill" in r[0]), None) or die("transformers ran in no format")
+    versions = {n: a.versions[n] for n in ("transformers", "torch")}
+    rep = common.report(a, "transformers", a.machine, versions, against="best", first="stage", unit="Milliseconds",
+                        title=common.name_of(a.model))
+    rep["columns"] = [column(n) for n in results]
+    for stage in some["stages"]:
+        title = f"{STAGES[stage]}, {some['prefill']} tokens" if stage == "prefill" else STAGES[stage]
+        rep["rows"].append(row(stage, title, results))
+    if pictures:
+        rep["rows"].append(row("pictures", f"caption, each of {a.pictures} files", pictures))
+    return rep
 
 
 def arguments():
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=INSTALL,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = common.parser(__doc__.splitlines()[0], "transformers", common.TRANSFORMERS, 3)
     p.add_argument("model", help="a Hugging Face directory of a BLIP-2")
-    p.add_argument("--blip2", default="build/blip2", help="the program (default build/blip2)")
-    p.add_argument("--dtypes", default="bf16,f32", help="number formats, default bf16,f32")
-    p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--repeat", type=int, default=5, help="measurements of a stage in each run")
-    p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    p.add_argument("--dtypes", default="bf16,f32", help=f"transformers' formats, of {','.join(THEIRS)} (PyTorch's "
+                                                        "dynamic quantisation); default bf16,f32")
+    p.add_argument("--ours", default="bf16,f32", help=f"blip2's formats, of {','.join(OURS)}; default bf16,f32")
+    p.add_argument("--repeat", type=int, default=5, help="measurements of a stage in each run (default 5)")
+    p.add_argument("--compile", action="store_true",
+                   help="also the vision tower through torch.compile; needs a C++ compiler")
+    p.add_argument("--pictures", type=int, default=0, metavar="N", help="also captions of N files: one command of blip2, "
+                                                                      f"transformers in batches of {BATCH}")
     p.add_argument("--worker", help=argparse.SUPPRESS)
+    p.add_argument("--folder", help=argparse.SUPPRESS)
     a = p.parse_args()
-    a.dtypes = a.dtypes.split(",")
-    if min(a.rounds, a.repeat, a.threads) < 1 or not set(a.dtypes) <= {"bf16", "f32"}:
-        p.error("expected numbers above 0, and formats bf16 or f32")
-    return a
+    common.check_common(p, a)
+    a.dtypes = common.choices(p, a.dtypes, THEIRS, "--dtypes")
+    a.ours = common.choices(p, a.ours, OURS, "--ours")
+    return a if a.repeat > 0 and a.pictures >= 0 else p.error("expected numbers above 0")
 
 
 def check(a):
-    try:
-        import PIL  # noqa: F401
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-    except ImportError as e:
-        die(f"{e}; {INSTALL}")
-    if not os.path.isfile(os.path.join(a.model, "config.json")):
-        die(f"{a.model}: expected a Hugging Face model directory, got no config.json there")
-    if not os.access(a.blip2, os.X_OK):
-        die(f"{a.blip2}: expected the program, got no such file; ./dev build makes it, "
-            "--blip2 says where it is")
+    common.check_blip2(a)
+    if kind_of(a.model) is MatchPeer and a.pictures:
+        die(f"{a.model}: --pictures: a matching model writes no captions")
+    if a.compile and not shutil.which(os.environ.get("CXX", "g++")):
+        die("--compile: needs a C++ compiler; on Debian: apt-get install g++")
 
 
 def main():
@@ -356,8 +377,13 @@ def main():
     if a.worker:
         return worker(a)
     check(a)
-    print(table(a, measure(a, formats_that_fit(a))))
+    a.dtypes = formats_that_fit(a)
+    a.python = common.environment("transformers", common.TRANSFORMERS, a.env)
+    a.versions = common.installed(a.python)
+    a.machine = common.bench(a)["machine"]
+    results = common.in_turn(a.rounds, sides(a))
+    common.finish(a, make_report(a, results, measure_pictures(a) if a.pictures else None))
 
 
 if __name__ == "__main__":
-    main()
+    common.main_of(main)

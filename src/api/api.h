@@ -22,7 +22,8 @@ struct blip2_model {
 };
 
 struct blip2_image {
-    Picture picture;
+    Picture picture;   /* without data when it is prepared */
+    Prepared prepared; /* pixels NULL: it is not */
     double decode_ms;
     uint64_t serial; /* differs for every image of the process */
 };
@@ -74,6 +75,7 @@ void api_note_image(char *notice, const blip2_image *image);
 /* --- model.c ------------------------------------------------------------------------------------ */
 /* ERR_USAGE when this version has no such type. */
 bool api_check_dtype(blip2_dtype dtype, Error *e);
+Preset api_preset(blip2_dtype dtype); /* how it quantises */
 /* An empty model with its device. NULL: ERR_MEMORY, or the device cannot be opened. blip2_model_free frees it, filled or
  * not. */
 blip2_model *api_model_new(blip2_dtype dtype, const DeviceChoice *on, const char *name, Error *e);

@@ -14,14 +14,20 @@ static bool take_options(blip2_convert_options *o, const blip2_convert_options *
     if ((int)o->to < BLIP2_HF_LAYOUT || o->to > BLIP2_PACKED_LAYOUT)
         return error_set(e, ERR_USAGE, "%s: to: expected %d to %d, got %d", WHAT, BLIP2_HF_LAYOUT,
                          BLIP2_PACKED_LAYOUT, (int)o->to);
-    return api_reserved(o->reserved, WHAT, e);
+    if (o->dtype != BLIP2_AUTO && api_preset(o->dtype) == PRESET_NONE)
+        return error_set(
+            e, ERR_USAGE,
+            "%s: dtype: expected int8, int4 or mixed (or none: weights keep their types), got "
+            "another",
+            WHAT);
+    return true;
 }
 
 static bool convert(const char *from, const char *to, const blip2_convert_options *o, Error *e)
 {
     ModelSource source = {0};
     SourceHints hints = {o->type, o->vit, o->language};
-    ConvertOptions how = {(ConvertTo)o->to, o->on_progress, o->user};
+    ConvertOptions how = {(ConvertTo)o->to, o->on_progress, o->user, api_preset(o->dtype)};
     bool ok = source_find(&source, from, &hints, e) && model_convert(&source, to, &how, e);
     source_free(&source);
     return ok;

@@ -14,7 +14,8 @@ static blip2_image *wrap(bool good, Picture *p, const char *name, double ms, Err
 {
     blip2_image *image = good ? mem_calloc(1, sizeof *image) : NULL;
     if (image) {
-        *image = (blip2_image){*p, ms, atomic_fetch_add(&next_serial, 1)};
+        *image = (blip2_image){
+            .picture = *p, .decode_ms = ms, .serial = atomic_fetch_add(&next_serial, 1)};
         return image;
     }
     if (good)
@@ -64,11 +65,34 @@ blip2_image *blip2_image_from_pixels(const uint8_t *pixels, int width, int heigh
     return wrap(good, &p, "pixels", 0, &e, err);
 }
 
+static PrepareRoute route_of(blip2_library library)
+{
+    return library == BLIP2_HF ? ROUTE_HF : ROUTE_OWN;
+}
+
+bool blip2_image_prepare(blip2_image *image, const blip2_model *model, blip2_library library,
+                         blip2_error *err)
+{
+    Error e = {0};
+    bool ok = (image || api_missing("picture", &e)) && (model || api_missing("model", &e)) &&
+              api_choice("library", (int)library, BLIP2_HF, &e);
+    if (ok && !image->prepared.pixels) {
+        Picture *p = &image->picture;
+        ok = prepared_make(&image->prepared, p, route_of(library), &model->net->config, &e);
+        if (ok) {
+            mem_free(p->data);
+            p->data = NULL;
+        }
+    }
+    return ok || api_error(err, &e);
+}
+
 EncodeJob api_image_job(const blip2_image *image, blip2_library library)
 {
     bool hf = library == BLIP2_HF;
     return (EncodeJob){.picture = &image->picture,
-                       .route = hf ? ROUTE_HF : ROUTE_OWN,
+                       .prepared = image->prepared.pixels ? &image->prepared : NULL,
+                       .route = route_of(library),
                        .serial = 2 * image->serial + hf};
 }
 
@@ -83,6 +107,7 @@ void blip2_image_free(blip2_image *image)
     if (!image)
         return;
     picture_free(&image->picture);
+    prepared_free(&image->prepared);
     mem_free(image);
 }
 

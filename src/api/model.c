@@ -6,14 +6,18 @@
 
 bool api_check_dtype(blip2_dtype dtype, Error *e)
 {
-    if ((int)dtype >= BLIP2_AUTO && dtype <= BLIP2_INT8)
+    if ((int)dtype >= BLIP2_AUTO && dtype <= BLIP2_MIXED)
         return true;
-    if (dtype == BLIP2_INT4)
-        return error_set(e, ERR_USAGE,
-                         "dtype: int4 is not available in this version, expected one of "
-                         "f32, bf16, f16, int8");
     return error_set(e, ERR_USAGE, "dtype: expected one of %d to %d, got %d", BLIP2_AUTO,
-                     BLIP2_INT8, (int)dtype);
+                     BLIP2_MIXED, (int)dtype);
+}
+
+Preset api_preset(blip2_dtype dtype)
+{
+    return dtype == BLIP2_INT8    ? PRESET_INT8
+           : dtype == BLIP2_INT4  ? PRESET_INT4
+           : dtype == BLIP2_MIXED ? PRESET_MIXED
+                                  : PRESET_NONE;
 }
 
 bool api_describe(blip2_model *m, const char *path, Error *e)
@@ -25,8 +29,10 @@ bool api_describe(blip2_model *m, const char *path, Error *e)
     PartFacts part[MODEL_PARTS_MAX];
     info->part_count = (size_t)model_facts(m->net, part);
     for (size_t i = 0; i < info->part_count; i++) {
-        info->parts[i] =
-            (blip2_part){part[i].name, part[i].parameters, part[i].bytes, part[i].dtype};
+        const char *dtype = arena_strdup(&m->mem, part[i].dtype);
+        if (!dtype)
+            return error_memory(e, path, sizeof part[i].dtype);
+        info->parts[i] = (blip2_part){part[i].name, part[i].parameters, part[i].bytes, dtype};
         info->parameters += part[i].parameters;
         info->weight_bytes += part[i].bytes;
     }
@@ -82,7 +88,7 @@ static bool load_tokenizer(blip2_model *m, const Folder *dir, bool needed, Error
 
 static bool load_parts(blip2_model *m, ModelSource *from, bool need_tokenizer, Error *e)
 {
-    m->net = model_load(m->dev, from, m->dtype == BLIP2_INT8, e);
+    m->net = model_load(m->dev, from, api_preset(m->dtype), e);
     return m->net && load_tokenizer(m, &from->tokenizer, need_tokenizer, e) &&
            model_fits(m->net, m->tokenizer, from->path, e) && api_describe(m, from->path, e);
 }

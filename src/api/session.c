@@ -1,6 +1,8 @@
 /* api/session.c: what one thread needs to run a model: a stream on the model's device, and an engine. */
 #include "api/api.h"
 
+#include "tensor/profile.h"
+
 /* A slip of the keyboard must not start a million threads. */
 enum { THREADS_MAX = 1024, PICTURES_KEPT = 32, PICTURES_MAX = 1 << 20 };
 
@@ -55,8 +57,10 @@ void blip2_session_free(blip2_session *s)
     if (!s || --s->holders > 0)
         return;
     engine_free(&s->engine);
-    if (s->on)
+    if (s->on) {
+        profile_stop(s->on);
         s->on->close(s->on);
+    }
     blip2_model_free(s->model);
     mem_free(s);
 }

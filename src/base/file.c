@@ -103,6 +103,17 @@ void file_unmap(MappedFile *m)
     *m = (MappedFile){0};
 }
 
+size_t file_forget(const MappedFile *m, size_t from, size_t to)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    from = (from + page - 1) / page * page;
+    to = to / page * page;
+    if (!m->data || to <= from || to > m->size)
+        return from;
+    madvise((void *)(uintptr_t)(m->data + from), to - from, MADV_DONTNEED);
+    return to;
+}
+
 typedef struct Reading {
     const char *name;
     size_t hint, limit; /* bytes expected, and allowed */

@@ -18,6 +18,9 @@ bool file_map(MappedFile *m, const char *path, ErrorCode code, Error *e);
  * For small files of strangers. */
 bool file_map_within(MappedFile *m, const char *path, size_t limit, ErrorCode code, Error *e);
 void file_unmap(MappedFile *m);
+/* Gives the whole pages of [from, to) back to the system: what a reader has left behind does not count as the program's
+ * memory, and is read again when it is looked at again. Returns where the last one of them ends, for the next `from`. */
+size_t file_forget(const MappedFile *m, size_t from, size_t to);
 
 /* Reads all of a regular file into one zero-terminated mem_alloc'd block of at most `limit` bytes.
  * The caller frees it with mem_free. What is no file (a pipe, a device) is an error at once, since it

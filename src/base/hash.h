@@ -1,4 +1,4 @@
-/* base/hash.h: SHA-1 and SHA-256 (FIPS 180-4) of bytes that come in pieces, to see whether a file is the
+/* base/hash.h: SHA-1 and SHA-256 (FIPS 180-4) and MD5 (RFC 1321) of bytes that come in pieces, to see whether a file is the
  * one that was published; for nothing that has to be secret. */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum HashKind { HASH_SHA1, HASH_SHA256 } HashKind;
+typedef enum HashKind { HASH_SHA1, HASH_SHA256, HASH_MD5 } HashKind;
 
 enum { HASH_TEXT = 65 }; /* the longest digest in hexadecimal digits, and the zero behind it */
 

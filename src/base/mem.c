@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { ALIGN = 64 };
 
@@ -71,6 +73,15 @@ void *mem_realloc(void *p, size_t n)
         mem_free(p);
     }
     return q;
+}
+
+/* Advice: where the system does not take it, nothing is lost. */
+void mem_large_pages(void *p)
+{
+#ifdef MADV_HUGEPAGE
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)p & ~(page - 1);
+    madvise((void *)from, ((uintptr_t)p + header(p)->size - from) & ~(page - 1), MADV_HUGEPAGE);
+#endif
 }
 
 char *mem_strndup(const char *s, size_t n)

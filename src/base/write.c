@@ -242,9 +242,9 @@ bool out_add(OutFile *f, const void *data, size_t n, Error *e)
     return add_pieces(f, &(Piece){data, n}, 1, e);
 }
 
-bool out_commit(OutFile *f, Error *e)
+static bool put_in_place(OutFile *f, bool sync, Error *e)
 {
-    bool ok = fsync(f->fd) == 0;
+    bool ok = !sync || fsync(f->fd) == 0;
     int why = errno;
     if (close(f->fd) != 0 && ok) {
         ok = false;
@@ -260,6 +260,16 @@ bool out_commit(OutFile *f, Error *e)
     }
     out_free(f);
     return ok;
+}
+
+bool out_commit(OutFile *f, Error *e)
+{
+    return put_in_place(f, true, e);
+}
+
+bool out_commit_unsynced(OutFile *f, Error *e)
+{
+    return put_in_place(f, false, e);
 }
 
 void out_drop(OutFile *f)

@@ -30,6 +30,9 @@ typedef struct OutFile OutFile;
 OutFile *out_begin(const char *path, Error *e);
 bool out_add(OutFile *f, const void *data, size_t n, Error *e);
 bool out_commit(OutFile *f, Error *e);
+/* The same without waiting for the disk: for thousands of files that can be had again. After a crash of the machine (not of
+ * the program) one may be empty. */
+bool out_commit_unsynced(OutFile *f, Error *e);
 void out_drop(OutFile *f); /* NULL is fine */
 
 #endif

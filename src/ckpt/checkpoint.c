@@ -156,3 +156,25 @@ void ckpt_done_with(const CkptTensor *t)
     if (to > from)
         madvise((void *)from, to - from, MADV_DONTNEED);
 }
+
+void ckpt_rest(const Checkpoint *c)
+{
+    for (size_t i = 0; i < c->n_files; i++)
+        if (c->files[i].map.size)
+            madvise((void *)(uintptr_t)c->files[i].map.data, c->files[i].map.size, MADV_DONTNEED);
+    for (const Checkpoint *part = c->parts; part; part = part->next)
+        ckpt_rest(part);
+}
+
+void ckpt_huge(const Checkpoint *c)
+{
+#ifdef MADV_HUGEPAGE
+    for (size_t i = 0; i < c->n_files; i++)
+        if (c->files[i].map.size)
+            madvise((void *)(uintptr_t)c->files[i].map.data, c->files[i].map.size, MADV_HUGEPAGE);
+    for (const Checkpoint *part = c->parts; part; part = part->next)
+        ckpt_huge(part);
+#else
+    (void)c;
+#endif
+}

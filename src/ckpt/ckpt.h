@@ -90,6 +90,13 @@ const char *ckpt_quantised(const Checkpoint *c);
  * stop counting as this process's memory. Reading it stays correct. Never fails. */
 void ckpt_done_with(const CkptTensor *t);
 
+/* The same of all that has been read of the files, neighbours' pages included, which come along with huge ones. What is
+ * still in use is read again. */
+void ckpt_rest(const Checkpoint *c);
+/* Asks for huge pages for what is read from the files from here on: where the system reads a file by 128 KiB and can keep it in pages of 2 MiB,
+ * it does so. Only when all of the weights will be wanted, not a few of them: each touch reads 4 MiB. Where it cannot, nothing changes. */
+void ckpt_huge(const Checkpoint *c);
+
 /* Where a model named on the command line lives: an existing directory is itself; otherwise a name is
  * looked for in $BLIP2_MODELS (colon-separated), share/blip2/models beside the running program's bin/
  * and the library's directory, the sources' models/ (what was built there) or the installed prefix's

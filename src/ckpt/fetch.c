@@ -103,16 +103,23 @@ static bool fail_errno(const char *path, Error *e)
     return error_set(e, ERR_FAILED, "%s: %s", path, strerror(why));
 }
 
-/* The digest that the tag is; git's begins with the size. */
+/* What the digest is compared with. */
+static const char *digest(const Fetch *f)
+{
+    return f->sum ? f->sum : f->tag;
+}
+
+/* The digest that the sum or the tag is; git's begins with the size. A tag of 32 digits may be anything. */
 static void begin_hash(Download *d)
 {
     char head[40];
-    size_t n = strlen(d->f->tag);
-    bool digits = strspn(d->f->tag, "0123456789abcdef") == n;
-    d->checked = digits && (n == 64 || (n == 40 && d->f->size >= 0));
+    size_t n = strlen(digest(d->f));
+    bool digits = strspn(digest(d->f), "0123456789abcdef") == n;
+    bool git = n == 40 && d->f->size >= 0;
+    d->checked = digits && (n == 64 || git || (n == 32 && d->f->sum));
     if (!d->checked)
         return;
-    hash_begin(&d->hash, n == 64 ? HASH_SHA256 : HASH_SHA1);
+    hash_begin(&d->hash, n == 64 ? HASH_SHA256 : n == 40 ? HASH_SHA1 : HASH_MD5);
     if (n == 40)
         hash_add(&d->hash, head,
                  (size_t)snprintf(head, sizeof head, "blob %lld", (long long)d->f->size) + 1);
@@ -161,6 +168,12 @@ static bool open_part(Download *d, Error *e)
     return hash_part(d, (uint64_t)st.st_size, e);
 }
 
+/* The command that continues. */
+static const char *again(const HubRemote *h)
+{
+    return h->what ? "prepare" : "pull";
+}
+
 /* --- what comes ------------------------------------------------------------------------------------------ */
 
 static bool same_content(Download *d, const HttpReply *p, Error *e)
@@ -169,7 +182,8 @@ static bool same_content(Download *d, const HttpReply *p, Error *e)
     if (!*tag || strcmp(tag, d->f->tag) == 0)
         return true;
     d->changed = true;
-    return error_set(e, ERR_FAILED, "%s: changed while it was fetched: pull again", d->f->name);
+    return error_set(e, ERR_FAILED, "%s: changed while it was fetched: %s again", d->f->name,
+                     again(d->h));
 }
 
 static bool write_piece(Download *d, const char *bytes, size_t n, Error *e)
@@ -291,10 +305,10 @@ static bool check(Download *d, Error *e)
         return true;
     Hash whole = d->hash;
     hash_end(&whole, sum);
-    return strcmp(sum, d->f->tag) == 0 ||
+    return strcmp(sum, digest(d->f)) == 0 ||
            error_set(e, ERR_FAILED,
-                     "%s: checksum: expected %s, got %s: damaged on the way, pull again",
-                     d->f->name, d->f->tag, sum);
+                     "%s: checksum: expected %s, got %s: damaged on the way, %s again", d->f->name,
+                     digest(d->f), sum, again(d->h));
 }
 
 static bool put_in_place(Download *d, Error *e)

@@ -14,6 +14,7 @@ typedef struct Fetch {
     const char
         *lock;       /* held meanwhile, so that two programs do not write to one part; NULL: none */
     const char *tag; /* 64 digits: SHA-256; 40: git's blob id; both are checked. Others are not */
+    const char *sum; /* 64 digits: SHA-256, 32: MD5; checked instead of the tag. NULL: not known */
     int64_t size;    /* -1: not known */
     bool torch;      /* it must begin and end as a file of torch.save */
     atomic_ullong done; /* bytes on disk, for progress */

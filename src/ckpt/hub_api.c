@@ -76,13 +76,19 @@ bool hub_get(const HubRemote *h, const HttpRequest *r, HttpReply *reply, Error *
 bool hub_explain(const HubRemote *h, const HttpReply *p, const char *what, const Error *why,
                  Error *e)
 {
-    const char *place = h->endpoint ? h->endpoint : "the server";
+    const char *place = h->endpoint ? h->endpoint : "the server",
+               *kind = h->what ? h->what : "model";
     if (p->fate == HTTP_UNREACHABLE)
-        return error_set(e, ERR_NO_MODEL, "%s: model: cannot be fetched: %s", what, why->message);
+        return error_set(e, ERR_NO_MODEL, "%s: %s: cannot be fetched: %s", what, kind,
+                         why->message);
     if (p->fate != HTTP_STATUS || (p->status != 401 && p->status != 403 && p->status != 404))
-        return error_set(e, why->code, "%s: model: cannot be fetched: %s", what, why->message);
+        return error_set(e, why->code, "%s: %s: cannot be fetched: %s", what, kind, why->message);
     if (p->status == 404)
-        return error_set(e, ERR_NO_MODEL, "%s: model: not found at %s (status 404)", what, place);
+        return error_set(e, ERR_NO_MODEL, "%s: %s: not found at %s (status 404)", what, kind,
+                         place);
+    if (h->what)
+        return error_set(e, ERR_NO_MODEL, "%s: %s: the server does not give it (status %d)", what,
+                         kind, p->status);
     if (p->status == 403 || strcmp(p->code, "GatedRepo") == 0)
         return error_set(e, ERR_NO_MODEL,
                          "%s: model: %s gives it to those who have accepted its terms (status %d): "

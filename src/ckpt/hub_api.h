@@ -12,7 +12,8 @@ typedef bool StopFn(void *user);
 typedef struct HubRemote {
     char *endpoint; /* "https://huggingface.co"; NULL: what is asked is no hub (LAVIS' files) */
     char token[HUB_TOKEN];
-    StopFn *stop; /* may be NULL */
+    const char *what; /* what is asked for, in messages; NULL: a model */
+    StopFn *stop;     /* may be NULL */
     void *user;
 } HubRemote;
 

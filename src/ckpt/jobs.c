@@ -7,6 +7,23 @@
 
 enum { JOBS = 4, JOBS_MAX = 32, TELL_MS = 100 };
 
+void jobs_init(Jobs *j, const PullOptions *o, const char *what, const char *licence)
+{
+    j->options = o;
+    j->progress = (PullProgress){.repository = what, .licence = licence};
+    pthread_mutex_init(&j->lock, NULL);
+    pthread_cond_init(&j->change, NULL);
+}
+
+void jobs_free(Jobs *j)
+{
+    pthread_mutex_destroy(&j->lock);
+    pthread_cond_destroy(&j->change);
+    hub_remote_free(&j->remote);
+    arena_free(&j->mem);
+    mem_free(j->file);
+}
+
 static bool is_stopped(void *user)
 {
     return atomic_load(&((Jobs *)user)->stop);

@@ -1,4 +1,4 @@
-/* ckpt/jobs.h: several files at once. For ckpt/pull.c alone. */
+/* ckpt/jobs.h: several files at once. For ckpt/pull.c and data/download.c. */
 #ifndef CKPT_JOBS_H
 #define CKPT_JOBS_H
 
@@ -27,6 +27,10 @@ struct Jobs {
     Error *error; /* of each file */
     bool told_to_stop;
 };
+
+/* `j` starts as {0}: what messages and progress call it. jobs_free: remote, memory and list with it. */
+void jobs_init(Jobs *j, const PullOptions *o, const char *what, const char *licence);
+void jobs_free(Jobs *j);
 
 /* Does fn for every file, some at once, in threads that take no signals; the callback is called by this
  * thread. The first failure, in the order of the files, is the error, and ends the others. */

@@ -1,4 +1,4 @@
-/* ckpt/layout.h: directories, links and room for what is pulled. For ckpt/pull.c alone. */
+/* ckpt/layout.h: directories, links and room for what is pulled. For ckpt/pull.c, and the first three for data/. */
 #ifndef CKPT_LAYOUT_H
 #define CKPT_LAYOUT_H
 

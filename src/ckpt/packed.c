@@ -16,6 +16,8 @@ enum { FILE_MAX = 24 << 20 }; /* bytes; a tokenizer.json has up to ten million *
 #define BASE64 "blip2.base64."
 #define LAYOUT "blip2.layout."
 #define PANELS "panel32 "
+#define INT4   "int4 "
+#define PRESET "blip2.quantised"
 
 static const char *const NAMES[] = {"config.json",
                                     "generation_config.json",
@@ -90,6 +92,12 @@ bool packed_is(const Checkpoint *c)
     return find_text(c, FORMAT) != NULL;
 }
 
+const char *packed_made(const Checkpoint *c)
+{
+    const CkptText *t = c ? find_text(c, PRESET) : NULL;
+    return t ? t->text : NULL;
+}
+
 static bool check_format(const Checkpoint *c, Error *e)
 {
     const CkptText *format = find_text(c, FORMAT);
@@ -101,10 +109,12 @@ static bool check_format(const Checkpoint *c, Error *e)
                      ckpt_path(c), format->text);
 }
 
-/* "panel32 [4,5]" -> the extents, how many; 0: it is something else. */
-static int read_layout(const char *s, int64_t shape[CKPT_MAX_RANK])
+/* "panel32 [4,5]", or that behind "int4 " -> the extents, how many; 0: it is something else. */
+static int read_layout(const char *s, int64_t shape[CKPT_MAX_RANK], bool *int4)
 {
     int rank = 0;
+    *int4 = str_starts(s, INT4);
+    s += *int4 ? strlen(INT4) : 0;
     if (!str_starts(s, PANELS "["))
         return 0;
     s += strlen(PANELS);
@@ -119,36 +129,39 @@ static int read_layout(const char *s, int64_t shape[CKPT_MAX_RANK])
     return strcmp(s, "]") == 0 && rank >= 2 ? rank : 0;
 }
 
-/* Whether a tensor of so many bytes has the panels of a weight of that shape. */
-static bool fits_panels(const CkptTensor *t, int rank, const int64_t *shape)
+/* Whether a tensor of so many bytes has the panels of a weight of that shape. Two int4 weights take a byte, and more. */
+static bool fits_panels(const CkptTensor *t, DType type, int rank, const int64_t *shape)
 {
-    size_t rows = (size_t)shape[0], cols = 1, most = t->bytes;
+    size_t rows = (size_t)shape[0], cols = 1, most = t->bytes * 2;
+    if (type == I4 ? t->dtype != U8 : !dtype_is_float(t->dtype))
+        return false;
     for (int i = 1; i < rank; i++) {
         if (cols > most / (size_t)shape[i])
             return false;
         cols *= (size_t)shape[i];
     }
-    return dtype_is_float(t->dtype) && rows <= most / cols &&
-           t->bytes == dtype_bytes(t->dtype, panels_numbers(t->dtype, rows, cols));
+    return rows <= most / cols && t->bytes == panels_bytes(type, rows, cols);
 }
 
 static bool take_layout(Checkpoint *c, const CkptText *text, Error *e)
 {
     int64_t shape[CKPT_MAX_RANK];
     const char *name = text->key + strlen(LAYOUT);
-    int rank = read_layout(text->text, shape);
+    bool int4;
+    int rank = read_layout(text->text, shape, &int4);
     CkptTensor *t = ckpt_find(c, name);
     if (!rank)
         return error_set(e, ERR_BAD_MODEL,
                          "%s: tensor \"%.200s\": layout: expected \"" PANELS
-                         "[OUT,IN]\", got \"%.40s\": convert the model again",
+                         "[OUT,IN]\", or that of int4, got \"%.40s\": convert the model again",
                          ckpt_path(c), name, text->text);
-    if (!t || t->panels || !fits_panels(t, rank, shape))
+    if (!t || t->panels || !fits_panels(t, int4 ? I4 : t->dtype, rank, shape))
         return error_set(e, ERR_BAD_MODEL,
                          "%s: tensor \"%.200s\": layout: expected %s, got \"%.60s\"", ckpt_path(c),
                          name, t ? "one that the tensor's size fits" : "a tensor of that name",
                          text->text);
     t->panels = true;
+    t->dtype = int4 ? I4 : t->dtype;
     t->rank = rank;
     memcpy(t->shape, shape, sizeof *shape * (size_t)rank);
     return true;
@@ -240,9 +253,14 @@ static bool add_file(StrBuf *out, const Folder *f, const char *name, Error *e)
     return true;
 }
 
-void packed_layout(StrBuf *out, const char *name, int rank, const int64_t *shape)
+void packed_preset(StrBuf *out, const char *preset)
 {
-    strbuf_printf(out, ",\"" LAYOUT "%s\":\"" PANELS "[", name);
+    strbuf_printf(out, ",\"" PRESET "\":\"%s\"", preset);
+}
+
+void packed_layout(StrBuf *out, const char *name, DType t, int rank, const int64_t *shape)
+{
+    strbuf_printf(out, ",\"" LAYOUT "%s\":\"%s" PANELS "[", name, t == I4 ? INT4 : "");
     for (int i = 0; i < rank; i++)
         strbuf_printf(out, "%s%lld", i ? "," : "", (long long)shape[i]);
     strbuf_puts(out, "]\"");

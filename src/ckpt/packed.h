@@ -7,6 +7,11 @@
  *     blip2.layout.TENSOR "panel32 [OUT,IN]": it lies in panels (tensor/panel.h), and this is the shape of the
  *                         weight, more extents than two as in files without panels; the tensor's own is
  *                         [panels, IN, 32], of BF16 [panels, IN/2, 32, 2]
+ *     blip2.layout.TENSOR "int4 panel32 [OUT,IN]": it is int4, in panels with their scales; the tensor's own shape
+ *                         is [panels, blocks, 576] of U8
+ *     blip2.quantised     "int8", "int4" or "mixed": with which preset (models/preset.h) it was made
+ *
+ * A tensor X of I8 has its scales, one for each row, in X.scale, F32 [OUT].
  *
  * Names of tensors are those of transformers, or LAVIS'. */
 #ifndef CKPT_PACKED_H
@@ -16,6 +21,7 @@
 #include "ckpt/source.h"
 
 #define PACKED_FORMAT "1"
+#define PACKED_SCALE  ".scale" /* behind the name of an int8 weight: its scales */
 
 /* Whether the file says that it is one, of whatever format. */
 bool packed_is(const Checkpoint *c);
@@ -25,8 +31,14 @@ bool packed_is(const Checkpoint *c);
  * that is none), ERR_MEMORY. */
 bool packed_open(ModelSource *s, Error *e);
 
-/* Appends to the JSON object of __metadata__ that a tensor lies in panels. */
-void packed_layout(StrBuf *out, const char *name, int rank, const int64_t *shape);
+/* Appends to the JSON object of __metadata__ that a tensor, of I4 or a float, lies in panels. */
+void packed_layout(StrBuf *out, const char *name, DType t, int rank, const int64_t *shape);
+
+/* With which preset it was quantised; NULL: with none, or c is no packed file. */
+const char *packed_made(const Checkpoint *c);
+
+/* Appends with which preset it was quantised. */
+void packed_preset(StrBuf *out, const char *preset);
 
 /* What a directory of a model may have beside its weights. NULL behind the last one. */
 const char *packed_file(size_t i);

@@ -44,23 +44,6 @@ typedef struct Pull {
 
 /* --- jobs ------------------------------------------------------------------------------------------------ */
 
-static void jobs_init(Jobs *j, const PullOptions *o, const char *what, const char *licence)
-{
-    j->options = o;
-    j->progress = (PullProgress){.repository = what, .licence = licence};
-    pthread_mutex_init(&j->lock, NULL);
-    pthread_cond_init(&j->change, NULL);
-}
-
-static void jobs_free(Jobs *j)
-{
-    pthread_mutex_destroy(&j->lock);
-    pthread_cond_destroy(&j->change);
-    hub_remote_free(&j->remote);
-    arena_free(&j->mem);
-    mem_free(j->file);
-}
-
 static bool look_job(Jobs *j, Fetch *f, Error *e)
 {
     Arena own = {0};

@@ -9,6 +9,8 @@ int st_order(const void *a, const void *b)
 {
     const StEntry *x = a, *y = b;
     size_t m = dtype_size(x->dtype), n = dtype_size(y->dtype);
+    if (x->place != y->place)
+        return x->place - y->place;
     return m != n ? (m < n) - (m > n) : strcmp(x->name, y->name);
 }
 

@@ -10,12 +10,13 @@
 typedef struct StEntry {
     const char *name;
     DType dtype;
+    int place; /* those of a lower one come first; mostly 0 */
     int rank;
     int64_t shape[CKPT_MAX_RANK];
     size_t bytes;
 } StEntry;
 
-/* The order in which tensors lie: larger elements first, so that each is aligned to its own, then by name. For
+/* The order in which tensors lie: by place, then larger elements first, so that each is aligned to its own, then by name. For
  * qsort over a struct that begins with a StEntry. */
 int st_order(const void *a, const void *b);
 

@@ -48,9 +48,7 @@ const char *ckpt_quantised(const Checkpoint *c)
 {
     static const struct {
         const char *end, *what;
-    } SIGNS[] = {{".absmax", "bitsandbytes (4 bits)"},
-                 {".SCB", "bitsandbytes (8 bits)"},
-                 {".qweight", "GPTQ or AWQ"},
+    } SIGNS[] = {{".qweight", "GPTQ or AWQ"},
                  {".weight_packed", "compressed-tensors"},
                  {".weight_scale", "scaled 8-bit weights"},
                  {".weight_scale_inv", "scaled 8-bit weights"}};

@@ -174,17 +174,21 @@ static int read_image_token(const JsonPart *p)
     return config_read_id(p, "image_token_index", config_read_id(p, "image_token_id", -1));
 }
 
-/* Weights of another form than ours, which config.json names. */
+/* Weights of another form than those we read, which config.json names. */
 static void refuse_quantised(const JsonPart *p)
 {
     JsonPart q;
     part_child(&q, p, "quantization_config");
-    if (q.o)
+    /* bitsandbytes' are read by what lies beside them (ckpt/bnb.h). Its first versions did not name themselves. */
+    bool first = part_flag(&q, "load_in_8bit", false) || part_flag(&q, "load_in_4bit", false);
+    const char *method =
+        part_text(&q, "quant_method", first ? "bitsandbytes" : "an unnamed method");
+    if (q.o && strcmp(method, "bitsandbytes") != 0)
         error_set(p->e, ERR_BAD_MODEL,
                   "%s: expected none, got weights quantised with %.60s, which are not supported: "
                   "take the "
-                  "original model (--dtype int8 quantises it while loading)",
-                  q.where, part_text(&q, "quant_method", "an unnamed method"));
+                  "original model (--dtype int8, int4 or mixed quantises it while loading)",
+                  q.where, method);
 }
 
 static void read_model(const JsonPart *p, ModelConfig *c)

@@ -173,13 +173,16 @@ Device *cpu_device(Error *e)
     return dev;
 }
 
-const char *cpu_kernel_name(const Stream *on, DType weight)
+const char *cpu_kernel_name(const Stream *on, DType weight, Role role)
 {
-    const CpuStream *c = (const CpuStream *)on;
+    const bool fast = on->precision == PREC_FAST;
     switch (weight) {
-    case BF16: return c->bf16 == K16_NATIVE ? "bf16" : "widened";
-    case F16:
-    case I8: return "widened";
+    case BF16:
+        return role == ROLE_ENCODE && ((const CpuStream *)on)->bf16 == K16_NATIVE ? "bf16"
+                                                                                  : "widened";
+    case I8: return fast ? "int16" : "widened";
+    case I4: return !fast ? "widened" : role == ROLE_DECODE ? "int8" : "int16";
+    case F16: return "widened";
     default: return "f32";
     }
 }

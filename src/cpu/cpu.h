@@ -43,13 +43,15 @@ CpuMeter *cpu_meter_new(int threads);
 void cpu_meter_free(CpuMeter *m);
 /* A few ms; raises best. */
 void cpu_meter_peaks(CpuMeter *m, CpuPeaks *best);
+/* What it gives now to the instruction of a kernel (cpu_kernel_name), for some 10 ms, in Gop/s; 0: unknown. */
+double cpu_meter_gops(CpuMeter *m, const char *kernel);
 /* GB/s of one pass over a buffer that no cache holds, of a mapped file on small pages or on huge ones; 0: no memory. */
 double cpu_meter_read(CpuMeter *m, bool huge);
 size_t cpu_meter_bytes(const CpuMeter *m); /* of its buffers */
 
-/* Name of the kernel that `linear` uses on a stream of the CPU for a weight type: "f32", "widened",
- * "bf16". */
-const char *cpu_kernel_name(const Stream *on, DType weight);
+/* What `linear` multiplies on a stream of the CPU, for a weight type: "f32", "widened" weights, "bf16" pairs, integers:
+ * "int16", "int8". */
+const char *cpu_kernel_name(const Stream *on, DType weight, Role role);
 
 /* The best of such passes, for a sixth of a second. */
 double cpu_bandwidth(int threads, bool huge);

@@ -1,42 +1,32 @@
 /* cpu/k_linear_decode.c: products for decoding: few rows, every weight read from memory once.
  *
  * Speed is that of the memory, so weights are used where they lie. Each (row, output) pair has one
- * accumulator of VL lanes, added up by vf_hsum at the end: its order depends on K alone.
- *
- *   One row of x: the weights are one sequential stream per thread, which memory likes best.
- *   More rows: OUTS weight rows run along K together, each loaded and widened once for up to ROWS
- *   rows of x, while the next OUTS are prefetched. Further rows of x come in further passes over
- *   the same weights, which are in the cache by then. */
+ * accumulator of VL lanes, added up by vf_hsum at the end: its order depends on K alone. Several rows of weights run along
+ * K together, each loaded and widened once for up to ROWS rows of x; further rows of x come in further passes over the same
+ * weights, which are in the cache by then. Which rows run together is what memory likes best (linear.h). */
 #include "cpu/linear.h"
 
-#if defined(VEC_AVX512) || defined(__aarch64__)
-enum { OUTS = 4, ROWS = 6 }; /* 24 accumulators of 32 registers */
-#else
-enum { OUTS = 2, ROWS = 5 }; /* 10 of 16 */
-#endif
-
 enum {
-    TASK_BYTES = 1 << 20, /* weights that a thread takes at a time */
-    STREAM_AHEAD = 8192,  /* prefetch distance of a single stream */
-    LINE = 64,            /* bytes of a cache line */
+    LINE = 64, /* bytes of a cache line */
 };
 
-/* What one call computes: up to OUTS weight rows times some rows of x. */
+/* What one call computes: some weight rows times some rows of x. */
 typedef struct Block {
     const char *w;
     size_t stride; /* bytes of a weight row */
     const float *x;
     size_t ldx;
-    int depth, outs;
-    float sums[ROWS][OUTS];
+    int depth;
+    LinearSpan span;
+    float sums[LINEAR_ROWS][LINEAR_PLACES * LINEAR_GROUP];
 } Block;
 
 /* VL elements of K. `rows` and `outs` are constants wherever this ends up, so that the accumulators
  * are registers. */
 VEC_INLINE void step(DType t, const int rows, const int outs, const char *w, size_t stride,
-                     const float *x, size_t ldx, vf acc[ROWS][OUTS])
+                     const float *x, size_t ldx, vf acc[LINEAR_ROWS][LINEAR_OUTS])
 {
-    vf wide[OUTS];
+    vf wide[LINEAR_OUTS];
 #pragma GCC unroll 8
     for (int n = 0; n < outs; n++)
         wide[n] = weight_load(t, w + (size_t)n * stride);
@@ -51,7 +41,7 @@ VEC_INLINE void step(DType t, const int rows, const int outs, const char *w, siz
 
 /* The last elements of K, fewer than VL. */
 VEC_INLINE void step_tail(DType t, const int rows, const int outs, const char *w, size_t stride,
-                          const float *x, size_t ldx, int n_left, vf acc[ROWS][OUTS])
+                          const float *x, size_t ldx, int n_left, vf acc[LINEAR_ROWS][LINEAR_OUTS])
 {
     for (int n = 0; n < outs; n++) {
         vf wide = weight_load_n(t, w + (size_t)n * stride, n_left);
@@ -60,24 +50,14 @@ VEC_INLINE void step_tail(DType t, const int rows, const int outs, const char *w
     }
 }
 
-/* A stream is used soon and goes to L1; the next OUTS rows have time, and L1 holds x. */
-VEC_INLINE void prefetch(const bool stream, const char *p)
-{
-    if (stream)
-        __builtin_prefetch(p, 0, 3);
-    else
-        __builtin_prefetch(p, 0, 2);
-}
-
 /* Whole cache lines of weights first: one prefetch each. */
-VEC_INLINE void dots(DType t, const int rows, const int outs, int n0, Block *b)
+VEC_INLINE void dots(DType t, const int rows, const int outs, LinearBundle u, Block *b)
 {
-    const size_t size = weight_size(t), stride = b->stride, ldx = b->ldx;
+    const size_t size = weight_size(t), apart = (size_t)u.apart * b->stride, ldx = b->ldx;
     const int line = LINE / (int)size > VL ? LINE / (int)size : VL, depth = b->depth;
-    const char *w = b->w + (size_t)n0 * stride;
-    const size_t ahead = outs == 1 ? STREAM_AHEAD : (size_t)outs * stride;
+    const char *w = b->w + (size_t)u.row * b->stride;
     const float *x = b->x;
-    vf acc[ROWS][OUTS];
+    vf acc[LINEAR_ROWS][LINEAR_OUTS];
     int k = 0;
 #pragma GCC unroll 8
     for (int m = 0; m < rows; m++)
@@ -85,47 +65,45 @@ VEC_INLINE void dots(DType t, const int rows, const int outs, int n0, Block *b)
         for (int n = 0; n < outs; n++)
             acc[m][n] = vf_zero();
     for (; k + line <= depth; k += line) {
-#pragma GCC unroll 8
-        for (int n = 0; n < outs; n++)
-            prefetch(outs == 1, w + (size_t)n * stride + (size_t)k * size + ahead);
+        linear_fetch(outs, w + (size_t)k * size, apart);
 #pragma GCC unroll 4
         for (int j = 0; j < line; j += VL)
-            step(t, rows, outs, w + (size_t)(k + j) * size, stride, x + k + j, ldx, acc);
+            step(t, rows, outs, w + (size_t)(k + j) * size, apart, x + k + j, ldx, acc);
     }
     for (; k + VL <= depth; k += VL)
-        step(t, rows, outs, w + (size_t)k * size, stride, x + k, ldx, acc);
+        step(t, rows, outs, w + (size_t)k * size, apart, x + k, ldx, acc);
     if (k < depth)
-        step_tail(t, rows, outs, w + (size_t)k * size, stride, x + k, ldx, depth - k, acc);
+        step_tail(t, rows, outs, w + (size_t)k * size, apart, x + k, ldx, depth - k, acc);
 #pragma GCC unroll 8
     for (int m = 0; m < rows; m++)
 #pragma GCC unroll 8
         for (int n = 0; n < outs; n++)
-            b->sums[m][n0 + n] = vf_hsum(acc[m][n]);
+            b->sums[m][u.sum + n * u.pitch] = vf_hsum(acc[m][n]);
 }
 
 /* A single stream has one chain of additions: enough where each covers half a cache line. */
 VEC_INLINE void block_dots(DType t, const int rows, Block *b)
 {
-    const bool stream = rows == 1 && VL * weight_size(t) >= LINE / 2;
-    if (b->outs == OUTS && !stream)
-        dots(t, rows, OUTS, 0, b);
-    else
-        for (int n = 0; n < b->outs; n++)
-            dots(t, rows, 1, n, b);
+    const bool stream = !LINEAR_FAR && rows == 1 && VL * weight_size(t) >= LINE / 2;
+    const int outs = stream ? 1 : linear_outs(rows), all = b->span.n * b->span.places;
+    for (int i = 0; i < all / outs; i++)
+        dots(t, rows, outs, linear_bundle(&b->span, outs, i), b);
+    for (int n = all / outs * outs; n < all; n++)
+        dots(t, rows, 1, linear_bundle(&b->span, 1, n), b);
 }
 
 /* One function per weight type; the switch makes `rows` a constant. */
-#define DEFINE_DOTS(t)                          \
-    static void dots_##t(int rows, Block *b)    \
-    {                                           \
-        switch (rows) {                         \
-        case 1: block_dots(t, 1, b); break;     \
-        case 2: block_dots(t, 2, b); break;     \
-        case 3: block_dots(t, 3, b); break;     \
-        case 4: block_dots(t, 4, b); break;     \
-        case 5: block_dots(t, 5, b); break;     \
-        default: block_dots(t, ROWS, b); break; \
-        }                                       \
+#define DEFINE_DOTS(t)                                 \
+    static void dots_##t(int rows, Block *b)           \
+    {                                                  \
+        switch (rows) {                                \
+        case 1: block_dots(t, 1, b); break;            \
+        case 2: block_dots(t, 2, b); break;            \
+        case 3: block_dots(t, 3, b); break;            \
+        case 4: block_dots(t, 4, b); break;            \
+        case 5: block_dots(t, 5, b); break;            \
+        default: block_dots(t, LINEAR_ROWS, b); break; \
+        }                                              \
     }
 DEFINE_DOTS(F32)
 DEFINE_DOTS(BF16)
@@ -144,55 +122,33 @@ static DotsFn dots_for(DType t)
     }
 }
 
-/* Outputs [n, n + outs) of all rows of x. */
-static void decode_block(const LinearArgs *a, DotsFn fn, int n, int outs)
-{
-    size_t stride = (size_t)a->w->cols * weight_size(a->w->dtype);
-    Block b = {.w = (const char *)a->w->data + (size_t)n * stride,
-               .stride = stride,
-               .ldx = (size_t)a->x->ld,
-               .depth = a->w->cols,
-               .outs = outs};
-    for (int m = 0; m < a->x->rows; m += ROWS) {
-        int rows = a->x->rows - m < ROWS ? a->x->rows - m : ROWS;
-        b.x = row_f32(a->x, m);
-        fn(rows, &b);
-        for (int i = 0; i < rows; i++)
-            linear_finish(a, m + i, n, b.sums[i], outs);
-    }
-}
-
-/* Outputs per task: a fair share for each thread in a few portions, at most TASK_BYTES. */
-static int task_size(const LinearArgs *a, int threads)
-{
-    const int share = (a->w->rows + 4 * threads - 1) / (4 * threads);
-    const size_t stride = (size_t)a->w->cols * weight_size(a->w->dtype);
-    const size_t most = stride ? TASK_BYTES / stride : 1;
-    const int n = most < (size_t)share ? (int)most : share;
-    return n < OUTS ? OUTS : (n + OUTS - 1) / OUTS * OUTS;
-}
-
 typedef struct Decode {
     const LinearArgs *a;
     DotsFn fn;
-    int size; /* outputs of a task */
 } Decode;
 
-static void decode_tasks(const void *args, Part *part)
+/* Outputs of a span for all rows of x. */
+static void decode_span(const void *args, const LinearSpan *span)
 {
     const Decode *t = args;
-    for (int task; (task = part_next(part)) >= 0;) {
-        int first = task * t->size, left = t->a->w->rows - first;
-        int end = left < t->size ? left : t->size;
-        for (int n = 0; n < end; n += OUTS)
-            decode_block(t->a, t->fn, first + n, end - n < OUTS ? end - n : OUTS);
+    const LinearArgs *a = t->a;
+    const size_t stride = (size_t)a->w->cols * weight_size(a->w->dtype);
+    Block b = {.w = (const char *)a->w->data + (size_t)span->first * stride,
+               .stride = stride,
+               .ldx = (size_t)a->x->ld,
+               .depth = a->w->cols,
+               .span = *span};
+    for (int m = 0; m < a->x->rows; m += LINEAR_ROWS) {
+        int rows = a->x->rows - m < LINEAR_ROWS ? a->x->rows - m : LINEAR_ROWS;
+        b.x = row_f32(a->x, m);
+        t->fn(rows, &b);
+        for (int i = 0; i < rows; i++)
+            linear_finish_span(a, m + i, span, b.sums[i], 1);
     }
 }
 
 bool ISA_SYM(linear_decode)(Stream *on, const LinearArgs *a)
 {
-    const int threads = linear_threads(on, a), size = task_size(a, threads);
-    run_parts(on, threads, (a->w->rows + size - 1) / size, 1, decode_tasks,
-              &(Decode){a, dots_for(a->w->dtype), size});
+    linear_spans(on, a, decode_span, &(Decode){a, dots_for(a->w->dtype)});
     return true;
 }

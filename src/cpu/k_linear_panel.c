@@ -6,7 +6,9 @@
  * KB of it at a time, and the second part finds its lines in the cache. Each part fetches its share of what comes next.
  *
  * A sum is that of blocks of TILE_K inputs, added in order, each in ascending order: the sum that the product for
- * many rows has (tile.h) with weights widened, so that one number does not depend on which of them computed it. */
+ * many rows has (tile.h) with weights widened, so that one number does not depend on which of them computed it.
+ * Weights of 4 bits are widened here, a block at a time, where x may not be rounded (else k_linear_i4.c). */
+#include "cpu/i4.h"
 #include "cpu/linear.h"
 #include "cpu/tile.h"
 
@@ -19,8 +21,7 @@ enum { PART = 2 * VL, ROWS = 5 }; /* 10 of 16 */
 #endif
 
 enum {
-    SLICE = 8192,         /* bytes of a panel that all its parts take in turn */
-    TASK_BYTES = 1 << 20, /* weights that a thread takes at a time */
+    SLICE = 8192, /* bytes of a panel that all its parts take in turn */
 };
 
 /* Some inputs of one panel, and the rows of x at the first of them. */
@@ -127,15 +128,28 @@ typedef struct Panels {
     int size; /* panels of a task */
 } Panels;
 
+/* Inputs of a slice. */
+static int slice_inputs(DType t)
+{
+    return t == I4 ? I4_BLOCK : SLICE / PANEL / (int)weight_size(t);
+}
+
 /* The sums of a block: at most TILE_K inputs, from the k-th on. */
 static void block_sums(const Panels *p, int rows, Slice s, int inputs)
 {
-    const int slice = SLICE / PANEL / (int)weight_size(p->a->w->dtype);
+    const DType t = p->a->w->dtype;
+    const int slice = slice_inputs(t);
+    float wide[I4_BLOCK * PANEL];
     memset(s.sums, 0, (size_t)rows * sizeof *s.sums);
     for (int k = 0; k < inputs; k += slice) {
+        const char *w = s.w;
         s.depth = inputs - k < slice ? inputs - k : slice;
+        if (t == I4) {
+            i4_widen(wide, PANEL, w, 0, PANEL);
+            s.w = (const char *)wide;
+        }
         p->fn(rows, &s);
-        s.w += SLICE;
+        s.w = w + (t == I4 ? I4_BYTES : SLICE);
         s.x += slice;
     }
 }
@@ -144,13 +158,12 @@ static void block_sums(const Panels *p, int rows, Slice s, int inputs)
 static void do_panel(const Panels *p, int panel, int m, int rows)
 {
     const LinearArgs *a = p->a;
-    const size_t size = weight_size(a->w->dtype);
+    const DType t = a->w->dtype;
     const int cols = a->w->cols, first = panel * PANEL, left = a->w->rows - first;
-    const char *w =
-        (const char *)a->w->data + (size_t)panel * size * panel_numbers(a->w->dtype, (size_t)cols);
+    const char *w = (const char *)a->w->data + (size_t)panel * panel_bytes(t, (size_t)cols);
     float all[ROWS][PANEL], block[ROWS][PANEL];
     for (int k = 0; k < cols || k == 0; k += TILE_K) {
-        Slice s = {.w = w + (size_t)k * size * PANEL,
+        Slice s = {.w = w + panel_bytes(t, (size_t)k),
                    .x = row_f32(a->x, m) + k,
                    .ldx = (size_t)a->x->ld,
                    .sums = k ? block : all};
@@ -160,7 +173,7 @@ static void do_panel(const Panels *p, int panel, int m, int rows)
                 all[i][o] += block[i][o];
     }
     for (int i = 0; i < rows; i++)
-        linear_finish(a, m + i, first, all[i], left < PANEL ? left : PANEL);
+        linear_finish(a, m + i, first, all[i], left < PANEL ? left : PANEL, 1);
 }
 
 static void panel_tasks(const void *args, Part *part)
@@ -173,19 +186,9 @@ static void panel_tasks(const void *args, Part *part)
                 do_panel(p, i, m, rows - m < ROWS ? rows - m : ROWS);
 }
 
-/* Panels per task: a fair share for each thread in a few portions, at most TASK_BYTES. */
-static int task_panels(const Param *w, int threads)
-{
-    const size_t one = weight_size(w->dtype) * panel_numbers(w->dtype, (size_t)w->cols);
-    const size_t all = panel_count((size_t)w->rows), parts = 4 * (size_t)threads;
-    const size_t share = (all + parts - 1) / parts, most = one ? TASK_BYTES / one : 1;
-    const size_t n = most < share ? most : share;
-    return n ? (int)n : 1;
-}
-
 bool ISA_SYM(linear_panel)(Stream *on, const LinearArgs *a)
 {
-    const int threads = linear_threads(on, a), size = task_panels(a->w, threads);
+    const int threads = linear_threads(on, a), size = linear_task_panels(a->w, threads);
     const int all = (int)panel_count((size_t)a->w->rows);
     run_parts(on, threads, (all + size - 1) / size, 1, panel_tasks,
               &(Panels){a, slice_for(a->w->dtype), size});

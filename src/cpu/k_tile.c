@@ -1,52 +1,99 @@
 /* cpu/k_tile.c: the microkernels of the register-blocked product, and its packing. See cpu/tile.h. */
+#include "cpu/i4.h"
 #include "cpu/tile.h"
 #include "cpu/transpose.h"
 
 /* --- kernels ----------------------------------------------------------------------------------- */
 
-/* x is a float or a pair of bf16, w a vector of the same. */
-VEC_INLINE vf multiply_add(const bool pair, const float *x, vf w, vf sum)
+enum { UNROLLED = 4 }; /* rows of B */
+
+/* A word in every lane. */
+VEC_INLINE vi word_at(const float *x)
 {
-#ifdef ISA_avx512bf16
-    if (pair) {
-        int bits;
-        memcpy(&bits, x, sizeof bits);
-        return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(bits), (__m512bh)w);
-    }
-#endif
-    (void)pair;
-    return vf_fma(vf_set1(*x), w, sum);
+    int bits;
+    memcpy(&bits, x, sizeof bits);
+    return vi_set1(bits);
 }
 
-VEC_INLINE void prefetch_line(const Ahead *ahead, int k)
+/* x is a word of A, w a vector of such words. */
+VEC_INLINE vf multiply_add(const TileKind kind, const float *x, vf w, vf sum)
 {
-    size_t row = (size_t)(k >> ahead->shift), line = (size_t)(k & ahead->mask);
-    __builtin_prefetch(ahead->p + row * ahead->stride + line * 64, 0, 2);
+#ifdef ISA_avx512bf16
+    if (kind == TILE_STREAM_PAIR)
+        return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)word_at(x), (__m512bh)w);
+#endif
+    (void)kind;
+    return vf_fma_sum(vf_set1(*x), w, sum);
+}
+
+/* What a loop of the kernel fetches, where it stands. */
+typedef struct Fetching {
+    const char *p;
+    size_t step, jump;
+    int mask;
+} Fetching;
+
+VEC_INLINE Fetching fetching(const Ahead *ahead)
+{
+    return (Fetching){ahead->p, ahead->step, ahead->jump, ahead->mask};
+}
+
+/* The lines of rows k..k+4 of B; k is a multiple of 4. */
+VEC_INLINE void fetch(Fetching *f, int k)
+{
+    UNROLL for (int i = 0; i < UNROLLED; i++) __builtin_prefetch(f->p + (size_t)i * f->step, 0, 2);
+    f->p += UNROLLED * f->step + ((k + UNROLLED) & f->mask ? 0 : f->jump);
+}
+
+/* One row of B times one column of A. */
+VEC_INLINE void step(const TileKind kind, const int mr, const int nv, const float *a,
+                     const float *b, vf lo[MR], vf hi[MR])
+{
+    const int row = kind == TILE_IN_PLACE ? TILE_LD : 1;
+    const vf b0 = vf_loadu(b), b1 = nv == 2 ? vf_loadu(b + VL) : vf_zero();
+    UNROLL for (int i = 0; i < mr; i++)
+    {
+        lo[i] = multiply_add(kind, a + i * row, b0, lo[i]);
+        if (nv == 2)
+            hi[i] = multiply_add(kind, a + i * row, b1, hi[i]);
+    }
+}
+
+/* All n rows; four at a time, for a processor that shares its cores with others has no time for counting. `some`:
+ * something is fetched. */
+VEC_INLINE void steps(const TileKind kind, const int mr, const int nv, const bool some, int n,
+                      const float *a, const float *b, vf lo[MR], vf hi[MR], Fetching *f)
+{
+    const int column = kind == TILE_IN_PLACE ? 1 : mr;
+    int k = 0;
+    for (; k + UNROLLED <= n; k += UNROLLED) {
+        if (some)
+            fetch(f, k);
+        UNROLL for (int i = 0; i < UNROLLED; i++)
+        {
+            step(kind, mr, nv, a + (k + i) * column, b + (k + i) * W, lo, hi);
+        }
+    }
+    for (; k < n; k++)
+        step(kind, mr, nv, a + k * column, b + k * W, lo, hi);
 }
 
 /* kind, mr and nv (vectors per row, 1 or 2) are constants where this is called. */
 VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, const float *a,
-                       const float *b, float *c, TileStart start, const Ahead *wanted)
+                       const float *b, float *c, TileStart start, const Ahead *ahead)
 {
-    const bool pair = kind == TILE_STREAM_PAIR, stream = kind != TILE_IN_PLACE;
-    const int ldc = stream ? W : TILE_LD;
-    const Ahead ahead = stream ? *wanted : (Ahead){0};
+    const int ldc = kind == TILE_IN_PLACE ? TILE_LD : W;
     vf lo[MR], hi[MR];
     UNROLL for (int i = 0; i < mr; i++)
     {
         lo[i] = start == TILE_RESUME ? vf_loadu(c + i * ldc) : vf_zero();
         hi[i] = nv == 2 && start == TILE_RESUME ? vf_loadu(c + i * ldc + VL) : vf_zero();
     }
-    for (int k = 0; k < n; k++) {
-        vf b0 = vf_loadu(b + k * W), b1 = nv == 2 ? vf_loadu(b + k * W + VL) : vf_zero();
-        if (stream)
-            prefetch_line(&ahead, k);
-        UNROLL for (int i = 0; i < mr; i++)
-        {
-            lo[i] = multiply_add(pair, a + i * TILE_LD + k, b0, lo[i]);
-            if (nv == 2)
-                hi[i] = multiply_add(pair, a + i * TILE_LD + k, b1, hi[i]);
-        }
+    if (kind != TILE_IN_PLACE && ahead) {
+        Fetching f = fetching(ahead);
+        steps(kind, mr, nv, true, n, a, b, lo, hi, &f);
+    } else {
+        steps(kind, mr, nv, false, n, a, b, lo, hi, NULL);
     }
     UNROLL for (int i = 0; i < mr; i++)
     {
@@ -54,6 +101,87 @@ VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, c
         vf_storeu(to, start == TILE_ADD ? vf_loadu(to) + lo[i] : lo[i]);
         if (nv == 2)
             vf_storeu(to + VL, start == TILE_ADD ? vf_loadu(to + VL) + hi[i] : hi[i]);
+    }
+}
+
+/* One row of B times one column of A, pairs of 16-bit integers. A text of its own: gcc 12 keeps integers that lie in a
+ * `vf` in memory. */
+VEC_INLINE void step_i16(const int mr, const int nv, const float *a, const float *b, vi lo[MR],
+                         vi hi[MR])
+{
+    vi b0 = vi_loadu(b), b1 = nv == 2 ? vi_loadu(b + VL) : vi_set1(0);
+    UNROLL for (int i = 0; i < mr; i++)
+    {
+        vi x = word_at(a + i);
+        lo[i] = vi_dpwssd(lo[i], x, b0);
+        if (nv == 2)
+            hi[i] = vi_dpwssd(hi[i], x, b1);
+    }
+}
+
+/* The same of all n rows, as steps. */
+VEC_INLINE void steps_i16(const int mr, const int nv, const bool some, int n, const float *a,
+                          const float *b, vi lo[MR], vi hi[MR], Fetching *f)
+{
+    int k = 0;
+    for (; k + UNROLLED <= n; k += UNROLLED) {
+        if (some)
+            fetch(f, k);
+        UNROLL for (int i = 0; i < UNROLLED; i++)
+            step_i16(mr, nv, a + (k + i) * mr, b + (k + i) * W, lo, hi);
+    }
+    for (; k < n; k++)
+        step_i16(mr, nv, a + k * mr, b + k * W, lo, hi);
+}
+
+VEC_INLINE void kernel_i16(const int mr, const int nv, int n, const float *a, const float *b,
+                           float *c, TileStart start, const Ahead *ahead)
+{
+    vi lo[MR] = {{0}}, hi[MR] = {{0}};
+    if (ahead) {
+        Fetching f = fetching(ahead);
+        steps_i16(mr, nv, true, n, a, b, lo, hi, &f);
+    } else {
+        steps_i16(mr, nv, false, n, a, b, lo, hi, NULL);
+    }
+    UNROLL for (int i = 0; i < mr; i++)
+    {
+        float *to = c + i * W;
+        vf l = vf_from_vi(lo[i]), h = vf_from_vi(hi[i]);
+        vf_storeu(to, start == TILE_ADD ? vf_loadu(to) + l : l);
+        if (nv == 2)
+            vf_storeu(to + VL, start == TILE_ADD ? vf_loadu(to + VL) + h : h);
+    }
+}
+
+/* n: whole blocks. */
+VEC_INLINE void blocks_i4(const int mr, const int nv, const bool some, int n, const float *a,
+                          const float *b, float *c, TileStart start, Fetching *f)
+{
+    for (int first = 0; first < n; first += I4_PAIRS, b += I4_ROWS * W) {
+        const bool more = first > 0 || start == TILE_ADD;
+        vi lo[MR] = {{0}}, hi[MR] = {{0}};
+        steps_i16(mr, nv, some, I4_PAIRS, a + first * mr, b, lo, hi, f);
+        const vf s0 = vf_loadu(b + I4_PAIRS * W), s1 = vf_loadu(b + I4_PAIRS * W + VL);
+        UNROLL for (int i = 0; i < mr; i++)
+        {
+            float *to = c + i * W;
+            vf_storeu(to, vf_fma(vf_from_vi(lo[i]), s0, more ? vf_loadu(to) : vf_zero()));
+            if (nv == 2)
+                vf_storeu(to + VL,
+                          vf_fma(vf_from_vi(hi[i]), s1, more ? vf_loadu(to + VL) : vf_zero()));
+        }
+    }
+}
+
+VEC_INLINE void kernel_i4(const int mr, const int nv, int n, const float *a, const float *b,
+                          float *c, TileStart start, const Ahead *ahead)
+{
+    if (ahead) {
+        Fetching f = fetching(ahead);
+        blocks_i4(mr, nv, true, n, a, b, c, start, &f);
+    } else {
+        blocks_i4(mr, nv, false, n, a, b, c, start, NULL);
     }
 }
 
@@ -67,9 +195,25 @@ VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, c
 #define DEFINE_STREAM(mr)   DEFINE_KERNEL(TILE_STREAM, mr, 1) DEFINE_KERNEL(TILE_STREAM, mr, 2)
 #define DEFINE_PAIR(mr) \
     DEFINE_KERNEL(TILE_STREAM_PAIR, mr, 1) DEFINE_KERNEL(TILE_STREAM_PAIR, mr, 2)
-#define IN_PLACE(mr) {TILE_IN_PLACE_##mr##_1, TILE_IN_PLACE_##mr##_2},
-#define STREAM(mr)   {TILE_STREAM_##mr##_1, TILE_STREAM_##mr##_2},
-#define PAIR(mr)     {TILE_STREAM_PAIR_##mr##_1, TILE_STREAM_PAIR_##mr##_2},
+#define DEFINE_I16_NV(mr, nv)                                                                \
+    static void TILE_STREAM_I16_##mr##_##nv(int n, const float *a, const float *b, float *c, \
+                                            TileStart start, const Ahead *ahead)             \
+    {                                                                                        \
+        kernel_i16(mr, nv, n, a, b, c, start, ahead);                                        \
+    }
+#define DEFINE_I4_NV(mr, nv)                                                                \
+    static void TILE_STREAM_I4_##mr##_##nv(int n, const float *a, const float *b, float *c, \
+                                           TileStart start, const Ahead *ahead)             \
+    {                                                                                       \
+        kernel_i4(mr, nv, n, a, b, c, start, ahead);                                        \
+    }
+#define DEFINE_I16(mr) DEFINE_I16_NV(mr, 1) DEFINE_I16_NV(mr, 2)
+#define DEFINE_I4(mr)  DEFINE_I4_NV(mr, 1) DEFINE_I4_NV(mr, 2)
+#define NIBBLES(mr)    {TILE_STREAM_I4_##mr##_1, TILE_STREAM_I4_##mr##_2},
+#define IN_PLACE(mr)   {TILE_IN_PLACE_##mr##_1, TILE_IN_PLACE_##mr##_2},
+#define STREAM(mr)     {TILE_STREAM_##mr##_1, TILE_STREAM_##mr##_2},
+#define I16(mr)        {TILE_STREAM_I16_##mr##_1, TILE_STREAM_I16_##mr##_2},
+#define PAIR(mr)       {TILE_STREAM_PAIR_##mr##_1, TILE_STREAM_PAIR_##mr##_2},
 
 #if MR == 14
 #define EACH_MR(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
@@ -81,13 +225,15 @@ VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, c
 
 EACH_MR(DEFINE_IN_PLACE)
 EACH_MR(DEFINE_STREAM)
+EACH_MR(DEFINE_I16)
+EACH_MR(DEFINE_I4)
 #ifdef ISA_avx512bf16
 EACH_MR(DEFINE_PAIR)
 #endif
 
-const TileKernel tile_kernels[3][MR + 1][2] = {
-    [TILE_IN_PLACE] = {{NULL}, EACH_MR(IN_PLACE)},
-    [TILE_STREAM] = {{NULL}, EACH_MR(STREAM)},
+const TileKernel tile_kernels[5][MR + 1][2] = {
+    [TILE_IN_PLACE] = {{NULL}, EACH_MR(IN_PLACE)}, [TILE_STREAM] = {{NULL}, EACH_MR(STREAM)},
+    [TILE_STREAM_I16] = {{NULL}, EACH_MR(I16)},    [TILE_STREAM_I4] = {{NULL}, EACH_MR(NIBBLES)},
 #ifdef ISA_avx512bf16
     [TILE_STREAM_PAIR] = {{NULL}, EACH_MR(PAIR)},
 #endif
@@ -95,10 +241,10 @@ const TileKernel tile_kernels[3][MR + 1][2] = {
 
 /* --- tiles ------------------------------------------------------------------------------------- */
 
-VEC_INLINE void pack_row(float *to, size_t step, const float *from, int n, float factor)
+static void pack_row(float *to, const float *from, int n, float factor)
 {
     const vf f = vf_set1(factor);
-    for (; n > 0; n -= TILE_K, from += TILE_K, to += step) {
+    for (; n > 0; n -= TILE_K, from += TILE_K, to += TILE) {
         const int here = n < TILE_K ? n : TILE_K;
         int j = 0;
         for (; j + VL <= here; j += VL)
@@ -108,15 +254,10 @@ VEC_INLINE void pack_row(float *to, size_t step, const float *from, int n, float
     }
 }
 
-void tile_pack_row(float *to, size_t step, const float *from, int n, float factor)
-{
-    pack_row(to, step, from, n, factor);
-}
-
 void tile_pack(float *to, const float *from, size_t ld, int mr, int k, float factor)
 {
     for (int i = 0; i < mr; i++)
-        pack_row(to + i * TILE_LD, TILE, from + (size_t)i * ld, k, factor);
+        pack_row(to + i * TILE_LD, from + (size_t)i * ld, k, factor);
 }
 
 void tile_pack_t(float *to, const float *from, size_t ld, int mr, int k)
@@ -125,6 +266,30 @@ void tile_pack_t(float *to, const float *from, size_t ld, int mr, int k)
         float *t = to + tile_at(j);
         for (int i = 0; i < mr; i++)
             t[i * TILE_LD] = from[i];
+    }
+}
+
+/* Columns k..k+n of rows i..mr: each stored over what the last store of the column before left behind
+ * its own rows. */
+VEC_INLINE void strip_square(float *to, const float *from, size_t ld, int mr, int i, int k, int n)
+{
+    vi r[VL] = {{0}};
+    for (int j = 0; j < VL && i + j < mr; j++) {
+        const float *p = from + (size_t)(i + j) * ld + k;
+        r[j] = (vi)(n == VL ? vf_loadu(p) : vf_load_n(p, n));
+    }
+    vi_transpose(r);
+    for (int j = 0; j < n; j++)
+        vf_storeu(to + (k + j) * mr + i, (vf)r[j]);
+}
+
+void tile_pack_strip(float *to, const float *from, size_t ld, int mr, int k)
+{
+    for (int j = 0; j < k; j += VL) {
+        const int n = k - j < VL ? k - j : VL;
+        for (int i = (mr - 1) / VL * VL; i >= 0;
+             i -= VL) /* the last rows write over the next column */
+            strip_square(to, from, ld, mr, i, j, n);
     }
 }
 
@@ -166,6 +331,18 @@ void panel_pack_pairs(float *to, const void *from, size_t stride, int n)
         }
 }
 
+void panel_pack_i4(float *to, const char *blocks, int n, int first)
+{
+    for (; n > 0; n -= I4_BLOCK, blocks += I4_BYTES, to += I4_BLOCK * W)
+        i4_widen(to, W, blocks, first, W);
+}
+
+void panel_pack_i4_pairs(float *to, const char *blocks, int n, int first)
+{
+    for (; n > 0; n -= I4_PAIRS, blocks += I4_BYTES, to += I4_ROWS * W)
+        i4_pairs(to, W, blocks, first, W);
+}
+
 /* VL numbers of VL rows. */
 VEC_INLINE void pack_square(const DType t, float *to, const char *from, size_t stride)
 {
@@ -186,6 +363,35 @@ static void pack_edge(const DType t, float *to, const char *from, size_t stride,
     vi_transpose(r);
     for (int j = 0; j < k; j++)
         vf_storeu(to + j * W, (vf)r[j]);
+}
+
+/* Up to VL words of four bytes of each of `rows` rows, as two rows of pairs for each word. */
+static void pack_quads(float *to, const char *from, size_t stride, int rows, size_t bytes,
+                       int words)
+{
+    vi r[VL] = {{0}};
+    for (int i = 0; i < rows; i++, from += stride)
+        r[i] = (vi)(bytes == 4 * VL ? vf_loadu((const float *)from)
+                                    : weight_load_bytes(F32, from, bytes));
+    vi_transpose(r);
+    for (int j = 0; j < words; j++) {
+        vf_storeu(to + 2 * j * W, (vf)vi_first_pairs(r[j]));
+        vf_storeu(to + (2 * j + 1) * W, (vf)vi_last_pairs(r[j]));
+    }
+}
+
+void panel_pack_i16_t(float *to, const void *from, size_t stride, int n, size_t bytes)
+{
+    const int words = (int)((bytes + 3) / 4);
+    for (int half = 0; half < W; half += VL) {
+        int left = n - half, rows = left < 0 ? 0 : left < VL ? left : VL;
+        const char *row = (const char *)from + (size_t)(rows ? half : 0) * stride;
+        for (int k = 0; k < words; k += VL) {
+            size_t there = bytes - 4 * (size_t)k;
+            pack_quads(to + 2 * k * W + half, row + 4 * k, stride, rows,
+                       there < 4 * VL ? there : 4 * VL, words - k < VL ? words - k : VL);
+        }
+    }
 }
 
 VEC_INLINE void pack_columns(const DType t, float *to, const char *from, size_t stride, int n,

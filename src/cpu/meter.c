@@ -115,6 +115,11 @@ void cpu_meter_peaks(CpuMeter *m, CpuPeaks *best)
     cpu_peaks_keep(best, &now);
 }
 
+double cpu_meter_gops(CpuMeter *m, const char *kernel)
+{
+    return peak_sustained(kernel, m->pool, m->threads);
+}
+
 double cpu_meter_read(CpuMeter *m, bool huge)
 {
     _Atomic uint64_t seen = 0;

@@ -6,8 +6,9 @@
  * A is a run of tiles: up to MR rows of TILE_K columns, rows TILE_LD floats apart, so that every
  * broadcast inside the kernel has one base register plus a constant. The next tile has the next
  * TILE_K columns. B is a panel: k rows of W neighbouring columns, one after another. C lies in a
- * tile as well, so that attention's scores become the A of its values; only where the sums of many
- * tiles are kept (linear) its rows follow one another.
+ * tile as well, so that attention's scores become the A of its values. Only linear, which has many
+ * rows, has A in strips, the kernel's mr numbers of a column beside each other, so that one stream
+ * comes from the caches and not mr; and C in rows that follow one another.
  *
  * Every element of C is the sum over k in ascending order, one vf_fma per term: its bits do not
  * depend on mr, nor on how a caller cuts the rows into blocks, nor on a cut of k where TILE_RESUME
@@ -31,6 +32,8 @@ enum {
     TILE_K = 256,          /* a panel of so many rows is 32 KB at AVX-512, 16 KB at AVX2: in L1 */
     TILE_LD = TILE_K + 16, /* not a multiple of the distance at which lines share a cache set */
     TILE = MR * TILE_LD,   /* floats of a tile */
+    STRIP = TILE_K * MR +
+            16, /* floats of a strip, with room for what tile_pack_strip writes behind it */
 };
 
 #ifdef __clang__
@@ -65,28 +68,30 @@ typedef enum TileStart {
     TILE_ADD,    /* C += A B, where A B is summed up by itself */
 } TileStart;
 
-/* Memory to fetch while the kernel runs: one cache line for each column of A, mask + 1 lines
- * of a row before the next row. */
+/* Memory to fetch while the kernel runs: for each column of A the cache line of a place, `step` bytes behind the one
+ * before, and where mask + 1 of them (4 at least) have been, `jump` bytes more. */
 typedef struct Ahead {
     const char *p;
-    size_t stride;   /* bytes of a row */
-    int mask, shift; /* lines - 1, log2(lines) */
+    size_t step, jump;
+    int mask;
 } Ahead;
 
 /* The kernel is one text; what its users differ in is constant in each of its forms. */
 typedef enum TileKind {
-    TILE_IN_PLACE,    /* C in a tile, nothing fetched: `ahead` is not looked at */
-    TILE_STREAM,      /* C in rows of W */
+    TILE_IN_PLACE,    /* C in a tile, nothing fetched: `ahead` is NULL */
+    TILE_STREAM,      /* A is a strip, C in rows of W */
     TILE_STREAM_PAIR, /* words of A and B are pairs of bf16: in avx512bf16 only */
+    TILE_STREAM_I16, /* words are pairs of 16-bit integers; B's stay below 129, so that TILE_K pairs fit a sum */
+    TILE_STREAM_I4, /* the same, B as panel_pack_i4_pairs leaves it: integers and the scales of 32 inputs in turn */
 } TileKind;
 
-/* n <= TILE_K columns of a tile at a times n rows of a panel at b. */
+/* n <= TILE_K columns of a tile at a times n rows of a panel at b. ahead NULL: nothing is fetched. */
 typedef void (*TileKernel)(int n, const float *a, const float *b, float *c, TileStart start,
                            const Ahead *ahead);
 
 /* [kind][rows of A][both halves of the panel] */
 #define tile_kernels ISA_SYM(tile_kernels)
-extern const TileKernel tile_kernels[3][MR + 1][2];
+extern const TileKernel tile_kernels[5][MR + 1][2];
 
 /* Columns k0..k1 of A times rows k0..k1 of B, for 1 <= mr <= MR and `cols` columns of interest
  * (1..W): with cols <= VL only the first half of the panel is computed. b points to row 0 of the
@@ -115,13 +120,13 @@ VEC_INLINE void tile_product_to(int mr, int cols, const float *a, int least, int
 
 /* --- packing A --------------------------------------------------------------------------------- */
 
-/* A row of n floats, times factor, into tiles that are `step` floats apart. */
-#define tile_pack_row ISA_SYM(tile_pack_row)
-void tile_pack_row(float *to, size_t step, const float *from, int n, float factor);
-
 /* mr rows of k floats, `ld` apart, times factor. */
 #define tile_pack ISA_SYM(tile_pack)
 void tile_pack(float *to, const float *from, size_t ld, int mr, int k, float factor);
+
+/* mr rows of k <= TILE_K words, `ld` apart, column by column; writes fewer than VL words behind. */
+#define tile_pack_strip ISA_SYM(tile_pack_strip)
+void tile_pack_strip(float *to, const float *from, size_t ld, int mr, int k);
 
 /* The transpose: from is [k, mr] with rows `ld` apart. */
 #define tile_pack_t ISA_SYM(tile_pack_t)
@@ -139,10 +144,22 @@ void panel_pack(DType t, float *to, const void *from, size_t stride, int k, int 
 #define panel_pack_pairs ISA_SYM(panel_pack_pairs)
 void panel_pack_pairs(float *to, const void *from, size_t stride, int n);
 
+/* n rows of W numbers, from blocks of I4: of 32 outputs those from the first-th on; writes whole blocks. */
+#define panel_pack_i4 ISA_SYM(panel_pack_i4)
+void panel_pack_i4(float *to, const char *blocks, int n, int first);
+
+/* n words of W numbers each: of every block 16 rows of pairs of 16-bit integers and a row of scales; whole blocks. */
+#define panel_pack_i4_pairs ISA_SYM(panel_pack_i4_pairs)
+void panel_pack_i4_pairs(float *to, const char *blocks, int n, int first);
+
 /* Rows become columns: n <= W rows of `bytes` bytes, which end with the row or hold TILE_K numbers;
  * missing columns become zero. */
 #define panel_pack_t ISA_SYM(panel_pack_t)
 void panel_pack_t(DType t, float *to, const void *from, size_t stride, int n, size_t bytes);
+
+/* The same of I8, as pairs of 16-bit integers: of `bytes` numbers each. */
+#define panel_pack_i16_t ISA_SYM(panel_pack_i16_t)
+void panel_pack_i16_t(float *to, const void *from, size_t stride, int n, size_t bytes);
 
 /* n rows of hd floats, `ld` apart, as panels: panel_columns makes them columns of B, panel_rows rows. */
 static inline __attribute__((unused)) void panel_columns(float *to, const float *from, size_t ld,

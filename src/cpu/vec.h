@@ -13,6 +13,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(ISA_avx512bf16)
+#define VEC_VNNI 1
+#endif
 #if defined(ISA_avx512) || defined(ISA_avx512bf16)
 #define VEC_AVX512 1
 #define VEC_AVX2   1
@@ -28,6 +31,13 @@
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
+#endif
+
+/* An operand of an instruction that may lie in memory; clang would put it there. */
+#ifdef __clang__
+#define VEC_ANY "x"
+#else
+#define VEC_ANY "xm"
 #endif
 
 #define VEC_INLINE static inline __attribute__((always_inline, unused))
@@ -99,6 +109,18 @@ VEC_INLINE vf vf_fma(vf a, vf b, vf c)
     return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
     return a * b + c;
+#endif
+}
+
+/* The same with the sum's register kept: in an unrolled loop with all registers in use gcc 12 exchanges some, and has one sum in
+ * memory. */
+VEC_INLINE vf vf_fma_sum(vf a, vf b, vf sum)
+{
+#if defined(VEC_AVX2) && !defined(VEC_AVX512)
+    __asm__("vfmadd231ps %1, %2, %0" : "+x"(sum) : "x"(a), "x"(b));
+    return sum;
+#else
+    return vf_fma(a, b, sum);
 #endif
 }
 
@@ -241,6 +263,148 @@ VEC_INLINE vf vf_from_i8(const int8_t *p)
     return (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 #else
     return __builtin_convertvector(*(const vec_s8 *)p, vf);
+#endif
+}
+
+/* --- integers ---------------------------------------------------------------------------------- */
+
+typedef uint32_t vec_u32 __attribute__((vector_size(4 * VL)));
+typedef int16_t vec_s16 __attribute__((vector_size(4 * VL)));
+typedef uint16_t vec_u16s __attribute__((vector_size(4 * VL)));
+
+VEC_INLINE vf vf_from_vi(vi x)
+{
+    return __builtin_convertvector(x, vf);
+}
+
+VEC_INLINE vi vi_loadu(const void *p)
+{
+    return (vi)vf_loadu(p);
+}
+
+/* VL floats of at most 32767, rounded to nearest even. */
+VEC_INLINE void vf_store_s16(int16_t *p, vf x)
+{
+    typedef int16_t narrow __attribute__((vector_size(2 * VL), aligned(1), may_alias));
+    const vf shift = vf_set1(0x1.8p23f);
+    vi whole = (vi)(x + shift) - (vi)shift;
+    *(narrow *)p = __builtin_convertvector(whole, narrow);
+}
+
+/* VL floats of at most 127, rounded to nearest even; returns the integers. */
+VEC_INLINE vi vf_store_s8(int8_t *p, vf x)
+{
+    const vf shift = vf_set1(0x1.8p23f);
+    vi whole = (vi)(x + shift) - (vi)shift;
+    *(vec_s8 *)p = __builtin_convertvector(whole, vec_s8);
+    return whole;
+}
+
+/* 2 * VL bytes as VL pairs of 16-bit integers. */
+VEC_INLINE vi vi_pairs_from_i8(const int8_t *p)
+{
+#if defined(VEC_AVX512)
+    return (vi)_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p));
+#elif defined(VEC_AVX2)
+    return (vi)_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+#else
+    typedef int8_t bytes __attribute__((vector_size(2 * VL), aligned(1), may_alias));
+    return (vi) __builtin_convertvector(*(const bytes *)p, vec_s16);
+#endif
+}
+
+/* Words of four bytes: the first two of each as a pair, the last two. */
+VEC_INLINE vi vi_first_pairs(vi bytes)
+{
+    vi spread = (bytes & vi_set1(0xff)) << 8 | (bytes & vi_set1(0xff00)) << 16;
+    return (vi)((vec_s16)spread >> 8);
+}
+
+VEC_INLINE vi vi_last_pairs(vi bytes)
+{
+    vi spread = ((bytes >> 8) & vi_set1(0xff00)) | (bytes & vi_set1((int32_t)0xff000000));
+    return (vi)((vec_s16)spread >> 8);
+}
+
+/* --- integer dot products, added up; exact modulo 2^32, nothing saturates ------------------------- */
+
+/* Of each lane two products of signed 16-bit integers, added up. */
+VEC_INLINE vec_u32 vec_madd16(vec_s16 a, vec_s16 b)
+{
+#if defined(VEC_AVX512)
+    return (vec_u32)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(VEC_AVX2)
+    return (vec_u32)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__x86_64__)
+    return (vec_u32)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+    vi x = (vi)a, y = (vi)b;
+    return (vec_u32)((x << 16 >> 16) * (y << 16 >> 16)) + (vec_u32)((x >> 16) * (y >> 16));
+#endif
+}
+
+/* sum + a0 b0 + a1 b1, signed 16-bit integers. The instruction by its name: gcc 12 keeps the sums of its intrinsic in
+ * memory, and on AVX2 it multiplies first and adds later, in more registers than there are. Where it is emulated there
+ * is only the intrinsic. */
+VEC_INLINE vi vi_dpwssd(vi sum, vi a, vi b)
+{
+#if defined(VEC_VNNI) && defined(EMULATED_ISA)
+    return (vi)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#elif defined(VEC_VNNI)
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+#elif defined(VEC_AVX2) && !defined(EMULATED_ISA)
+    vi both;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+v"(sum), "=&v"(both) : "v"(a), "v"(b));
+    return sum;
+#else
+    return (vi)((vec_u32)sum + vec_madd16((vec_s16)a, (vec_s16)b));
+#endif
+}
+
+/* sum + u0 s0 + u1 s1 + u2 s2 + u3 s3, bytes: u unsigned, s signed. Without the instruction in 16-bit products: those
+ * of vpmaddubsw saturate. */
+VEC_INLINE vi vi_dpbusd(vi sum, vi u, vi s)
+{
+#if defined(VEC_VNNI) && defined(EMULATED_ISA)
+    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)u, (__m512i)s);
+#elif defined(VEC_VNNI)
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(u), "v"(s));
+    return sum;
+#else
+    vec_s16 even = (vec_s16)((vec_u16s)s << 8) >> 8, odd = (vec_s16)s >> 8;
+    vec_u32 t = vec_madd16((vec_s16)(u & vi_set1(0x00ff00ff)), even);
+    t += vec_madd16((vec_s16)((vec_u16s)u >> 8), odd);
+    return (vi)((vec_u32)sum + t);
+#endif
+}
+
+/* sum + u0 s0 + u1 s1 + u2 s2 + u3 s3, bytes: u within 0..15, s signed. At most NIBBLE_TERMS of them go into a sum that
+ * began as zeros; vi_nibble_sums then makes integers of 32 bits of it. Without the instruction of VNNI a sum has 16 bits:
+ * 8 * 2 * 15 * 128 < 2^15. */
+enum { NIBBLE_TERMS = 8 };
+
+VEC_INLINE vi vi_dp_nibbles(vi sum, vi u, vi s)
+{
+#if defined(VEC_VNNI) || !defined(VEC_AVX2)
+    return vi_dpbusd(sum, u, s);
+#elif defined(VEC_AVX512)
+    return (vi)_mm512_add_epi16((__m512i)sum, _mm512_maddubs_epi16((__m512i)u, (__m512i)s));
+#else
+    vi both; /* by its name for the same reason as in vi_dpwssd */
+    __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0"
+            : "+x"(sum), "=&x"(both)
+            : "x"(u), VEC_ANY(s));
+    return sum;
+#endif
+}
+
+VEC_INLINE vi vi_nibble_sums(vi sum)
+{
+#if defined(VEC_VNNI) || !defined(VEC_AVX2)
+    return sum;
+#else
+    return (vi)vec_madd16((vec_s16)sum, (vec_s16)vi_set1(0x00010001));
 #endif
 }
 

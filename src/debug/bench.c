@@ -35,28 +35,31 @@ static const Stage MATCH[] = {
 
 /* --- figures ------------------------------------------------------------------------------------- */
 
-/* What the machine gave beside a stage: the best of what was measured between its runs. */
-typedef struct Beside {
-    CpuPeaks peaks;
-    double gbs;
-} Beside;
-
-static double peak_of(const CpuPeaks *p, const char *kernel)
+static int by_value(const void *a, const void *b)
 {
-    if (strcmp(kernel, "bf16") == 0)
-        return p->bf16;
-    return p->f32; /* f32, widened, and int8 as long as it is widened too */
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
+/* Sorts. */
+static double median(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+/* What the machine gives at a moment. */
+typedef struct Beside {
+    double gops, gbs;
+} Beside;
+
 /* A card is not measured. */
-static void look_beside(Bench *b, const Work *work, Beside *beside)
+static Beside look_beside(Bench *b, const Work *work, const char *kernel)
 {
     if (api_on_card(b->s->on->dev))
-        return;
-    if (work->ops > 0)
-        cpu_meter_peaks(b->meter, &beside->peaks);
-    if (work->bytes > 0)
-        beside->gbs = fmax(beside->gbs, cpu_meter_read(b->meter, false));
+        return (Beside){0};
+    return (Beside){.gops = work->ops > 0 ? cpu_meter_gops(b->meter, kernel) : 0,
+                    .gbs = work->bytes > 0 ? cpu_meter_read(b->meter, false) : 0};
 }
 
 /* The name of the kernel that a product with such weights runs on. */
@@ -72,17 +75,24 @@ static double share(double part, double whole)
     return whole > 0 ? part / whole : 0;
 }
 
-static void add_figures(const Bench *b, blip2_stage *st, const Work *work, const Beside *beside)
+/* The runs of a stage: of each its time, and its shares of what the machine gave right before and after it: other
+ * programs come and go. */
+typedef struct Runs {
+    double ms[REPEAT_MAX], of_peak[REPEAT_MAX], of_bandwidth[REPEAT_MAX];
+} Runs;
+
+static void add_figures(blip2_stage *st, const Work *work, const char *kernel, Runs *r, int n)
 {
+    st->ms = median(r->ms, n);
     if (!work->w)
         return;
-    st->kernel = kernel_of(b->s->on, work->w->dtype);
+    st->kernel = kernel;
     st->gops = work->ops / st->ms * 1e-6;
     st->gbs = work->bytes / st->ms * 1e-6;
-    st->peak_gops = work->ops > 0 ? peak_of(&beside->peaks, st->kernel) : 0;
-    st->peak_gbs = work->bytes > 0 ? beside->gbs : 0;
-    st->of_peak = share(st->gops, st->peak_gops);
-    st->of_bandwidth = share(st->gbs, st->peak_gbs);
+    st->of_peak = median(r->of_peak, n);
+    st->of_bandwidth = median(r->of_bandwidth, n);
+    st->peak_gops = share(st->gops, st->of_peak);
+    st->peak_gbs = share(st->gbs, st->of_bandwidth);
 }
 
 /* --- inputs -------------------------------------------------------------------------------------- */
@@ -154,27 +164,21 @@ typedef struct Progress {
     void *user;
 } Progress;
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The median of the runs; between them the machine is measured. */
 static bool run_stage(Bench *b, const Stage *stage, int repeat, blip2_stage *st)
 {
     const Work work = stage->work ? stage->work(bench_net(b)) : (Work){0};
-    Beside beside = {0};
-    double all[REPEAT_MAX];
-    look_beside(b, &work, &beside);
-    for (int i = 0; i < repeat; i++) {
-        if (!stage->run(b, &all[i]))
+    const char *kernel = work.w ? cpu_kernel_name(b->s->on, work.w->dtype, work.role) : NULL;
+    Beside before = look_beside(b, &work, kernel), after;
+    Runs r;
+    for (int i = 0; i < repeat; i++, before = after) {
+        if (!stage->run(b, &r.ms[i]))
             return false;
-        look_beside(b, &work, &beside);
+        after = look_beside(b, &work, kernel);
+        r.of_peak[i] = share(work.ops / r.ms[i] * 1e-6, (before.gops + after.gops) / 2);
+        r.of_bandwidth[i] = share(work.bytes / r.ms[i] * 1e-6, (before.gbs + after.gbs) / 2);
     }
-    qsort(all, (size_t)repeat, sizeof *all, by_value);
-    st->ms = repeat % 2 ? all[repeat / 2] : (all[repeat / 2 - 1] + all[repeat / 2]) / 2;
-    add_figures(b, st, &work, &beside);
+    add_figures(st, &work, kernel, &r, repeat);
     return true;
 }
 
@@ -206,6 +210,15 @@ static bool run_all(Bench *b, int repeat, const Progress *p, blip2_bench *out)
            (!says || run_stages(b, TEXT, repeat, p, out));
 }
 
+/* Of the language model's weights, or of the first part's. */
+static const char *language_type(const blip2_info *info)
+{
+    for (size_t i = 0; i < info->part_count; i++)
+        if (strcmp(info->parts[i].name, "language model") == 0)
+            return info->parts[i].dtype;
+    return info->parts[0].dtype;
+}
+
 bool blip2_debug_bench(blip2_session *session, int repeat,
                        void (*on_stage)(void *user, const char *name), void *user, blip2_bench *out,
                        blip2_error *err)
@@ -213,7 +226,7 @@ bool blip2_debug_bench(blip2_session *session, int repeat,
     Bench b = {.s = session, .meter = cpu_meter_new(session->on->threads)};
     Progress p = {on_stage, user};
     repeat = repeat < 1 ? 1 : repeat > REPEAT_MAX ? REPEAT_MAX : repeat;
-    *out = (blip2_bench){.dtype = dtype_name(session->model->net->qformer.layer[0].self.q.w.dtype),
+    *out = (blip2_bench){.dtype = language_type(&session->model->info),
                          .weights_bytes = session->model->info.weight_bytes};
     bool ok = b.meter || error_memory(&b.e, "bench", 0);
     ok = ok && make_inputs(&b) && run_all(&b, repeat, &p, out);

@@ -36,6 +36,7 @@ typedef bool StageFn(Bench *b, double *ms);
 typedef struct Work {
     double ops, bytes;
     const Param *w; /* one of its weights, whose kernel it runs on; NULL: no bound is counted */
+    Role role;
 } Work;
 
 typedef Work WorkFn(const Blip2 *m);

@@ -3,6 +3,7 @@
 
 #include "task/match.h"
 #include "task/reading.h"
+#include "tensor/profile.h"
 
 /* The Q-Former over n texts, each behind the picture's queries, and the matching head. */
 static bool read_pairs(Bench *b, int n, double *ms)
@@ -14,9 +15,11 @@ static bool read_pairs(Bench *b, int n, double *ms)
     for (int i = 0; i < n; i++)
         reading_add(&r, b->seen, b->text[i], BENCH_TEXT);
     double start = now_ms();
+    ProfileStage before = profile_enter(c->on, STAGE_READING);
     ctx_begin(c, ROLE_ENCODE);
     Tensor *seen = reading_heads(c, &m->qformer, &r, reading_run(c, &m->qformer, &r), queries);
     heads_match(c, &m->heads, seen, queries);
+    profile_leave(c->on, before);
     bool ok = bench_took(b, c, start, ms);
     *ms /= n;
     return ok;
@@ -41,10 +44,12 @@ bool bench_itc(Bench *b, double *ms)
     Reading r = {.n = 0};
     reading_add(&r, NULL, b->text[0], BENCH_TEXT);
     double start = now_ms();
+    ProfileStage before = profile_enter(c->on, STAGE_READING);
     ctx_begin(c, ROLE_ENCODE);
     Tensor *first = reading_heads(c, &m->qformer, &r, reading_run(c, &m->qformer, &r), 1);
     heads_text(c, &m->heads, first);
     heads_image(c, &m->heads, tensor_of(c, &b->seen->part[ENCODED_QUERIES]));
+    profile_leave(c->on, before);
     return bench_took(b, c, start, ms);
 }
 

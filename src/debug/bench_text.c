@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "tensor/profile.h"
+
 enum { CAPTION_IDS = 12, DECODE_STEPS = 4 };
 
 /* The Q-Former captions without a prompt. */
@@ -30,11 +32,13 @@ bool bench_encoder(Bench *b, double *ms)
     LmPrompt p = prompt_of(b, &picture, 1, 0);
     ctx_begin(c, ROLE_ENCODE);
     double start = now_ms();
+    ProfileStage before = profile_enter(c->on, STAGE_PREFILL);
     Tensor *x = lm_embed(c, &m->t5.tokens, &p, 1, m->config.qformer.queries);
     AttnSpan all = {.nq = x ? x->rows : 0, .nk = x ? x->rows : 0};
     Spans spans = spans_upload(c, &all, 1);
     if (x && spans.there)
         t5_encode(c, &m->t5, x, &spans);
+    profile_leave(c->on, before);
     return bench_took(b, c, start, ms);
 }
 
@@ -43,7 +47,7 @@ static bool start_prompt(Bench *b, const LmPrompt *p, int *row, double *ms)
 {
     Lm *lm = bench_engine(b)->lm;
     double from = now_ms();
-    return lm->prefill(lm, p, 1, row, &b->e) != NULL && bench_took(b, lm->c, from, ms);
+    return lm_prefill(lm, p, 1, row, &b->e) != NULL && bench_took(b, lm->c, from, ms);
 }
 
 static void end_prompt(Bench *b, const LmPrompt *p, const int *row, int n)
@@ -72,7 +76,7 @@ static bool take_step(Bench *b, int n, int *row, int step, double *ms)
     for (int i = 0; i < n; i++)
         ids[i] = 5 + i + step;
     double from = now_ms();
-    if (!lm->advance(lm, n, row, ids, made, &b->e) || !bench_took(b, lm->c, from, ms))
+    if (!lm_advance(lm, n, row, ids, made, &b->e) || !bench_took(b, lm->c, from, ms))
         return false;
     if (step > 0) /* before, all are the prompt's row, which end_prompt drops */
         lm->drop(lm, row, n);

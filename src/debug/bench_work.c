@@ -70,10 +70,11 @@ Work work_itc(const Blip2 *m)
 
 /* --- language models ------------------------------------------------------------------------------ */
 
-/* Weights of what is read by a step: all layers, and the head. */
+/* Weights of what is read by a step: all layers, and the head; and the bytes of those layers, which need not all have
+ * the same type. */
 typedef struct StepWeights {
-    double layers, head;
-    const Param *layer_w, *head_w;
+    double layers, head, bytes;
+    const Param *layer_w, *head_w; /* layer_w: one of most of them */
 } StepWeights;
 
 static double t5_layer(const T5Config *k, int attentions)
@@ -87,12 +88,45 @@ static double t5_cross_keys(const T5Config *k)
     return 2.0 * k->width * k->heads * k->key_width * k->decoder_layers;
 }
 
+static double bytes_of(const Linear *const *l, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)param_bytes(&l[i]->w);
+    return sum;
+}
+
+static double t5_bytes(const T5Stack *s)
+{
+    double sum = 0;
+    for (int i = 0; i < s->layers; i++) {
+        const T5Layer *l = &s->layer[i];
+        const Linear *const read[] = {&l->self.q,    &l->self.k,  &l->self.v,
+                                      &l->self.out,  &l->cross.q, &l->cross.out,
+                                      &l->feed.gate, &l->feed.up, &l->feed.down};
+        sum += bytes_of(read, sizeof read / sizeof *read);
+    }
+    return sum;
+}
+
+static double opt_bytes(const Opt *m)
+{
+    double sum = 0;
+    for (int i = 0; i < m->config.layers; i++) {
+        const OptLayer *l = &m->layer[i];
+        const Linear *const read[] = {&l->q, &l->k, &l->v, &l->out, &l->fc1, &l->fc2};
+        sum += bytes_of(read, sizeof read / sizeof *read);
+    }
+    return sum;
+}
+
 static StepWeights t5_step(const Blip2 *m)
 {
     const T5Config *k = &m->config.t5;
     return (StepWeights){.layers = t5_layer(k, 2) * k->decoder_layers - t5_cross_keys(k),
                          .head = (double)k->width * k->vocab,
-                         .layer_w = &m->t5.decoder.layer[0].self.q.w,
+                         .bytes = t5_bytes(&m->t5.decoder),
+                         .layer_w = &m->t5.decoder.layer[k->decoder_layers - 1].feed.up.w,
                          .head_w = t5_head(&m->t5)};
 }
 
@@ -102,17 +136,20 @@ static StepWeights opt_step(const Blip2 *m)
     double d = k->width;
     return (StepWeights){.layers = (4 * d * d + 2 * d * k->mlp) * k->layers,
                          .head = d * k->vocab,
-                         .layer_w = &m->opt.layer[0].q.w,
+                         .bytes = opt_bytes(&m->opt),
+                         .layer_w = &m->opt.layer[k->layers - 1].fc1.w,
                          .head_w = opt_head(&m->opt)};
 }
 
 static StepWeights qformer_step(const Blip2 *m)
 {
     const QformerConfig *k = &m->config.qformer;
-    double d = k->width;
-    return (StepWeights){.layers = (4 * d * d + 2 * d * k->mlp) * k->layers + d * d,
+    const Param *w = &m->qformer.layer[0].self.q.w;
+    double d = k->width, layers = (4 * d * d + 2 * d * k->mlp) * k->layers + d * d;
+    return (StepWeights){.layers = layers,
                          .head = d * k->vocab,
-                         .layer_w = &m->qformer.layer[0].self.q.w,
+                         .bytes = (double)dtype_bytes(w->dtype, (size_t)layers),
+                         .layer_w = w,
                          .head_w = &m->qformer.words};
 }
 
@@ -128,9 +165,9 @@ static StepWeights step_of(const Blip2 *m)
 Work work_decode(const Blip2 *m)
 {
     StepWeights s = step_of(m);
-    return (Work){.bytes = (double)(dtype_bytes(s.layer_w->dtype, (size_t)s.layers) +
-                                    dtype_bytes(s.head_w->dtype, (size_t)s.head)),
-                  .w = s.layer_w};
+    return (Work){.bytes = s.bytes + (double)dtype_bytes(s.head_w->dtype, (size_t)s.head),
+                  .w = s.layer_w,
+                  .role = ROLE_DECODE};
 }
 
 Work work_encoder(const Blip2 *m)

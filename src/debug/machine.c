@@ -21,8 +21,9 @@ static bool kernels_in_use(blip2_machine *m, Error *e)
     Stream *on = dev ? dev->stream(dev, &o, e) : NULL;
     if (on) {
         snprintf(m->isa, sizeof m->isa, "%s", on->isa);
-        snprintf(m->bf16_kernel, sizeof m->bf16_kernel, "%s", cpu_kernel_name(on, BF16));
-        snprintf(m->f16_kernel, sizeof m->f16_kernel, "%s", cpu_kernel_name(on, F16));
+        snprintf(m->bf16_kernel, sizeof m->bf16_kernel, "%s",
+                 cpu_kernel_name(on, BF16, ROLE_ENCODE));
+        snprintf(m->f16_kernel, sizeof m->f16_kernel, "%s", cpu_kernel_name(on, F16, ROLE_ENCODE));
         on->close(on);
     }
     if (dev)
@@ -100,39 +101,35 @@ const char *blip2_debug_downloads(void)
     return http_library();
 }
 
-static bool synthetic_type(blip2_dtype dtype, DType *t, Error *e)
+/* Of what is not quantised. */
+static DType synthetic_type(blip2_dtype dtype)
 {
-    static const DType TYPES[] = {[BLIP2_AUTO] = BF16,
-                                  [BLIP2_F32] = F32,
-                                  [BLIP2_BF16] = BF16,
-                                  [BLIP2_F16] = F16,
-                                  [BLIP2_INT8] = I8};
-    if (!api_check_dtype(dtype, e))
-        return false;
-    *t = TYPES[dtype];
-    return true;
+    return dtype == BLIP2_F32 ? F32 : dtype == BLIP2_F16 ? F16 : BF16;
 }
 
-static bool bytes_needed(const ModelConfig *k, DType t, uint64_t *bytes, Error *e)
+static bool bytes_needed(const ModelConfig *k, blip2_dtype dtype, uint64_t *bytes, Error *e)
 {
-    bool ok = model_random_bytes(k, t, bytes, e);
+    bool ok = model_random_bytes(k, synthetic_type(dtype), api_preset(dtype), bytes, e);
     *bytes += ok ? model_working_bytes(k) : 0;
     return ok;
 }
 
 /* The system gives memory when it is written to, and ends the process when there is no more: so it is asked
  * before. */
-static bool synthetic_fits(Device *dev, const ModelConfig *k, const char *name, DType t, Error *e)
+static bool synthetic_fits(Device *dev, const ModelConfig *k, const char *name, blip2_dtype dtype,
+                           Error *e)
 {
     uint64_t need = 0, small = 0, have = dev->available(dev);
-    if (!bytes_needed(k, t, &need, e) || !bytes_needed(k, I8, &small, e))
+    const char *preset = preset_name(api_preset(dtype));
+    if (!bytes_needed(k, dtype, &need, e) || !bytes_needed(k, BLIP2_INT4, &small, e))
         return false;
     if (need <= have)
         return true;
     error_set(e, ERR_MEMORY, "%s: memory: expected %.1f GB for %s, got %.1f GB available", name,
-              (double)need / 1e9, dtype_name(t), (double)have / 1e9);
-    if (t != I8)
-        error_add(e, "; --dtype int8 needs %.1f GB", (double)small / 1e9);
+              (double)need / 1e9, preset ? preset : dtype_name(synthetic_type(dtype)),
+              (double)have / 1e9);
+    if (dtype != BLIP2_INT4)
+        error_add(e, "; --dtype int4 needs %.1f GB", (double)small / 1e9);
     return false;
 }
 
@@ -142,14 +139,12 @@ blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, const char *de
     Error e = {0};
     DeviceChoice on;
     ModelConfig config;
-    DType t = F32;
     blip2_model *m = NULL;
-    if (api_device_choice(device, &on, &e) && zoo_config(&config, type, &e) &&
-        synthetic_type(dtype, &t, &e))
+    if (api_device_choice(device, &on, &e) && zoo_config(&config, type, &e) && api_check_dtype(dtype, &e))
         m = api_model_new(dtype, &on, type, &e);
-    if (m && synthetic_fits(m->dev, &config, type, t, &e)) {
+    if (m && synthetic_fits(m->dev, &config, type, dtype, &e)) {
         error_set(&m->no_tokenizer, ERR_NO_MODEL, "%s: a synthetic model has no tokenizer", type);
-        m->net = model_random(m->dev, &config, t, 1, &e);
+        m->net = model_random(m->dev, &config, synthetic_type(dtype), api_preset(dtype), 1, &e);
     }
     if (m && m->net && api_describe(m, type, &e))
         return m;

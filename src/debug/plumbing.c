@@ -109,8 +109,12 @@ bool blip2_debug_preprocess(const blip2_image *image, blip2_library library, int
 {
     Error e = {0};
     PrepareSpec spec = prepare_default(size);
-    uint8_t *u8 = picture_resize(&image->picture, library == BLIP2_HF ? ROUTE_HF : ROUTE_LAVIS,
-                                 size, size, &e);
+    const PrepareRoute route = library == BLIP2_HF ? ROUTE_HF : ROUTE_LAVIS;
+    uint8_t *u8 = NULL;
+    if (!image->picture.data)
+        error_set(&e, ERR_FAILED, "picture: expected its pixels, got one that is prepared");
+    else
+        u8 = picture_resize(&image->picture, route, size, size, &e);
     if (!u8)
         return api_error(err, &e);
     if (rgb)

@@ -58,7 +58,9 @@ static EncodeJob run_image(const blip2_debug_run *r)
     bool hf = r->library == BLIP2_HF;
     if (r->pixels)
         return (EncodeJob){.pixels = r->pixels, .height = r->height, .width = r->width};
-    return (EncodeJob){.picture = &r->image->picture, .route = hf ? ROUTE_HF : ROUTE_LAVIS};
+    return (EncodeJob){.picture = &r->image->picture,
+                       .prepared = r->image->prepared.pixels ? &r->image->prepared : NULL,
+                       .route = hf ? ROUTE_HF : ROUTE_LAVIS};
 }
 
 static void set_tap(Ctx *c, Dump *dump)

@@ -4,20 +4,68 @@
 #include <math.h>
 #include "base/mem.h"
 
-enum { LOW_BITS = 12, LANES = 8, CHUNK = 1024 };
+/* In front of a loop: gcc vectorises such at -O2 only when asked. clang does it unasked, and would warn
+ * where a sanitizer keeps it from it. */
+#ifdef __clang__
+#define VECTORISE(clauses)
+#else
+#define VECTORISE(clauses)   VECTORISE_TEXT(omp simd clauses)
+#define VECTORISE_TEXT(text) _Pragma(#text)
+#endif
 
-static size_t rounded_up(size_t n)
+enum { CHUNK = 1024 };
+
+/* The weights of target t, its place in the block and how much of it is taken. */
+static size_t fill_taps(Taps *taps, int16_t *weights, const Target *t)
 {
-    return (n + LANES - 1) / LANES * LANES;
+    int n = t->hi - t->lo;
+    *taps = (Taps){.weights = weights, .lo = t->lo, .groups = (n + GROUP - 1) / GROUP};
+    for (int j = 0; j < n; j++) {
+        int16_t *w = weights + j / GROUP * 2 * GROUP + j % GROUP;
+        int32_t weight = target_weight(t, t->lo + j);
+        w[0] = (int16_t)weight_high(weight);
+        w[GROUP] = (int16_t)weight_low(weight);
+    }
+    return (size_t)taps->groups * 2 * GROUP;
 }
 
-/* Weights cut in two 16-bit halves, weight = high * 2^12 + low: products of 16-bit numbers are what
- * every SIMD unit has. */
-static void split_weight(int16_t *high, int16_t *low, int32_t w)
+bool across_init(Across *a, int targets, int n, const ResizeKernel *k, Error *e)
 {
-    int32_t l = ((w + (1 << (LOW_BITS - 1))) & ((1 << LOW_BITS) - 1)) - (1 << (LOW_BITS - 1));
-    *low = (int16_t)l;
-    *high = (int16_t)((w - l) / (1 << LOW_BITS));
+    double scale = (double)n / targets;
+    size_t most = (size_t)ceil(2.0 * (scale < 1.0 ? 1.0 : scale)) * 2 + 1, m = (size_t)targets;
+    size_t step = (most + GROUP - 1) / GROUP * 2 * GROUP;
+    size_t bytes = m * (sizeof *a->taps + step * sizeof(int16_t));
+    *a = (Across){.targets = targets, .k = k, .taps = mem_calloc(bytes, 1)};
+    if (!a->taps)
+        return error_memory(e, "resize", bytes);
+    int16_t *weights = (int16_t *)(a->taps + m);
+    for (int i = 0; i < targets; i++) {
+        Target t = target_of(i, targets, n);
+        weights += fill_taps(&a->taps[i], weights, &t);
+    }
+    return true;
+}
+
+void across_rows(uint8_t *dst, const Across *a, const uint8_t *const *row, int n, int pixel)
+{
+    a->k->across(dst, row, n, pixel, a->taps, a->targets);
+}
+
+static bool across_kept(uint8_t *dst, int dw, const View *v, const ResizeKernel *k, Error *e)
+{
+    Across a;
+    Strip s;
+    if (!across_init(&a, dw, v->width, k, e))
+        return false;
+    bool ok = strip_init(&s, v, false, k, e);
+    for (int y = 0, n = 0; ok && y < v->height; y += n) {
+        n = strip_read(&s, y);
+        across_rows(dst + (size_t)y * (size_t)dw * 3, &a, s.row, n, s.pixel);
+    }
+    if (ok)
+        mem_free(s.room);
+    mem_free(a.taps);
+    return ok;
 }
 
 static uint32_t dot(const int16_t *restrict s, const int16_t *restrict high,
@@ -32,63 +80,6 @@ static uint32_t dot(const int16_t *restrict s, const int16_t *restrict high,
     return (uint32_t)h * (1u << LOW_BITS) + (uint32_t)l;
 }
 
-static bool across_alloc(Across *a, Error *e)
-{
-    size_t m = (size_t)a->targets, weights = m * a->step;
-    size_t bytes = 2 * m * sizeof(int) + (2 * weights + 3 * a->plane) * sizeof(int16_t);
-    a->block = mem_calloc(bytes, 1);
-    if (!a->block)
-        return error_memory(e, "resize", bytes);
-    a->lo = a->block;
-    a->count = a->lo + m;
-    a->high = (int16_t *)(a->count + m);
-    a->low = a->high + weights;
-    a->planes = a->low + weights;
-    return true;
-}
-
-bool across_init(Across *a, int targets, int n, Error *e)
-{
-    double scale = (double)n / targets;
-    size_t taps = (size_t)ceil(2.0 * (scale < 1.0 ? 1.0 : scale)) * 2 + 1;
-    *a = (Across){.targets = targets, .n = n, .step = rounded_up(taps)};
-    a->plane = rounded_up((size_t)n) + LANES;
-    if (!across_alloc(a, e))
-        return false;
-    for (int i = 0; i < targets; i++) {
-        Target t = target_of(i, targets, n);
-        a->lo[i] = t.lo;
-        a->count[i] = t.hi - t.lo;
-        for (int s = t.lo; s < t.hi; s++) {
-            size_t at = (size_t)i * a->step + (size_t)(s - t.lo);
-            split_weight(a->high + at, a->low + at, target_weight(&t, s));
-        }
-    }
-    return true;
-}
-
-void across_row(uint8_t *dst, const Across *a, const View *v, int y)
-{
-    view_planes(a->planes, a->plane, v, 0, y, (size_t)a->n);
-    for (int i = 0; i < a->targets; i++) {
-        size_t at = (size_t)i * a->step, n = rounded_up((size_t)a->count[i]);
-        for (size_t c = 0; c < 3; c++)
-            *dst++ = clip8(dot(a->planes + c * a->plane + a->lo[i], a->high + at, a->low + at, n) +
-                           HALF);
-    }
-}
-
-static bool across_kept(uint8_t *dst, int dw, const View *v, Error *e)
-{
-    Across a;
-    if (!across_init(&a, dw, v->width, e))
-        return false;
-    for (int y = 0; y < v->height; y++)
-        across_row(dst + (size_t)y * (size_t)dw * 3, &a, v, y);
-    mem_free(a.block);
-    return true;
-}
-
 /* Rows longer than LONG_AXIS: one target after the other for all rows, its weights made a chunk at a
  * time. */
 typedef struct Chunk {
@@ -98,8 +89,11 @@ typedef struct Chunk {
 static void chunk_add(uint32_t *sums, Chunk *k, const View *v, const Target *t, int from)
 {
     size_t n = (size_t)(t->hi - from < CHUNK ? t->hi - from : CHUNK);
-    for (size_t j = 0; j < n; j++)
-        split_weight(k->high + j, k->low + j, target_weight(t, from + (int)j));
+    for (size_t j = 0; j < n; j++) {
+        int32_t weight = target_weight(t, from + (int)j);
+        k->high[j] = (int16_t)weight_high(weight);
+        k->low[j] = (int16_t)weight_low(weight);
+    }
     for (int y = 0; y < v->height; y++) {
         view_planes(k->planes, CHUNK, v, from, y, n);
         for (size_t c = 0; c < 3; c++)
@@ -127,7 +121,7 @@ static bool across_long(uint8_t *dst, int dw, const View *v, Error *e)
     return true;
 }
 
-bool across_all(uint8_t *dst, int dw, const View *v, Error *e)
+bool across_all(uint8_t *dst, int dw, const View *v, const ResizeKernel *k, Error *e)
 {
-    return v->width > LONG_AXIS ? across_long(dst, dw, v, e) : across_kept(dst, dw, v, e);
+    return v->width > LONG_AXIS ? across_long(dst, dw, v, e) : across_kept(dst, dw, v, k, e);
 }

@@ -10,6 +10,9 @@
 /* No picture within the pixel limit needs more, whatever its format. */
 #define FILE_LIMIT ((size_t)2 << 30)
 
+/* Pixels that have large pages. */
+#define LARGE ((size_t)4 << 20)
+
 bool decode_fail(const Source *s, Error *e, const char *fmt, ...)
 {
     char what[256];
@@ -34,6 +37,8 @@ bool picture_new(Picture *p, const Source *s, uint64_t width, uint64_t height, i
     p->data = mem_alloc(bytes);
     if (!p->data)
         return error_memory(e, s->name, bytes);
+    if (bytes >= LARGE)
+        mem_large_pages(p->data);
     p->width = (int)width;
     p->height = (int)height;
     p->channels = channels;

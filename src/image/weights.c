@@ -1,4 +1,4 @@
-/* image/weights.c: Pillow's bicubic weights, and the pixels that they are for. */
+/* image/weights.c: Pillow's bicubic weights. */
 #include "image/pass.h"
 
 #include <math.h>
@@ -39,47 +39,4 @@ int32_t target_weight(const Target *t, int s)
     if (t->total != 0.0)
         w /= t->total;
     return (int32_t)(w * (1 << PRECISION) + (w < 0 ? -0.5 : 0.5));
-}
-
-/* Over white, as PIL.Image.alpha_composite does (AlphaComposite.c with an opaque background). */
-static uint8_t over_white(unsigned c, unsigned alpha)
-{
-    unsigned t = c * alpha + 255 * (255 - alpha) + 128;
-    return (uint8_t)(((t >> 8) + t) >> 8);
-}
-
-static const uint8_t *view_at(const View *v, int x, int y)
-{
-    return v->data + (ptrdiff_t)x * v->right + (ptrdiff_t)y * v->down;
-}
-
-void view_planes(int16_t *planes, size_t plane, const View *v, int x, int y, size_t n)
-{
-    int16_t *restrict r = planes, *restrict g = planes + plane, *restrict b = planes + 2 * plane;
-    const uint8_t *p = view_at(v, x, y);
-    ptrdiff_t right = v->right;
-    if (v->white)
-        for (size_t i = 0; i < n; i++, p += right) {
-            r[i] = over_white(p[0], p[3]);
-            g[i] = over_white(p[1], p[3]);
-            b[i] = over_white(p[2], p[3]);
-        }
-    else
-        for (size_t i = 0; i < n; i++, p += right) {
-            r[i] = p[0];
-            g[i] = p[1];
-            b[i] = p[2];
-        }
-}
-
-const uint8_t *view_row(uint8_t *room, const View *v, int y)
-{
-    const uint8_t *p = view_at(v, 0, y);
-    uint8_t *rgb = room;
-    if (v->right == 3 && !v->white)
-        return p;
-    for (int x = 0; x < v->width; x++, p += v->right, rgb += 3)
-        for (int k = 0; k < 3; k++)
-            rgb[k] = v->white ? over_white(p[k], p[3]) : p[k];
-    return room;
 }

@@ -11,6 +11,7 @@
 #include "ckpt/source.h"
 #include "models/heads.h"
 #include "models/opt.h"
+#include "models/preset.h"
 #include "models/qformer.h"
 #include "models/t5.h"
 #include "models/vit.h"
@@ -30,19 +31,22 @@ typedef struct Blip2 {
     void *owned;      /* list of blocks that are not in the mapping */
 } Blip2;
 
-/* Loads a directory. quantise: matrices become I8 with one scale per row, in memory. Tensors that the
+/* Loads a directory. With a preset weights are quantised in memory, one after another, each by all processors;
+ * those that the file has quantised already stay so, which a note tells if another type was asked for. Tensors that the
  * model has no use for stay where they are, and a note names them. Errors: ERR_NO_MODEL, ERR_BAD_MODEL
  * (names the tensor: missing, with the nearest name that is there; misshapen, wrong type), ERR_MEMORY.
  * Free with model_close. */
-Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e);
+Blip2 *model_open(Device *dev, const char *dir, Preset preset, Error *e);
 /* The same from a source, whose weights it takes. */
-Blip2 *model_load(Device *dev, ModelSource *source, bool quantise, Error *e);
+Blip2 *model_load(Device *dev, ModelSource *source, Preset preset, Error *e);
 
-/* A model of that configuration with random weights of one type (F32, F16, BF16; I8), scaled so
- * that activations stay of order one. Memory is on small pages as a mapped file's is. */
-Blip2 *model_random(Device *dev, const ModelConfig *config, DType type, uint64_t seed, Error *e);
+/* A model of that configuration with random weights of a type (F32, F16, BF16), or as a preset would make those, scaled
+ * so that activations stay of order one. Memory is on small pages as a mapped file's is. */
+Blip2 *model_random(Device *dev, const ModelConfig *config, DType type, Preset preset,
+                    uint64_t seed, Error *e);
 /* Bytes of the weights of such a model, none of which is made. false: ERR_MEMORY. */
-bool model_random_bytes(const ModelConfig *config, DType type, uint64_t *bytes, Error *e);
+bool model_random_bytes(const ModelConfig *config, DType type, Preset preset, uint64_t *bytes,
+                        Error *e);
 
 void model_close(Blip2 *m);
 

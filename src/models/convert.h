@@ -3,6 +3,7 @@
 #define MODELS_CONVERT_H
 
 #include "ckpt/source.h"
+#include "models/preset.h"
 
 typedef enum ConvertTo {
     CONVERT_HF,     /* a directory as transformers saves it */
@@ -17,14 +18,17 @@ typedef struct ConvertOptions {
     ConvertTo to;
     ConvertFn *on_progress; /* may be NULL */
     void *user;
+    Preset preset; /* quantises, for CONVERT_PACKED alone */
 } ConvertOptions;
 
-/* Writes the model to the file or directory `to`; weights keep their types. Every tensor of the source is either
+/* Writes the model to the file or directory `to`; weights keep their types, but for those that
+ * the preset quantises. Every tensor of the source is either
  * written, or a part of one that is, or known to be none of the model's (models/extra.h). Weights pass through
- * a buffer; at most the names, and the texts of tokenizer and configuration, are in memory. What is at `to`
+ * a buffer, and are quantised there by all processors; at most the names, the scales of int8 weights, and the texts of tokenizer and configuration, are in memory. What is at `to`
  * appears whole or not at all: a file is replaced at the end; a directory, which must not be there or be
  * empty, has been TO.partial until then, and what an interrupted call has left of that is written over. Errors:
- * ERR_BAD_MODEL (a tensor is missing, misshapen, or without a place; parts do not fit each other), ERR_FAILED
+ * ERR_BAD_MODEL (a tensor is missing, misshapen, or without a place; parts do not fit each
+ * other, weights to be quantised are no numbers, or are quantised already), ERR_USAGE (quantised weights in another form), ERR_FAILED
  * (writing), ERR_STOPPED, ERR_MEMORY. */
 bool model_convert(ModelSource *from, const char *to, const ConvertOptions *o, Error *e);
 

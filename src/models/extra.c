@@ -8,6 +8,7 @@ static const struct {
 } EXTRAS[] = {
     {"position_ids", "a buffer"},
     {"token_type_ids", "a buffer"},
+    {".weight_format", "a mark of bitsandbytes"},
     /* transformers models/t5/modeling_t5.py: tied to `shared`; the bias is no part of cross attention */
     {"language_model.encoder.embed_tokens.weight", "a copy"},
     {"language_model.decoder.embed_tokens.weight", "a copy"},

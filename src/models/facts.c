@@ -1,6 +1,7 @@
 /* models/facts.c: a walk that counts; the working memory of a caption; the sizes in words. */
 #include "models/facts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -21,9 +22,12 @@ static const struct {
     {"language_model.", "language model"},
 };
 
+enum { WEIGHT_TYPES = I4 + 1 };
+
 typedef struct Counter {
     Visitor base;
     PartFacts *part;
+    uint64_t bytes[MODEL_PARTS_MAX][WEIGHT_TYPES];
     int n;
 } Counter;
 
@@ -46,19 +50,40 @@ static bool count(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
     if (!p->data)
         return true;
     PartFacts *part = part_of(c, name);
-    part->parameters += param_count(p);
+    bool again =
+        spec->kind == PARAM_HEAD && spec->optional && p->dtype == I8; /* a tied one (load.c) */
+    part->parameters += again ? 0 : param_count(p);
     part->bytes += param_bytes(p);
-    if (spec->kind == PARAM_MATRIX) { /* vectors are always f32 and do not count as a mixture */
-        const char *type = dtype_name(p->dtype);
-        part->dtype = !part->dtype || strcmp(part->dtype, type) == 0 ? type : "mixed";
-    }
+    if (spec->kind != PARAM_VECTOR) /* which are always f32 */
+        c->bytes[part - c->part][p->dtype] += param_bytes(p);
     return true;
+}
+
+/* The type with the most bytes, which then count no more; WEIGHT_TYPES: there is none. */
+static int next_type(uint64_t bytes[WEIGHT_TYPES])
+{
+    int best = WEIGHT_TYPES;
+    for (int t = 0; t < WEIGHT_TYPES; t++)
+        if (bytes[t] && (best == WEIGHT_TYPES || bytes[t] > bytes[best]))
+            best = t;
+    if (best < WEIGHT_TYPES)
+        bytes[best] = 0;
+    return best;
+}
+
+static void list_types(char *out, size_t cap, uint64_t bytes[WEIGHT_TYPES])
+{
+    size_t n = 0;
+    for (int t; (t = next_type(bytes)) < WEIGHT_TYPES && n < cap;)
+        n += (size_t)snprintf(out + n, cap - n, "%s%s", n ? ", " : "", dtype_name((DType)t));
 }
 
 int model_facts(Blip2 *m, PartFacts part[MODEL_PARTS_MAX])
 {
     Counter c = {.base.param = count, .part = part};
     model_visit(&c.base, m);
+    for (int i = 0; i < c.n; i++)
+        list_types(part[i].dtype, sizeof part[i].dtype, c.bytes[i]);
     return c.n;
 }
 

@@ -8,7 +8,7 @@
 typedef struct PartFacts {
     const char *name;           /* "vision", "Q-Former", "projection", "language model" */
     uint64_t parameters, bytes; /* bytes: as they lie in memory, scales included */
-    const char *dtype;          /* of the matrices: "BF16", "F32", "I8", "mixed" */
+    char dtype[64];             /* of the weights, the most bytes first: "BF16", "I4, BF16, I8" */
 } PartFacts;
 
 enum { MODEL_PARTS_MAX = 8 };

@@ -14,8 +14,11 @@
 typedef struct Loader {
     Visitor base;
     Blip2 *m;
-    bool quantise;
-    char missing[256]; /* the tensor that ended the walk by not being there */
+    Preset preset;
+    Quantiser quantiser;
+    size_t low; /* weights that the file has in another low precision than the one asked for */
+    const char *low_one; /* one of them */
+    char missing[256];   /* the tensor that ended the walk by not being there */
     Error *e;
 } Loader;
 
@@ -43,49 +46,71 @@ static bool load_stored(Blip2 *m, Param *p, const ParamSpec *spec, const Recipe 
     return param_give(m, p, there ? there : copy, NULL);
 }
 
-static bool load_quantised(Blip2 *m, Param *p, const ParamSpec *spec, const Recipe *r)
+/* Small integers as the file has them. */
+static bool load_low(Blip2 *m, Param *p, const ParamSpec *spec, const Recipe *r)
 {
-    size_t n = (size_t)p->cols;
-    float *row = mem_alloc(sizeof *row * n);
-    int8_t *q = param_room(m, p, spec, false);
-    float *scale = param_scale_room(m, p);
-    bool ok = row && q && scale;
-    for (int i = 0; ok && i < p->rows; i++) {
-        recipe_floats(r, row, (size_t)i, 1);
-        quantise_row(q + (size_t)i * n, &scale[i], row, p->cols);
-    }
-    mem_free(row);
-    recipe_done(r); /* else the file would stay in memory beside the copy */
-    return ok && param_give(m, p, q, scale);
+    const void *there = recipe_in_place(r);
+    const float *scale = r->dtype == I8 ? recipe_scales_in_place(r) : NULL;
+    float *copy = scale || r->dtype == I4 ? NULL : param_scale_room(m, p);
+    p->layout = r->panels ? LAYOUT_PANEL : LAYOUT_ROWS;
+    if (copy)
+        recipe_scales(r, copy, 0, (size_t)spec->shape[0]);
+    return param_give(m, p, there, scale ? scale : copy);
 }
 
-/* The type in memory. Vectors are small and read by every kernel: f32 whatever the file has. */
-static DType kept_type(const Loader *l, const ParamSpec *spec, DType stored)
+/* Quantised, or widened from bitsandbytes' 4 bits, by all processors. */
+static bool load_made(Loader *l, Param *p, const ParamSpec *spec, const Recipe *r)
 {
-    if (spec->kind == PARAM_VECTOR)
-        return F32;
-    return spec->kind == PARAM_MATRIX && l->quantise ? I8 : stored;
+    p->layout = p->dtype == I4 ? LAYOUT_PANEL : LAYOUT_ROWS;
+    void *q = param_room(l->m, p, spec, false);
+    float *scale = p->dtype == I8 ? param_scale_room(l->m, p) : NULL;
+    bool ok = q && (scale || p->dtype != I8) &&
+              quantise(&l->quantiser, r, p->dtype, 0, (size_t)p->rows, q, scale);
+    ckpt_rest(l->m->ckpt); /* else the file would stay in memory beside the copy */
+    return ok && param_give(l->m, p, q, scale);
 }
 
-static bool load_values(Blip2 *m, Param *p, const ParamSpec *spec, const Recipe *r)
+static bool load_values(Loader *l, Param *p, const ParamSpec *spec, const Recipe *r)
 {
     if (spec->kind == PARAM_VECTOR)
-        return load_vector(m, p, spec, r);
-    return p->dtype == I8 ? load_quantised(m, p, spec, r) : load_stored(m, p, spec, r);
+        return load_vector(l->m, p, spec, r);
+    if (recipe_quantised(r))
+        return load_low(l->m, p, spec, r);
+    bool stored = p->dtype == r->dtype && !r->four.code;
+    return stored ? load_stored(l->m, p, spec, r) : load_made(l, p, spec, r);
+}
+
+/* A head that the model shares with its token table is a weight of its own when it is quantised: the table is not. */
+static bool take(Loader *l, Recipe *r, const char *name, const ParamSpec *spec)
+{
+    if (!recipe_take(r, l->m->ckpt, name, spec, l->e))
+        return false;
+    if (r->n || spec->kind != PARAM_HEAD || l->preset == PRESET_NONE)
+        return true;
+    return recipe_tied(r, l->m->ckpt, spec, l->e);
+}
+
+static void note_low(Loader *l, const Recipe *r, const char *name, const ParamSpec *spec)
+{
+    bool other = l->preset != PRESET_NONE && recipe_quantised(r) &&
+                 preset_type(l->preset, name, spec, F32) != r->dtype;
+    if (other && l->low++ == 0)
+        l->low_one = r->piece[0].from->name;
 }
 
 static bool load_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
 {
     Loader *l = (Loader *)v;
     Recipe r;
-    if (!recipe_take(&r, l->m->ckpt, name, spec, l->e)) {
+    if (!take(l, &r, name, spec)) {
         memcpy(l->missing, r.missing, sizeof l->missing);
         return false;
     }
     if (!r.n)
         return true;
-    bool ok = param_begin(l->m, p, name, spec, kept_type(l, spec, r.dtype)) &&
-              load_values(l->m, p, spec, &r);
+    note_low(l, &r, name, spec);
+    DType type = preset_type(l->preset, name, spec, r.dtype);
+    bool ok = param_begin(l->m, p, name, spec, type) && load_values(l, p, spec, &r);
     return ok || error_memory(l->e, name, param_bytes(p));
 }
 
@@ -138,7 +163,8 @@ static void explain(Loader *l)
         error_set(
             l->e, ERR_BAD_MODEL,
             "%s: weights: expected F32, F16 or BF16, got weights quantised with %s, which are not "
-            "supported: take the original model (--dtype int8 quantises it while loading)",
+            "supported: take the original model (--dtype int8, int4 or mixed quantises it while "
+            "loading)",
             ckpt_path(l->m->ckpt), how);
     } else if (*l->missing) {
         suggest(l);
@@ -176,14 +202,20 @@ static void complete(ModelConfig *k, Checkpoint *c)
         k->parts |= PART_TEMPERATURE;
 }
 
-static bool load_all(Blip2 *m, bool quantise, Error *e)
+static bool load_all(Blip2 *m, Preset preset, Error *e)
 {
-    Loader l = {.base.param = load_param, .m = m, .quantise = quantise, .e = e};
+    Loader l = {.base.param = load_param, .m = m, .preset = preset, .e = e};
     model_visit(&l.base, m);
+    quantiser_free(&l.quantiser);
     if (l.base.stopped)
         explain(&l);
     else
         note_unused(m);
+    if (l.low)
+        note_add(&m->notes,
+                 "%s: tensor \"%s\": stays as it is stored, quantised already, in spite of %s (%zu "
+                 "in all)",
+                 ckpt_path(m->ckpt), l.low_one, preset_name(preset), l.low);
     return !l.base.stopped;
 }
 
@@ -220,20 +252,22 @@ Blip2 *model_begin(Device *dev, ModelSource *source, Error *e)
     return m;
 }
 
-Blip2 *model_load(Device *dev, ModelSource *source, bool quantise, Error *e)
+Blip2 *model_load(Device *dev, ModelSource *source, Preset preset, Error *e)
 {
     Blip2 *m = model_begin(dev, source, e);
-    if (m && note_adapter(m, &source->config, e) && load_all(m, quantise, e))
+    if (m && note_adapter(m, &source->config, e) && load_all(m, preset, e)) {
+        ckpt_huge(m->ckpt);
         return m;
+    }
     model_close(m);
     return NULL;
 }
 
-Blip2 *model_open(Device *dev, const char *dir, bool quantise, Error *e)
+Blip2 *model_open(Device *dev, const char *dir, Preset preset, Error *e)
 {
     ModelSource source = {0};
     Blip2 *m = model_dir_check(dir, e) && source_dir(&source, dir, e)
-                   ? model_load(dev, &source, quantise, e)
+                   ? model_load(dev, &source, preset, e)
                    : NULL;
     source_free(&source);
     return m;

@@ -9,6 +9,7 @@ typedef struct Randomiser {
     Visitor base;
     Blip2 *m;
     DType type;
+    Preset preset;
     uint64_t seed;
     Error *e;
 } Randomiser;
@@ -49,45 +50,58 @@ static void fill(char *data, DType t, size_t n, float range, uint64_t seed)
                dtype_bytes(t, n - done < PERIOD ? n - done : PERIOD));
 }
 
+/* Blocks of int4 in panels: integers of any bits, each with the scale that gives that range. */
+static void fill_i4(unsigned char *data, size_t bytes, float range, uint64_t seed)
+{
+    const uint16_t scale = f32_to_f16(range / 8);
+    fill((char *)data, I8, bytes, range, seed);
+    for (size_t at = 0; at < bytes; at += I4_BYTES)
+        for (size_t i = 0; i < PANEL; i++)
+            memcpy(data + at + 2 * i, &scale, sizeof scale);
+}
+
 static bool random_matrix(Randomiser *r, Param *p, const ParamSpec *spec)
 {
     float range = sqrtf(3.0f / (float)p->cols);
+    p->layout = p->dtype == I4 ? LAYOUT_PANEL : LAYOUT_ROWS;
     char *data = param_room(r->m, p, spec, true);
     float *scale = param_scale_room(r->m, p);
-    if (data)
+    if (data && p->dtype == I4)
+        fill_i4((unsigned char *)data, param_data_bytes(p), range, r->seed);
+    else if (data)
         fill(data, p->dtype, param_count(p), range, r->seed);
     for (size_t i = 0; scale && i < param_scales(p); i++)
         scale[i] = range / 127;
     return param_give(r->m, p, data, scale);
 }
 
-/* What a weight is made of in a model of that type: vectors are not rounded, tables not quantised. */
-static DType type_of(const ParamSpec *spec, DType type)
+/* What may be absent is, the head being the token table, but for a quantised one (load.c). */
+static bool absent(const ParamSpec *spec, Preset preset)
 {
-    if (spec->kind == PARAM_VECTOR)
-        return F32;
-    return spec->kind != PARAM_MATRIX && type == I8 ? BF16 : type;
+    return spec->optional && (spec->kind != PARAM_HEAD || preset == PRESET_NONE);
 }
 
-/* What may be absent is: the head is the token table. */
 static bool random_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
 {
     Randomiser *r = (Randomiser *)v;
-    if (spec->optional)
+    if (absent(spec, r->preset))
         return true;
     r->seed++;
     bool vector = spec->kind == PARAM_VECTOR;
-    bool ok = param_begin(r->m, p, name, spec, type_of(spec, r->type)) &&
+    DType type = preset_type(r->preset, name, spec, r->type);
+    bool ok = param_begin(r->m, p, name, spec, type) &&
               (vector ? random_vector(r, p, spec) : random_matrix(r, p, spec));
     return ok || error_memory(r->e, name, param_bytes(p));
 }
 
-Blip2 *model_random(Device *dev, const ModelConfig *config, DType type, uint64_t seed, Error *e)
+Blip2 *model_random(Device *dev, const ModelConfig *config, DType type, Preset preset,
+                    uint64_t seed, Error *e)
 {
     Blip2 *m = model_new(dev, config, e);
     if (!m)
         return NULL;
-    Randomiser r = {.base.param = random_param, .m = m, .type = type, .seed = seed, .e = e};
+    Randomiser r = {
+        .base.param = random_param, .m = m, .type = type, .preset = preset, .seed = seed, .e = e};
     model_visit(&r.base, m);
     if (!r.base.stopped)
         return m;
@@ -98,23 +112,27 @@ Blip2 *model_random(Device *dev, const ModelConfig *config, DType type, uint64_t
 typedef struct Counter {
     Visitor base;
     DType type;
+    Preset preset;
     uint64_t bytes;
 } Counter;
 
 static bool count_param(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
 {
     Counter *c = (Counter *)v;
-    (void)name;
+    DType type = preset_type(c->preset, name, spec, c->type);
     (void)p;
-    if (!spec->optional)
-        c->bytes += param_bytes(
-            &(Param){.dtype = type_of(spec, c->type), .rows = spec->rows, .cols = spec->cols});
+    if (!absent(spec, c->preset))
+        c->bytes += param_bytes(&(Param){.dtype = type,
+                                         .layout = type == I4 ? LAYOUT_PANEL : LAYOUT_ROWS,
+                                         .rows = spec->rows,
+                                         .cols = spec->cols});
     return true;
 }
 
-bool model_random_bytes(const ModelConfig *config, DType type, uint64_t *bytes, Error *e)
+bool model_random_bytes(const ModelConfig *config, DType type, Preset preset, uint64_t *bytes,
+                        Error *e)
 {
-    Counter c = {.base.param = count_param, .type = type};
+    Counter c = {.base.param = count_param, .type = type, .preset = preset};
     Blip2 *m = model_new(NULL, config, e);
     if (!m)
         return false;

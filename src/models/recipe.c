@@ -1,8 +1,11 @@
-/* models/recipe.c: the table of weights that come in pieces; finding and reading pieces. */
+/* models/recipe.c: the table of weights that come in pieces; finding pieces. */
 #include "models/recipe.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "ckpt/packed.h"
 
 /* --- the table -------------------------------------------------------------------------------- */
 
@@ -109,22 +112,84 @@ static bool same_shape(int a, const int64_t *x, int b, const int64_t *y)
     return a == b && memcmp(x, y, sizeof *x * (size_t)a) == 0;
 }
 
-/* The tensor holds `rows` rows of the Param, and nothing else. */
-static bool fits(const CkptTensor *t, const ParamSpec *spec, int64_t rows, Error *e)
+static bool misshapen(const CkptTensor *t, const ParamSpec *spec, const int64_t *shape, Error *e)
 {
     char want[128], got[128];
-    int64_t shape[4];
-    memcpy(shape, spec->shape, sizeof shape);
-    shape[0] = rows;
-    if (!dtype_is_float(t->dtype))
-        return error_set(e, ERR_BAD_MODEL, "%s: tensor \"%s\": expected F32, F16 or BF16, got %s",
-                         t->file, t->name, dtype_name(t->dtype));
     if (same_shape(t->rank, t->shape, spec->rank, shape))
         return true;
     shape_text(want, sizeof want, spec->rank, shape);
     shape_text(got, sizeof got, t->rank, t->shape);
     return error_set(e, ERR_BAD_MODEL, "%s: tensor \"%s\": expected shape %s, got %s", t->file,
                      t->name, want, got);
+}
+
+static bool mistyped(const CkptTensor *t, Error *e)
+{
+    return error_set(e, ERR_BAD_MODEL, "%s: tensor \"%s\": expected F32, F16 or BF16, got %s",
+                     t->file, t->name, dtype_name(t->dtype));
+}
+
+/* Whether small integers may stand for it: for the whole of a product's weight. */
+static bool may_be_low(const ParamSpec *spec, int64_t rows)
+{
+    return (spec->kind == PARAM_MATRIX || spec->kind == PARAM_HEAD) && rows == spec->shape[0];
+}
+
+/* The tensor holds `rows` rows of the Param, and nothing else. */
+static bool fits(const Recipe *r, const CkptTensor *t, const ParamSpec *spec, int64_t rows,
+                 Error *e)
+{
+    int64_t shape[4];
+    memcpy(shape, spec->shape, sizeof shape);
+    shape[0] = rows;
+    if (r->four.code) /* its shape has been compared with what its neighbours say */
+        return true;
+    if (!dtype_is_float(t->dtype) && !r->scale &&
+        !(t->dtype == I4 && t->panels && may_be_low(spec, rows)))
+        return mistyped(t, e);
+    return misshapen(t, spec, shape, e);
+}
+
+static bool scales_good(const CkptTensor *s, int64_t rows, Error *e)
+{
+    float f;
+    if (s->dtype != F32 || s->bytes != sizeof f * (size_t)rows)
+        return error_set(e, ERR_BAD_MODEL,
+                         "%s: tensor \"%s\": expected %lld scales of type F32, got %zu bytes of %s",
+                         s->file, s->name, (long long)rows, s->bytes, dtype_name(s->dtype));
+    for (int64_t i = 0; i < rows; i++) {
+        memcpy(&f, (const char *)s->data + sizeof f * (size_t)i, sizeof f);
+        if (!isfinite(f))
+            return error_set(e, ERR_BAD_MODEL,
+                             "%s: tensor \"%s\": scale %lld: expected a number, got %g", s->file,
+                             s->name, (long long)i, (double)f);
+    }
+    return true;
+}
+
+/* The scales of int8 weights: those of a packed file (ckpt/packed.h), or bitsandbytes'. None: r->scale is NULL. */
+static bool take_scales(Recipe *r, Checkpoint *c, const CkptTensor *t, int64_t rows, Error *e)
+{
+    char name[sizeof r->missing * 2];
+    snprintf(name, sizeof name, "%s%s", t->key, PACKED_SCALE);
+    r->scale = ckpt_take(c, name);
+    r->scale_by = 1;
+    if (r->scale)
+        return scales_good(r->scale, rows, e);
+    r->scale = bnb8_take(c, t, rows, e);
+    r->scale_by = 1 / 127.0f;
+    return r->scale || e->code == ERR_NONE;
+}
+
+/* What lies beside a weight that is stored as small integers. */
+static bool take_beside(Recipe *r, Checkpoint *c, const CkptTensor *t, const ParamSpec *spec,
+                        int64_t rows, Error *e)
+{
+    if (!may_be_low(spec, rows))
+        return true;
+    if (t->dtype == I8)
+        return take_scales(r, c, t, rows, e);
+    return t->dtype != U8 || bnb4_take(&r->four, c, t, spec->rank, spec->shape, e);
 }
 
 static bool missing(Recipe *r, const Checkpoint *c, const char *name, const char *more, Error *e)
@@ -149,9 +214,9 @@ static bool take_piece(Recipe *r, Checkpoint *c, const char *name, const ParamSp
     const CkptTensor *t = ckpt_take(c, name), *first = r->n ? r->piece[0].from : NULL;
     if (!t)
         return missing(r, c, name, NULL, e);
-    if (!fits(t, spec, rows, e))
+    if (!take_beside(r, c, t, spec, rows, e) || !fits(r, t, spec, rows, e))
         return false;
-    if (first && t->dtype != first->dtype)
+    if (first && t->dtype != first->dtype) /* both of them floats */
         return error_set(e, ERR_BAD_MODEL, "%s: tensor \"%s\": expected %s as \"%s\", got %s",
                          t->file, t->name, dtype_name(first->dtype), first->name,
                          dtype_name(t->dtype));
@@ -159,7 +224,7 @@ static bool take_piece(Recipe *r, Checkpoint *c, const char *name, const ParamSp
         return error_set(e, ERR_BAD_MODEL, "%s: tensor \"%s\": layout: expected rows, got panels",
                          t->file, t->name);
     r->panels = t->panels;
-    r->dtype = t->dtype;
+    r->dtype = r->four.code ? r->four.dtype : t->dtype;
     add_piece(r, t, (size_t)rows);
     return true;
 }
@@ -197,94 +262,18 @@ bool recipe_take(Recipe *r, Checkpoint *c, const char *name, const ParamSpec *sp
     return spec->optional || missing(r, c, name, more, e);
 }
 
-/* --- reading ---------------------------------------------------------------------------------- */
-
-static const char *stored_row(const Recipe *r, const RecipePiece *p, size_t row)
+bool recipe_tied(Recipe *r, Checkpoint *c, const ParamSpec *spec, Error *e)
 {
-    return (const char *)p->from->data + dtype_bytes(r->dtype, (p->first + row) * r->width);
+    static const char OPT[] = "language_model.model.decoder.embed_tokens.weight",
+                      T5[] = "language_model.shared.weight";
+    ParamSpec table = *spec;
+    Error none = {0};
+    table.kind = PARAM_TABLE;
+    table.optional = false;
+    return recipe_take(r, c, OPT, &table, &none) || recipe_take(r, c, T5, &table, e);
 }
 
-const void *recipe_in_place(const Recipe *r)
+bool recipe_quantised(const Recipe *r)
 {
-    const char *at = r->n == 1 ? stored_row(r, &r->piece[0], 0) : NULL;
-    return (uintptr_t)at % dtype_size(r->dtype) == 0 ? at : NULL;
-}
-
-void recipe_copy(const Recipe *r, void *out)
-{
-    if (r->panels)
-        memcpy(out, r->piece[0].from->data, r->piece[0].from->bytes);
-    for (int i = 0; !r->panels && i < r->n; i++) {
-        const RecipePiece *p = &r->piece[i];
-        char *to = (char *)out + dtype_bytes(r->dtype, p->to * r->width);
-        size_t bytes = dtype_bytes(r->dtype, p->rows * r->width);
-        if (p->from)
-            memcpy(to, stored_row(r, p, 0), bytes);
-        else
-            memset(to, 0, bytes);
-    }
-}
-
-/* Some rows of one piece: where they begin in it, and in what is asked for. */
-typedef struct Run {
-    size_t from, to, n;
-} Run;
-
-/* What of piece p lies among the n rows from `first` on; n 0: nothing. */
-static Run run_of(const RecipePiece *p, size_t first, size_t n)
-{
-    size_t from = p->to > first ? p->to : first;
-    size_t end = p->to + p->rows < first + n ? p->to + p->rows : first + n;
-    return from < end ? (Run){from - p->to, from - first, end - from} : (Run){0};
-}
-
-void recipe_rows(const Recipe *r, void *out, size_t first, size_t n)
-{
-    const size_t bytes = dtype_bytes(r->dtype, r->width);
-    for (size_t i = 0; r->panels && i < n; i++)
-        panel_to_row((char *)out + i * bytes, r->piece[0].from->data, first + i, 0, r->width,
-                     r->dtype, r->width);
-    for (int i = 0; !r->panels && i < r->n; i++) {
-        const RecipePiece *p = &r->piece[i];
-        Run run = run_of(p, first, n);
-        char *to = (char *)out + run.to * bytes;
-        if (p->from && run.n)
-            memcpy(to, stored_row(r, p, run.from), run.n * bytes);
-        else
-            memset(to, 0, run.n * bytes);
-    }
-}
-
-/* A row of a weight in panels, some numbers at a time. */
-static void panel_floats(const Recipe *r, float *out, size_t row)
-{
-    enum { SOME = 256 };
-    float stored[SOME]; /* of any type */
-    for (size_t k = 0; k < r->width; k += SOME) {
-        size_t n = r->width - k < SOME ? r->width - k : SOME;
-        panel_to_row(stored, r->piece[0].from->data, row, k, n, r->dtype, r->width);
-        convert_to_f32(out + k, stored, r->dtype, n);
-    }
-}
-
-void recipe_floats(const Recipe *r, float *out, size_t first, size_t n)
-{
-    for (size_t i = 0; r->panels && i < n; i++)
-        panel_floats(r, out + i * r->width, first + i);
-    for (int i = 0; !r->panels && i < r->n; i++) {
-        const RecipePiece *p = &r->piece[i];
-        Run run = run_of(p, first, n);
-        float *to = out + run.to * r->width;
-        if (p->from && run.n)
-            convert_to_f32(to, stored_row(r, p, run.from), r->dtype, run.n * r->width);
-        else
-            memset(to, 0, run.n * r->width * sizeof *to);
-    }
-}
-
-void recipe_done(const Recipe *r)
-{
-    for (int i = 0; i < r->n; i++)
-        if (r->piece[i].from)
-            ckpt_done_with(r->piece[i].from);
+    return r->dtype == I8 || r->dtype == I4;
 }

@@ -10,7 +10,7 @@
 #ifndef MODELS_RECIPE_H
 #define MODELS_RECIPE_H
 
-#include "ckpt/ckpt.h"
+#include "ckpt/bnb.h"
 #include "nn/visitor.h"
 
 enum { RECIPE_PIECES = 3 };
@@ -27,9 +27,13 @@ typedef struct Recipe {
     char missing[256]; /* the tensor that is, when recipe_take fails for that */
     RecipePiece piece[RECIPE_PIECES];
     int n;        /* 0: the checkpoint has no such weight, nor need it */
-    DType dtype;  /* of every stored piece: F32, F16 or BF16 */
+    DType dtype;  /* of every stored piece: F32, F16 or BF16; or of its one piece, I8 or I4 */
     size_t width; /* numbers in a row */
-    bool panels;  /* its one piece lies in panels (tensor/panel.h) */
+    bool panels;  /* its one piece lies in panels (tensor/panel.h), as I4 always does */
+    const CkptTensor
+        *scale; /* I8: F32, one for each row; multiplied by scale_by, that of its integers */
+    float scale_by;
+    Bnb4 four; /* four.code: its one piece is bitsandbytes' 4 bits, and dtype what they stand for */
 } Recipe;
 
 /* Finds the pieces of the Param of that name and marks their tensors as used. The Param's own
@@ -38,6 +42,13 @@ typedef struct Recipe {
  * Errors: ERR_BAD_MODEL, naming the tensor that is missing, misshapen or of a wrong type. */
 bool recipe_take(Recipe *r, Checkpoint *c, const char *name, const ParamSpec *spec, Error *e);
 
+/* The recipe of a head (PARAM_HEAD) that the checkpoint lacks: that of the token table which it is tied to. Errors as
+ * recipe_take. */
+bool recipe_tied(Recipe *r, Checkpoint *c, const ParamSpec *spec, Error *e);
+
+/* Whether it is stored as small integers already. */
+bool recipe_quantised(const Recipe *r);
+
 /* Where the whole weight lies in the file, if it does in one piece and kernels can read it there
  * (every number aligned to its own size); else NULL. */
 const void *recipe_in_place(const Recipe *r);
@@ -45,13 +56,22 @@ const void *recipe_in_place(const Recipe *r);
 /* Writes the whole weight as it is stored, in panels if it is. */
 void recipe_copy(const Recipe *r, void *out);
 
-/* Writes n rows of it, from row `first` on, in its type. */
+/* Writes n rows of it, from row `first` on, in its type; not of I4. */
 void recipe_rows(const Recipe *r, void *out, size_t first, size_t n);
 
 /* Writes n rows of it, from row `first` on, as floats. */
 void recipe_floats(const Recipe *r, float *out, size_t first, size_t n);
 
+/* I8: where the scales lie in the file, if kernels can read them there; else NULL. */
+const float *recipe_scales_in_place(const Recipe *r);
+
+/* I8: writes the scales of n rows, from row `first` on. */
+void recipe_scales(const Recipe *r, float *out, size_t first, size_t n);
+
 /* The weight has been copied: the file's pages may go (ckpt_done_with). */
 void recipe_done(const Recipe *r);
+
+/* The same of n rows, from row `first` on, where they lie in rows; else nothing. */
+void recipe_done_rows(const Recipe *r, size_t first, size_t n);
 
 #endif

@@ -26,8 +26,10 @@ bool matrix_ok(Ctx *c, const Param *w)
 {
     if (w->dtype == I8 && !w->scale)
         return refuse(c, w, "scale", "one factor per row", "none");
-    if (w->dtype != I8 && !dtype_is_float(w->dtype))
-        return refuse(c, w, "type", "F32, F16, BF16 or I8", dtype_name(w->dtype));
+    if (w->dtype != I8 && w->dtype != I4 && !dtype_is_float(w->dtype))
+        return refuse(c, w, "type", "F32, F16, BF16, I8 or I4", dtype_name(w->dtype));
+    if (w->dtype == I4 && w->layout != LAYOUT_PANEL)
+        return refuse(c, w, "layout", "panels", "rows");
     if (w->block)
         return refuse(c, w, "scale", "one factor per row", "one per block of it");
     /* the backward reads rows alone */

@@ -67,7 +67,8 @@ bool device_upload(Ctx *c, void *to, const void *from, size_t bytes);
 bool device_download(Ctx *c, void *to, const void *from, size_t bytes);
 
 /* Can the kernels read this Param? Each notes ERR_BAD_MODEL, naming it, and returns false if not. */
-bool matrix_ok(Ctx *c, const Param *w);        /* F32, F16, BF16, or I8 with scale; rows */
+bool matrix_ok(
+    Ctx *c, const Param *w); /* F32, F16, BF16, I8 with scale, I4 in panels; rows when recording */
 bool table_ok(Ctx *c, const Param *table);     /* F32, F16, BF16; rows */
 bool vector_ok(Ctx *c, const Param *v, int n); /* F32 [n] */
 

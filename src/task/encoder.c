@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "tensor/profile.h"
 
 /* Pictures in one pass. Their activations are the largest there are, and more at once gain nothing. */
 enum { TOGETHER = 8 };
@@ -113,12 +114,13 @@ typedef struct Group {
 static bool prepare_one(const Encoder *en, EncodeJob *job, float *px, Error *e)
 {
     const ModelConfig *k = &en->net->config;
-    PrepareSpec spec = {.width = k->pixels, .height = k->pixels};
+    PrepareSpec spec = prepared_spec(k);
     double start = now_ms();
-    memcpy(spec.mean, k->mean, sizeof spec.mean);
-    memcpy(spec.std, k->std, sizeof spec.std);
-    bool ok = picture_prepare(px, job->picture, job->route, &spec, e);
-    job->times.preprocess += now_ms() - start;
+    ProfileStage before = profile_enter(en->c.on, STAGE_PREPROCESS);
+    bool ok = job->prepared ? prepared_copy(job->prepared, job->route, k, px, e)
+                            : picture_prepare(px, job->picture, job->route, &spec, e);
+    profile_leave(en->c.on, before);
+    job->times.preprocess += now_ms() - start + (job->prepared ? job->prepared->ms : 0);
     return ok;
 }
 
@@ -147,6 +149,33 @@ typedef struct Made {
     Tensor *part[ENCODED_PARTS];
 } Made;
 
+static Tensor *see(Encoder *en, const Group *g, Tensor *px)
+{
+    Ctx *c = &en->c;
+    ProfileStage before = profile_enter(c->on, STAGE_VISION);
+    Tensor *image = px ? vit_forward(c, &en->net->vit, px, g->height, g->width) : NULL;
+    ctx_sync(c); /* an error stays in the context */
+    profile_leave(c->on, before);
+    return image;
+}
+
+/* What the Q-Former makes of the tower's output, as far as anybody wants it. */
+static void query(Encoder *en, unsigned parts, int n, Made *made)
+{
+    Ctx *c = &en->c;
+    Tensor *image = made->part[ENCODED_VISION];
+    if (!(parts & (1u << ENCODED_QUERIES | 1u << ENCODED_EMBEDS)))
+        return;
+    ProfileStage before = profile_enter(c->on, STAGE_QFORMER);
+    made->part[ENCODED_QUERIES] = qformer_forward(c, &en->net->qformer, image, n);
+    profile_leave(c->on, before);
+    if (!(parts & 1u << ENCODED_EMBEDS))
+        return;
+    before = profile_enter(c->on, STAGE_PROJECTION);
+    made->part[ENCODED_EMBEDS] = model_project(c, en->net, made->part[ENCODED_QUERIES]);
+    profile_leave(c->on, before);
+}
+
 /* false: c->err. */
 static bool run_networks(Encoder *en, const Group *g, Tensor *px, Made *made)
 {
@@ -155,21 +184,15 @@ static bool run_networks(Encoder *en, const Group *g, Tensor *px, Made *made)
     double start = now_ms();
     for (int i = 0; i < g->n; i++)
         parts |= wanted(g->job[i]);
-    *made = (Made){0};
-    Tensor *image = px ? vit_forward(c, &en->net->vit, px, g->height, g->width) : NULL;
-    made->part[ENCODED_VISION] = image;
-    ctx_sync(c); /* an error stays in the context */
+    *made = (Made){.part[ENCODED_VISION] = see(en, g, px)};
     double middle = now_ms();
-    if (parts & (1u << ENCODED_QUERIES | 1u << ENCODED_EMBEDS))
-        made->part[ENCODED_QUERIES] = qformer_forward(c, &en->net->qformer, image, g->n);
-    if (parts & 1u << ENCODED_EMBEDS)
-        made->part[ENCODED_EMBEDS] = model_project(c, en->net, made->part[ENCODED_QUERIES]);
+    query(en, parts, g->n, made);
     bool ok = ctx_sync(c);
     for (int i = 0; i < g->n; i++) {
         g->job[i]->times.encode += (middle - start) / g->n;
         g->job[i]->times.qformer += (now_ms() - middle) / g->n;
     }
-    return ok && image;
+    return ok && made->part[ENCODED_VISION];
 }
 
 /* The rows of picture i of n, in memory of their own. */

@@ -6,6 +6,7 @@
 
 #include "image/image.h"
 #include "models/blip2.h"
+#include "task/prepared.h"
 
 /* What of a picture can be kept. */
 typedef enum EncodedPart {
@@ -39,6 +40,7 @@ typedef struct EncodeTimes {
  * [3, height, width] as the tower takes them. */
 typedef struct EncodeJob {
     const Picture *picture;
+    const Prepared *prepared; /* the same, done already; NULL: not yet */
     PrepareRoute route;
     uint64_t serial; /* equal numbers are equal pictures, prepared alike; 0: not to be remembered */
     const float *pixels;
@@ -56,7 +58,7 @@ void encoder_free(Encoder *en);
 
 /* Fills encoded, times and error of each job; several pictures go through the networks together. What
  * cannot be done is that picture's error alone: ERR_FAILED (pixels smaller than a patch or
- * beyond VIT_GRID_TIMES the trained size), ERR_MEMORY.
+ * beyond VIT_GRID_TIMES the trained size, prepared otherwise than the model wants), ERR_MEMORY.
  * The parts stay until encoder_release. */
 void encoder_encode(Encoder *en, EncodeJob *job, int n);
 /* NULL is fine. */

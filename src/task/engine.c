@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "tensor/profile.h"
 
 struct EngineItem {
     EngineItem *next, *before;
@@ -336,7 +337,9 @@ static void prefill_all(Engine *en, Joining *j)
 {
     Error e = {0};
     double start = now_ms();
+    ProfileStage before = profile_enter(en->text.on, STAGE_SELECT);
     bool ok = generator_join(en->generator, j->gen, j->n, j->made, &e);
+    profile_leave(en->text.on, before);
     double each = j->n ? (now_ms() - start) / j->n : 0;
     for (int i = 0; i < j->n; i++) {
         j->item[i]->times.prefill = each;
@@ -403,9 +406,11 @@ int engine_step(Engine *en)
         shared += it->in_step;
     }
     double start = now_ms();
+    ProfileStage before = profile_enter(en->text.on, STAGE_SELECT);
     en->stepping = true;
     int running = generator_step(en->generator);
     en->stepping = false;
+    profile_leave(en->text.on, before);
     double took = now_ms() - start;
     for (EngineItem *it = en->items; it; it = it->next)
         if (it->in_step)

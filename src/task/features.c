@@ -2,6 +2,7 @@
 #include "task/features.h"
 
 #include "task/reading.h"
+#include "tensor/profile.h"
 
 /* Jobs whose pictures are held at the same time. */
 enum { WINDOW = READING_MOST };
@@ -133,6 +134,18 @@ static void encode(Engine *en, FeatureJob *job, int n)
     }
 }
 
+static void finish(Engine *en, FeatureJob *job, int n)
+{
+    ProfileStage before = profile_enter(en->text.on, STAGE_READING);
+    for (int i = 0; i < n; i++)
+        if (!KINDS[job[i].kind].text && !job[i].error.code)
+            look(en, &job[i]);
+    for (int kind = 0; kind < FEATURE_KINDS; kind++)
+        if (KINDS[kind].text)
+            read_all(en, job, n, (FeatureKind)kind);
+    profile_leave(en->text.on, before);
+}
+
 static void window(Engine *en, FeatureJob *job, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -142,12 +155,7 @@ static void window(Engine *en, FeatureJob *job, int n)
         check(en, &job[i], &job[i].error);
     }
     encode(en, job, n);
-    for (int i = 0; i < n; i++)
-        if (!KINDS[job[i].kind].text && !job[i].error.code)
-            look(en, &job[i]);
-    for (int kind = 0; kind < FEATURE_KINDS; kind++)
-        if (KINDS[kind].text)
-            read_all(en, job, n, (FeatureKind)kind);
+    finish(en, job, n);
     for (int i = 0; i < n; i++)
         encoder_release(&en->encoder, job[i].image.encoded);
 }

@@ -230,7 +230,7 @@ static bool prefill_together(Generator *g, GenItem **item, int n, Error *e)
     int row[PREFILL_ITEMS];
     for (int i = 0; i < n; i++)
         prompt[i] = item[i]->prompt;
-    Pass p = {.item = item, .n = n, .logits = g->lm->prefill(g->lm, prompt, n, row, e)};
+    Pass p = {.item = item, .n = n, .logits = lm_prefill(g->lm, prompt, n, row, e)};
     if (!p.logits)
         return false;
     for (int i = 0; i < n; i++) {
@@ -355,7 +355,7 @@ static bool advance_items(Generator *g, GenItem **item, int n, Advance *a, Error
     for (int i = 0; i < n; i++)
         gather_next(item[i], a);
     Pass p = {.item = item, .n = n};
-    p.logits = g->lm->advance(g->lm, a->n, a->parent, a->ids, a->row, e);
+    p.logits = lm_advance(g->lm, a->n, a->parent, a->ids, a->row, e);
     if (!p.logits)
         return error_set(e, ERR_FAILED, "language model: step failed");
     if (!pass_read(g, &p, e)) {

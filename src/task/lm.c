@@ -1,6 +1,8 @@
 /* task/lm.c: which file fills an Lm for which kind of model, and what those files share. */
 #include "task/lm.h"
 
+#include "tensor/profile.h"
+
 Lm *lm_new(Ctx *c, const Blip2 *m, Error *e)
 {
     switch (m->config.kind) {
@@ -8,6 +10,22 @@ Lm *lm_new(Ctx *c, const Blip2 *m, Error *e)
     case MODEL_MATCHING: return qformer_lm_new(c, m, e);
     default: return opt_lm_new(c, m, e);
     }
+}
+
+Tensor *lm_prefill(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e)
+{
+    ProfileStage before = profile_enter(lm->c->on, STAGE_PREFILL);
+    Tensor *logits = lm->prefill(lm, prompt, n, row, e);
+    profile_leave(lm->c->on, before);
+    return logits;
+}
+
+Tensor *lm_advance(Lm *lm, int n, const int *parent, const int *ids, int *row, Error *e)
+{
+    ProfileStage before = profile_enter(lm->c->on, STAGE_DECODE);
+    Tensor *logits = lm->advance(lm, n, parent, ids, row, e);
+    profile_leave(lm->c->on, before);
+    return logits;
 }
 
 bool lm_check(const Lm *lm, const LmPrompt *prompt, int n, Error *e)

@@ -63,6 +63,10 @@ static inline bool lm_too_long(int most, size_t n, Error *e)
                      most, n);
 }
 
+/* The two above, as stages of a profile. */
+Tensor *lm_prefill(Lm *lm, const LmPrompt *prompt, int n, int *row, Error *e);
+Tensor *lm_advance(Lm *lm, int n, const int *parent, const int *ids, int *row, Error *e);
+
 /* The model's language model, of whatever kind. c and m stay the caller's. NULL: out of memory. */
 Lm *lm_new(Ctx *c, const Blip2 *m, Error *e);
 

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "task/reading.h"
+#include "tensor/profile.h"
 
 bool match_check(const ModelConfig *k, Error *e)
 {
@@ -152,8 +153,10 @@ static void window(Engine *en, MatchJob *job, int n)
     Pairs p = {.n = 0};
     check_all(en, job, n);
     encode_all(en, job, n, &p);
+    ProfileStage before = profile_enter(en->text.on, STAGE_READING);
     if (p.n && contrast(en, &p))
         match(en, &p);
+    profile_leave(en->text.on, before);
     for (int i = 0; i < p.n; i++)
         encoder_release(&en->encoder, p.job[i]->image.encoded);
 }

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "base/utf8.h"
+#include "tensor/profile.h"
 
 /* Choices walked together: their rows fill a pass, and their log-probabilities stay a few megabytes. */
 enum { GROUP = 32 };
@@ -74,7 +75,7 @@ static bool feed_level(Walk *w, Choice *c, int n, size_t at, Error *e)
         last = from;
         c[i].node = rows - 1;
     }
-    Tensor *logits = rows ? w->lm->advance(w->lm, rows, parent, id, row, e) : NULL;
+    Tensor *logits = rows ? lm_advance(w->lm, rows, parent, id, row, e) : NULL;
     if (rows && !logits)
         return false;
     bool ok = !rows || read_logprobs(w->lm, logits, w->level, e);
@@ -114,7 +115,7 @@ static bool walk_all(Walk *w, Choice *c, int n, const LmPrompt *p, Error *e)
         return error_set(e, ERR_FAILED,
                          "choices: expected at most %d tokens behind this prompt, got %d",
                          w->lm->room(w->lm, p->n) + 1, p->steps + 1);
-    Tensor *logits = w->lm->prefill(w->lm, p, 1, &w->root, e);
+    Tensor *logits = lm_prefill(w->lm, p, 1, &w->root, e);
     if (!logits)
         return false;
     bool ok = read_logprobs(w->lm, logits, w->first, e);
@@ -150,7 +151,9 @@ static void rank_one(Engine *en, RankJob *job, Choice *c, int n, float *probs)
                       .rows = n < GROUP ? n : GROUP,
                       .steps = longest(c, n) - 1};
         Walk w = {.lm = en->lm, .first = probs, .level = probs + en->lm->vocab};
+        ProfileStage before = profile_enter(en->text.on, STAGE_SELECT);
         walk_all(&w, c, n, &p, &job->error);
+        profile_leave(en->text.on, before);
         encoder_release(&en->encoder, image->encoded);
         job->times.decode = now_ms() - start;
     }

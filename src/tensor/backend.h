@@ -40,9 +40,9 @@ typedef enum Precision {
 } Precision;
 
 typedef struct LinearArgs {
-    const Tensor *x;        /* [M, in] */
-    const Param *w;         /* [out, in]: F32, F16, BF16, or in rows I8 with one scale per row */
-    const Param *b;         /* F32 vector [out] or NULL */
+    const Tensor *x; /* [M, in] */
+    const Param *w; /* [out, in]: F32, F16, BF16, in rows I8 with one scale per row, in panels I4 */
+    const Param *b; /* F32 vector [out] or NULL */
     const Tensor *residual; /* [M, out] or NULL; may be y itself */
     Tensor *y;              /* [M, out]; must not overlap x */
     Act act;                /* y = act(x W^T + b) + residual, rounded in this order */
@@ -117,6 +117,7 @@ typedef struct TopKArgs {
 
 typedef struct Device Device;
 typedef struct Stream Stream;
+typedef struct Profile Profile;
 
 typedef struct Backend {
     /* --- memory ------------------------------------------------------------------------------- */
@@ -227,6 +228,7 @@ struct Device {
 /* The part of a Stream that every backend shares. */
 struct Stream {
     const Backend *k;
+    Profile *profile; /* tensor/profile.h; NULL: nobody asks where the time goes */
     Device *dev;
     Precision precision;
     int threads;

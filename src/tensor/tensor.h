@@ -32,19 +32,18 @@ struct Tensor {
 };
 
 typedef enum Layout {
-    LAYOUT_ROWS,  /* row-major [out,in], as in a Hugging Face file */
-    LAYOUT_PANEL, /* panels of 32 outputs, as in a packed file (tensor/panel.h): F32, F16, BF16 */
+    LAYOUT_ROWS, /* row-major [out,in], as in a Hugging Face file */
+    LAYOUT_PANEL, /* panels of 32 outputs (tensor/panel.h), as in a packed file: F32, F16, BF16; always I4 */
 } Layout;
 
 typedef struct Param {
     const char *name; /* full checkpoint name; owned by the model's arena */
     DType dtype;
     Layout layout;
-    int rows, cols;   /* a matrix is [out,in]; a vector has rows = 1 */
-    const void *data; /* NULL: this parameter is absent (a Linear without bias) */
-    const float
-        *scale;  /* I8, I4: [rows][scales of a row], which multiply the integers; else NULL */
-    int block;   /* weights of a row that share a scale, the row's last may be fewer; 0: all */
+    int rows, cols;     /* a matrix is [out,in]; a vector has rows = 1 */
+    const void *data;   /* NULL: this parameter is absent (a Linear without bias) */
+    const float *scale; /* I8: [rows][scales of a row], which multiply the integers; else NULL */
+    int block;   /* I8: weights of a row that share a scale, the row's last may be fewer; 0: all */
     float *grad; /* [rows, cols] when trained, else NULL */
 } Param;
 
@@ -53,10 +52,10 @@ static inline size_t param_count(const Param *p)
     return (size_t)p->rows * (size_t)p->cols;
 }
 
-/* Floats at p->scale: none for a type that needs no scale. */
+/* Floats at p->scale: none for a type that needs no scale, or has it among the values (I4). */
 static inline size_t param_scales(const Param *p)
 {
-    if (p->dtype != I8 && p->dtype != I4)
+    if (p->dtype != I8)
         return 0;
     size_t cols = (size_t)p->cols, block = p->block ? (size_t)p->block : cols;
     return (size_t)p->rows * ((cols + block - 1) / block);
@@ -65,8 +64,8 @@ static inline size_t param_scales(const Param *p)
 /* Bytes at p->data. */
 static inline size_t param_data_bytes(const Param *p)
 {
-    size_t panels = panels_numbers(p->dtype, (size_t)p->rows, (size_t)p->cols);
-    return dtype_bytes(p->dtype, p->layout == LAYOUT_PANEL ? panels : param_count(p));
+    return p->layout == LAYOUT_PANEL ? panels_bytes(p->dtype, (size_t)p->rows, (size_t)p->cols)
+                                     : dtype_bytes(p->dtype, param_count(p));
 }
 
 /* Bytes of data and scales. */

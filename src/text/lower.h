@@ -1,4 +1,4 @@
-/* text/lower.h: lower case as Python's str.lower() has it. For inside of text/ only. */
+/* text/lower.h: lower case as Python's str.lower() has it. For text/ and eval/. */
 #ifndef TEXT_LOWER_H
 #define TEXT_LOWER_H
 

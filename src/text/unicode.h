@@ -1,5 +1,5 @@
 /* text/unicode.h: what the tokenizers know of characters, from the tables that tools/make_unicode.sh makes of
- * data/unicode. For inside of text/ only. */
+ * data/unicode. For text/ and eval/. */
 #ifndef TEXT_UNICODE_H
 #define TEXT_UNICODE_H
 

@@ -14,7 +14,9 @@ ids() {
 
 @test "one file with everything captions and answers with the same ids" {
     blip2 convert "$ROOT/models/scenes" "$T/scenes.safetensors"
-    [ "$status" -eq 0 ] && [ -z "$out" ] && [ -z "$err" ]
+    [ "$status" -eq 0 ]
+    [ -z "$out" ]
+    [ -z "$err" ]
     cd "$T"
     for i in 003 010; do
         p=$SAMPLES/scene$i.png
@@ -33,7 +35,9 @@ ids() {
 @test "a directory for transformers, and back to the same file" {
     blip2 convert --to hf scenes "$T/hf"
     [ "$status" -eq 0 ]
-    [ -f "$T/hf/config.json" ] && [ -f "$T/hf/tokenizer.json" ] && [ ! -e "$T/hf.partial" ]
+    [ -f "$T/hf/config.json" ]
+    [ -f "$T/hf/tokenizer.json" ]
+    [ ! -e "$T/hf.partial" ]
     blip2 caption -m "$T/hf" scene003.png
     [ "$out" = "$CAPTION" ]
     blip2 convert "$T/hf" "$T/a.safetensors"

@@ -71,13 +71,21 @@ album() {
 @test "match: what makes no sense" {
     matching
     blip2 match -m "$T/m" "$SAMPLES/scene000.png" "$SAMPLES/scene001.png"
-    [ "$status" -eq 2 ] && one_error && grep -q "no text" "$T/err"
+    [ "$status" -eq 2 ]
+    one_error
+    grep -q "no text" "$T/err"
     blip2 match "$SAMPLES/scene000.png" "a cat"
-    [ "$status" -eq 2 ] && one_error && grep -q "vision projection" "$T/err"
+    [ "$status" -eq 2 ]
+    one_error
+    grep -q "vision projection" "$T/err"
     blip2 match -m "$T/m" "$SAMPLES/scene000.png" "$(printf 'a\xff')"
-    [ "$status" -eq 2 ] && one_error && grep -q "UTF-8" "$T/err"
+    [ "$status" -eq 2 ]
+    one_error
+    grep -q "UTF-8" "$T/err"
     blip2 caption -m "$T/m" "$SAMPLES/scene000.png"
-    [ "$status" -eq 2 ] && one_error && grep -q "matching model" "$T/err"
+    [ "$status" -eq 2 ]
+    one_error
+    grep -q "matching model" "$T/err"
 }
 
 @test "match: a folder with a picture that is damaged: the others are done" {
@@ -98,7 +106,8 @@ d.png red dogs true" ]
     blip2 match -m "$T/m" --json "$T/p/d.png" "a cat" "red dogs"
     cmp "$T/out" "$T/last"
     blip2 match -m "$T/m" "$T/p" "a cat"
-    [ "$status" -eq 3 ] && one_error
+    [ "$status" -eq 3 ]
+    one_error
     [ "$(wc -l <"$T/out")" -eq 3 ]
     blip2 match -m "$T/m" "$T/p/c.png" "a cat" "red dogs"
     failed 1 "*/c.png: picture: *"
@@ -165,7 +174,9 @@ d.png red dogs true" ]
     [ "$(head -c 128 "$T/a.npy" | grep -ao "(2, 17, 48)")" = "(2, 17, 48)" ]
     [ "$(stat -c %s "$T/a.npy")" -eq $((128 + 2 * 17 * 48 * 4)) ]
     blip2 embed -m "$T/m" -k text_embeds "a cat" "red dogs" -o "$T/b.npy"
-    [ "$status" -eq 2 ] && one_error && [ ! -e "$T/b.npy" ]
+    [ "$status" -eq 2 ]
+    one_error
+    [ ! -e "$T/b.npy" ]
     blip2 embed -m "$T/m" -k text_embeds "a cat" "red dogs" -o "$T/b.safetensors"
     [ "$status" -eq 0 ]
     size=$(od -An -tu8 -N8 "$T/b.safetensors" | tr -d ' ')
@@ -175,7 +186,8 @@ d.png red dogs true" ]
     blip2 embed -m "$T/m" -k multimodal_embeds "$SAMPLES/scene000.png" "a cat" -o "$T/c.jsonl"
     [ "$(jq -c '[.text, (.values | length)]' "$T/c.jsonl")" = '["a cat",6]' ]
     blip2 embed -m "$T/m" "$SAMPLES/scene000.png" -o "$T/c.txt"
-    [ "$status" -eq 2 ] && one_error
+    [ "$status" -eq 2 ]
+    one_error
 }
 
 @test "embed: a folder with a picture that is damaged: the others are done" {
@@ -192,7 +204,8 @@ d.png true false" ]
     blip2 embed -m "$T/m" --pool mean "$T/p/d.png"
     cmp "$T/out" "$T/last"
     blip2 embed -m "$T/m" --pool mean "$T/p" -o "$T/x.npy"
-    [ "$status" -eq 3 ] && one_error
+    [ "$status" -eq 3 ]
+    one_error
     [ "$(head -c 128 "$T/x.npy" | grep -ao "(4, 24)")" = "(4, 24)" ]
     # a row for each picture; that of c.png is not a number
     [ "$(od -An -v -tf4 -w96 -j128 "$T/x.npy" | grep -c nan)" -eq 1 ]
@@ -205,16 +218,20 @@ d.png true false" ]
 @test "LAVIS' stage 1 in one .pth: it captions, matches, and answers no questions" {
     captioning
     blip2 convert --to lavis "$T/c" "$T/c.pth"
-    [ "$status" -eq 0 ] && [ -z "$err" ]
+    [ "$status" -eq 0 ]
+    [ -z "$err" ]
     grep -aq '"Qformer.cls.predictions.transform.dense.weight"' "$T/c.pth"
     for words in "caption" "caption -b 1" "caption -g hf"; do
         # shellcheck disable=SC2086 # words
         blip2 $words -m "$T/c" "$SAMPLES/scene000.png" "$SAMPLES/scene001.png"
-        [ "$status" -eq 0 ] && [ -z "$err" ] && [ "$(wc -l <"$T/out")" -eq 2 ]
+        [ "$status" -eq 0 ]
+        [ -z "$err" ]
+        [ "$(wc -l <"$T/out")" -eq 2 ]
         cp "$T/out" "$T/wanted"
         # shellcheck disable=SC2086
         blip2 $words -m "$T/c.pth" "$SAMPLES/scene000.png" "$SAMPLES/scene001.png"
-        [ "$status" -eq 0 ] && [ -z "$err" ]
+        [ "$status" -eq 0 ]
+        [ -z "$err" ]
         cmp "$T/out" "$T/wanted"
     done
     blip2 match -m "$T/c" --json "$SAMPLES/scene000.png" "a cat" "red dogs"
@@ -250,7 +267,8 @@ d.png true false" ]
     blip2 ask "$SAMPLES/scene001.png" "what color is the background?" --choices gray --json
     [ "$(jq '.choices[0].score' "$T/out")" = "$many" ]
     blip2 ask "$SAMPLES/scene001.png" "what?" --choices " , "
-    [ "$status" -eq 2 ] && one_error
+    [ "$status" -eq 2 ]
+    one_error
 }
 
 @test "debug run of a matching model writes every result under its name" {
@@ -261,5 +279,6 @@ d.png true false" ]
         [ -s "$T/d/$name.npy" ]
     done
     blip2 debug run "$ROOT/tests/golden/itm" --pixels "$SAMPLES/scene000.png" --ids 2,500 --dump "$T/e"
-    [ "$status" -eq 1 ] && one_error
+    [ "$status" -eq 1 ]
+    one_error
 }

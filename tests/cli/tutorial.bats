@@ -49,7 +49,10 @@ blocks() {
             [ -s "$T/out" ] || [[ $line == *" -o "* || $line == *" > "* ]] || { echo "$page: $line: nothing"; return 1; }
         done <"$T/commands"
     done
-    [ -s both.npy ] && [ -s pictures.npy ] && [ -s tower.npy ] && [ -s texts.safetensors ]
+    [ -s both.npy ]
+    [ -s pictures.npy ]
+    [ -s tower.npy ]
+    [ -s texts.safetensors ]
 }
 
 @test "the similarity that a page computes from features is match's itc" {

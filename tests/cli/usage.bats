@@ -46,7 +46,7 @@ usage() { # PATTERN ARGUMENTS...
     usage "blip2: --top-p: * got '1.1'" caption --top-p 1.1 x
     usage "blip2: --seed: * got '-1'" caption --seed -1 x
     usage "blip2: --seed: * got '18446744073709551616'" caption --seed 18446744073709551616 x
-    usage "blip2: --dtype: expected f32|bf16|f16|int8|int4 (or float32, fp32, bfloat16, float16, fp16, half), got 'f64'" caption --dtype f64 x
+    usage "blip2: --dtype: expected f32|bf16|f16|int8|int4|mixed (or float32, fp32, bfloat16, float16, fp16, half), got 'f64'" caption --dtype f64 x
     usage "blip2: --early-stopping: * got 'maybe'" caption --early-stopping maybe x
     usage "blip2: --threads: * got '0'" caption --threads 0 x
 }
@@ -76,10 +76,10 @@ usage() { # PATTERN ARGUMENTS...
 @test "help: every command is documented with examples, in 80 columns" {
     blip2 --help
     [ "$status" -eq 0 ]
-    for verb in caption ask chat show doctor bench help version debug; do
+    for verb in caption ask chat show doctor score data bench help version debug; do
         grep -q "^  $verb" <<<"$out"
     done
-    for verb in caption ask chat show doctor bench help version "debug tokenize" "debug detokenize" "debug preprocess" "debug run"; do
+    for verb in caption ask chat show doctor score data bench help version "debug tokenize" "debug detokenize" "debug preprocess" "debug run"; do
         blip2 help $verb
         [ "$status" -eq 0 ]
         grep -q Examples <<<"$out"
@@ -92,7 +92,7 @@ usage() { # PATTERN ARGUMENTS...
 }
 
 @test "every option is in the help of its commands, the man page and the completions" {
-    options=$(for v in caption ask chat show doctor bench "debug preprocess" "debug run"; do "$BLIP2" help $v; done |
+    options=$(for v in caption ask chat show doctor score data bench "debug preprocess" "debug run"; do "$BLIP2" help $v; done |
         grep -Eo '^ +(-[a-zA-Z], )?--[a-z0-9-]+' | grep -Eo -- '--[a-z0-9-]+' | sort -u)
     [ "$(wc -l <<<"$options")" -gt 25 ]
     "$BLIP2" help man >"$T/man"

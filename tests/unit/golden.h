@@ -78,7 +78,7 @@ static inline Tiny tiny_open_as(Device *dev, const char *isa, int threads, bool 
     if (dev)
         t.on = dev->stream(dev, &(StreamOptions){.threads = threads, .isa = isa}, &e);
     if (t.on)
-        t.m = model_open(dev, GOLDEN, quantise, &e);
+        t.m = model_open(dev, GOLDEN, quantise ? PRESET_INT8 : PRESET_NONE, &e);
     if (!t.m)
         fail_msg("%s", e.message);
     return t;

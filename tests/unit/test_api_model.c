@@ -256,7 +256,7 @@ static void test_wrong_sizes(void **state)
 
 static void test_dtypes(void **state)
 {
-    const blip2_dtype bad[] = {BLIP2_INT4, (blip2_dtype)99, (blip2_dtype)-1};
+    const blip2_dtype bad[] = {(blip2_dtype)(BLIP2_MIXED + 1), (blip2_dtype)99, (blip2_dtype)-1};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         blip2_error err = {0};
         blip2_load_options o = blip2_load_options_default();
@@ -264,6 +264,37 @@ static void test_dtypes(void **state)
         assert_null(blip2_model_load(dir, &o, &err));
         assert_int_equal(err.code, BLIP2_USAGE);
         assert_null(blip2_synthetic("opt-2.7b", bad[i], NULL));
+    }
+}
+
+/* Smaller weights in a file, and what the model then says of them. */
+static void test_convert_dtypes(void **state)
+{
+    static const struct {
+        blip2_dtype dtype;
+        const char *language; /* precision of the language model; NULL: refused */
+    } CASES[] = {
+        {BLIP2_AUTO, "BF16"},          {BLIP2_INT8, "I8, BF16"}, {BLIP2_INT4, "I4, BF16, I8"},
+        {BLIP2_MIXED, "I4, I8, BF16"}, {BLIP2_F32, NULL},        {BLIP2_BF16, NULL},
+        {(blip2_dtype)99, NULL}};
+    char to[600];
+    snprintf(to, sizeof to, "%s/packed", dir);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        blip2_error err = {0};
+        blip2_convert_options o = blip2_convert_options_default();
+        o.dtype = CASES[i].dtype;
+        bool ok = blip2_convert(SCENES, to, &o, &err);
+        assert_int_equal(ok, CASES[i].language != NULL);
+        assert_int_equal(err.code, ok ? BLIP2_OK : BLIP2_USAGE);
+        if (!ok)
+            continue;
+        blip2_model *m = blip2_model_load(to, NULL, &err);
+        assert_non_null(m);
+        const blip2_info *info = blip2_model_info(m);
+        assert_string_equal(info->parts[info->part_count - 1].name, "language model");
+        assert_string_equal(info->parts[info->part_count - 1].dtype, CASES[i].language);
+        blip2_model_free(m);
+        assert_int_equal(unlink(to), 0);
     }
 }
 
@@ -303,6 +334,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_query_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_sizes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dtypes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_convert_dtypes, setup, teardown),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,13 +81,21 @@ static void test_int8(void **state)
     check_type(BLIP2_INT8);
 }
 
+static void test_int4(void **state)
+{
+    check_type(BLIP2_INT4);
+}
+
+static void test_mixed(void **state)
+{
+    check_type(BLIP2_MIXED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_stored),
-        cmocka_unit_test(test_f32),
-        cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_int8),
+        cmocka_unit_test(test_as_stored), cmocka_unit_test(test_f32),  cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_int8),      cmocka_unit_test(test_int4), cmocka_unit_test(test_mixed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

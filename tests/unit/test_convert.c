@@ -62,7 +62,7 @@ static void fails(const char *from, const char *to, ConvertTo kind, ErrorCode co
 static Blip2 *load(const char *path, Error *e)
 {
     ModelSource s = {0};
-    Blip2 *m = source_find(&s, path, NULL, e) ? model_load(dev, &s, false, e) : NULL;
+    Blip2 *m = source_find(&s, path, NULL, e) ? model_load(dev, &s, PRESET_NONE, e) : NULL;
     source_free(&s);
     return m;
 }
@@ -70,7 +70,7 @@ static Blip2 *load(const char *path, Error *e)
 static void is_golden(const char *path)
 {
     Error e = {0};
-    Blip2 *want = model_open(dev, GOLDEN, false, &e), *got = load(path, &e);
+    Blip2 *want = model_open(dev, GOLDEN, PRESET_NONE, &e), *got = load(path, &e);
     if (!got)
         fail_msg("%s", e.message);
     same_models(want, got);
@@ -278,15 +278,15 @@ static void stops(void **state)
         for (uint64_t at_byte = 0; at_byte < 1000000; at_byte += 250000) {
             Error e = {0};
             Stop s = {.at = at_byte};
-            ConvertOptions o = {(ConvertTo)kind, stop_at, &s};
+            ConvertOptions o = {(ConvertTo)kind, stop_at, &s, PRESET_NONE};
             assert_false(convert_with(GOLDEN, at("to"), &o, NULL, &e));
             assert_int_equal(e.code, ERR_STOPPED);
             assert_int_equal(entries(), 0);
         }
     Error e = {0};
     Stop s = {.at = UINT64_MAX};
-    assert_true(
-        convert_with(GOLDEN, at("to"), &(ConvertOptions){CONVERT_PACKED, stop_at, &s}, NULL, &e));
+    assert_true(convert_with(
+        GOLDEN, at("to"), &(ConvertOptions){CONVERT_PACKED, stop_at, &s, PRESET_NONE}, NULL, &e));
     assert_int_equal(s.last, s.total);
     assert_int_equal(entries(), 1);
 }
@@ -393,7 +393,9 @@ static void formats(void **state)
     opens_not("\"blip2.format\":\"\"", "expected 1, got \"\"");
     opens_not("\"blip2.format\":\"1\"", "header: blip2.file.config.json: expected, but missing");
     snprintf(text, sizeof text, "\"blip2.format\":\"1\",%s,\"blip2.layout.a.b\":\"panel\"", CONFIG);
-    opens_not(text, "tensor \"a.b\": layout: expected \"panel32 [OUT,IN]\", got \"panel\"");
+    opens_not(
+        text,
+        "tensor \"a.b\": layout: expected \"panel32 [OUT,IN]\", or that of int4, got \"panel\"");
     static const char *const LAYOUTS[][2] = {
         {"a.b", "panel32 [4,5]"}, /* no such tensor */
         {"query_tokens", "panel32 [4,5]"},
@@ -408,8 +410,9 @@ static void formats(void **state)
         {"query_tokens", "panel32 [99999999999999999999,1]"},
         {"query_tokens", "panel64 [4,5]"},
         {"query_tokens", ""}};
-    static const char *const SAYS[2] = {"\": layout: expected one that the tensor's size fits, got",
-                                        "\": layout: expected \"panel32 [OUT,IN]\", got"};
+    static const char *const SAYS[2] = {
+        "\": layout: expected one that the tensor's size fits, got",
+        "\": layout: expected \"panel32 [OUT,IN]\", or that of int4, got"};
     for (size_t i = 0; i < sizeof LAYOUTS / sizeof *LAYOUTS; i++) {
         snprintf(text, sizeof text, "\"blip2.format\":\"1\",%s,\"blip2.layout.%s\":\"%s\"", CONFIG,
                  LAYOUTS[i][0], LAYOUTS[i][1]);

@@ -38,8 +38,8 @@ static void test_all_sets_open(void **state)
         assert_string_equal(d->isa, *isa);
         assert_int_equal(d->threads, 3);
         assert_non_null(d->k->linear);
-        assert_string_equal(cpu_kernel_name(d, F32), "f32");
-        assert_string_equal(cpu_kernel_name(d, BF16), "widened");
+        assert_string_equal(cpu_kernel_name(d, F32, ROLE_ENCODE), "f32");
+        assert_string_equal(cpu_kernel_name(d, BF16, ROLE_ENCODE), "widened");
         d->close(d);
     }
 }

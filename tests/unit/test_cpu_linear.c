@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "cpu/cpu.h"
 #include "tensor/host.h"
+#include "tensor/panel.h"
 
 enum { PAGE = 4096, PAD = 3 };
 
@@ -59,11 +60,6 @@ static Tensor tensor(int rows, int cols, uint64_t seed)
     return t;
 }
 
-static size_t type_size(DType t)
-{
-    return t == F32 ? 4 : t == I8 ? 1 : 2;
-}
-
 /* Stores the i-th weight and returns its value. */
 static double put_weight(char *at, DType t, size_t i, double v, double scale)
 {
@@ -78,6 +74,23 @@ static double put_weight(char *at, DType t, size_t i, double v, double scale)
     }
 }
 
+/* n rows of k normal weights, as panels at `at`. */
+static void put_panels(Case *c, char *at, int n, int k)
+{
+    float *rows = floats((size_t)n * (size_t)k, 4, 0.3);
+    for (int i = 0; i < n; i += PANEL) {
+        panel_quantise_i4(at + panels_bytes(I4, (size_t)i, (size_t)k), rows + (size_t)i * (size_t)k,
+                          (size_t)(n - i < PANEL ? n - i : PANEL), (size_t)k);
+        for (int row = i; row < n && row < i + PANEL; row++) {
+            float *back = rows + (size_t)row * (size_t)k;
+            panel_i4_to_row(back, at, (size_t)row, 0, (size_t)k, (size_t)k);
+            for (int j = 0; j < k; j++)
+                c->wide[(size_t)row * (size_t)k + (size_t)j] = back[j];
+        }
+    }
+    mem_free(rows);
+}
+
 static void case_make(Case *c, int m, int n, int k, DType type, size_t slack)
 {
     memset(c, 0, sizeof *c);
@@ -86,14 +99,19 @@ static void case_make(Case *c, int m, int n, int k, DType type, size_t slack)
     c->y = tensor(m, n, 2);
     c->residual = tensor(m, n, 3);
     size_t count = (size_t)n * (size_t)k;
-    char *at = guarded_alloc(&c->guard, count * type_size(type), slack);
+    const size_t bytes =
+        type == I4 ? panels_bytes(I4, (size_t)n, (size_t)k) : count * dtype_size(type);
+    char *at = guarded_alloc(&c->guard, bytes, slack);
     c->wide = mem_alloc(count * sizeof *c->wide);
     c->scale = floats((size_t)n, 5, 0.01);
-    for (size_t i = 0; i < count; i++)
+    if (type == I4)
+        put_panels(c, at, n, k);
+    for (size_t i = 0; type != I4 && i < count; i++)
         c->wide[i] = put_weight(at, type, i, 0.3 * rng_normal(4, i),
                                 type == I8 ? c->scale[i / (size_t)k] : 1);
     c->w = (Param){.name = "w", .dtype = type, .rows = n, .cols = k, .data = at};
     c->w.scale = type == I8 ? c->scale : NULL;
+    c->w.layout = type == I4 ? LAYOUT_PANEL : LAYOUT_ROWS;
     c->b = (Param){.name = "b", .dtype = F32, .rows = 1, .cols = n};
     c->b.data = floats((size_t)n, 6, 1.0);
 }
@@ -148,24 +166,53 @@ static double act_ref(double x, Act act)
     }
 }
 
-/* Does this device round x to bf16 before it multiplies? */
-static bool rounds_x(const Stream *d, DType type, Role role)
+/* To what this device rounds x before it multiplies: BF16, integers of 16 bits with a scale for a row, of 8 bits with one
+ * for 32 neighbours, or not at all. */
+typedef enum Rounding { ROUND_NONE, ROUND_BF16, ROUND_I16, ROUND_I8 } Rounding;
+
+static Rounding rounds_x(const Stream *d, DType type, Role role)
 {
-    return role == ROLE_ENCODE && type == BF16 && !strcmp(cpu_kernel_name(d, BF16), "bf16");
+    if (!dtype_is_float(type) && d->precision == PREC_FAST)
+        return type == I4 && role == ROLE_DECODE ? ROUND_I8 : ROUND_I16;
+    bool native = type == BF16 && !strcmp(cpu_kernel_name(d, BF16, role), "bf16");
+    return native ? ROUND_BF16 : ROUND_NONE;
+}
+
+/* The largest of n numbers is `most` units. */
+static float unit_of(const float *x, int n, int most)
+{
+    float top = 0;
+    for (int i = 0; i < n; i++)
+        top = fmaxf(top, fabsf(x[i]));
+    return top / (float)most;
+}
+
+/* Row i of x as it is multiplied. */
+static void round_row(double *to, const Case *c, int i, Rounding round)
+{
+    const float *x = row_f32(&c->x, i);
+    const int step = round == ROUND_I8 ? 32 : c->k, most = round == ROUND_I8 ? 127 : 32767;
+    for (int k = 0; k < c->k; k++) {
+        const int first = k / step * step, n = c->k - first < step ? c->k - first : step;
+        const float unit = round >= ROUND_I16 && k == first ? unit_of(x + first, n, most) : 0;
+        for (int j = k; k == first && j < k + n; j++)
+            to[j] = round >= ROUND_I16    ? (double)unit * (double)rintf(x[j] * (1 / unit))
+                    : round == ROUND_BF16 ? (double)bf16_to_f32(f32_to_bf16(x[j]))
+                                          : (double)x[j];
+    }
 }
 
 /* Largest error of y in units of 2^-24 * (sum of |x w| + |bias| + |residual| + |y|). */
-static double worst_error(const Case *c, const Tensor *y, Act act, bool round, bool bias,
+static double worst_error(const Case *c, const Tensor *y, Act act, Rounding round, bool bias,
                           bool residual)
 {
-    double worst = 0;
-    for (int i = 0; i < c->m; i++)
+    double worst = 0, *x = mem_alloc((size_t)c->k * sizeof *x);
+    for (int i = 0; i < c->m; i++) {
+        round_row(x, c, i, round);
         for (int j = 0; j < c->n; j++) {
             double sum = 0, size = 0;
-            const float *x = row_f32(&c->x, i);
             for (int k = 0; k < c->k; k++) {
-                double xv = round ? bf16_to_f32(f32_to_bf16(x[k])) : x[k];
-                double p = xv * c->wide[(size_t)j * (size_t)c->k + (size_t)k];
+                double p = x[k] * c->wide[(size_t)j * (size_t)c->k + (size_t)k];
                 sum += p, size += fabs(p);
             }
             double b = bias ? ((const float *)c->b.data)[j] : 0;
@@ -175,19 +222,24 @@ static double worst_error(const Case *c, const Tensor *y, Act act, bool round, b
             double error = fabs(row_f32(y, i)[j] - ref) / size * 0x1p24;
             worst = error > worst || isnan(error) ? error : worst;
         }
+    }
+    mem_free(x);
     return worst;
 }
 
 /* --- tests -------------------------------------------------------------------------------------- */
 
-static const DType types[] = {F32, BF16, F16, I8};
+static const DType types[] = {F32, BF16, F16, I8, I4};
+
+#define TYPES (sizeof types / sizeof *types)
+
 static const struct {
     int m, n, k;
 } shapes[] = {{1, 1, 1},    {1, 33, 5},    {2, 7, 33},    {3, 31, 64},   {4, 5, 16},
               {5, 33, 257}, {6, 16, 31},   {7, 2, 1100},  {8, 64, 40},   {9, 17, 18},
               {10, 1, 15},  {11, 48, 512}, {12, 50, 513}, {13, 65, 100}, {14, 32, 256},
               {15, 9, 7},   {16, 37, 34},  {17, 40, 300}, {40, 70, 531}, {257, 97, 66},
-              {3, 300, 47}, {1, 66, 2561}};
+              {3, 300, 47}, {1, 66, 2561}, {6, 34, 9000}};
 
 /* Sums of random signs stay far below this; a lost or doubled term is thousands of units. */
 static const double ALLOWED = 6.0;
@@ -211,7 +263,8 @@ static void test_values_of(const char *isa, Precision precision, DType type)
             case_free(&c);
         }
         print_message("%-10s %-4s %-4s %-7s worst error %.2f x 2^-24 of the terms\n", isa,
-                      dtype_name(type), role ? "thin" : "wide", cpu_kernel_name(d, type), worst);
+                      dtype_name(type), role ? "thin" : "wide",
+                      cpu_kernel_name(d, type, (Role)role), worst);
     }
     d->close(d);
 }
@@ -220,9 +273,9 @@ static void test_values(void **state)
 {
     (void)state;
     for (const char *const *isa = cpu_isas(); *isa; isa++)
-        for (size_t t = 0; t < 4; t++) {
+        for (size_t t = 0; t < TYPES; t++) {
             test_values_of(*isa, PREC_F32, types[t]);
-            if (types[t] == BF16 && !strcmp(*isa, "avx512bf16"))
+            if (!dtype_is_float(types[t]) || (types[t] == BF16 && !strcmp(*isa, "avx512bf16")))
                 test_values_of(*isa, PREC_FAST, types[t]);
         }
 }
@@ -237,7 +290,7 @@ static void test_activations(void **state)
         for (int act = 0; act < 5; act++)
             for (int role = 0; role < 2; role++) {
                 run(d, &c, &c.y, (Act)act, (Role)role, true, true);
-                assert_true(worst_error(&c, &c.y, (Act)act, false, true, true) < ALLOWED);
+                assert_true(worst_error(&c, &c.y, (Act)act, ROUND_NONE, true, true) < ALLOWED);
             }
         case_free(&c);
         d->close(d);
@@ -254,17 +307,19 @@ static void assert_rows_equal(const Tensor *a, int from, const Tensor *b, const 
 /* A row's bits depend on that row alone: any number of rows, any place, any number of threads. */
 static void independence_of(const char *isa, Precision precision, DType type, Role role)
 {
-    static const int counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 40};
+    static const int counts[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  13, 14,
+                                 15, 16, 17, 23, 24, 25, 28, 40, 49, 103};
+    enum { MOST = 103 };
     Case c;
     char what[64];
     snprintf(what, sizeof what, "%s %s role %d", isa, dtype_name(type), role);
-    case_make(&c, 40, 75, 611, type, 1);
+    case_make(&c, MOST, 75, 611, type, 1);
     Stream *one = open_device(isa, 1, precision);
     run(one, &c, &c.y, ACT_GELU, role, true, true);
     for (int threads = 1; threads <= 3; threads++) {
         Stream *d = open_device(isa, threads, precision);
         for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-            int from = (40 - counts[i]) / 2;
+            int from = (MOST - counts[i]) / 2;
             Case part = c;
             part.m = part.x.rows = part.residual.rows = counts[i];
             part.x.data = row_f32(&c.x, from);
@@ -284,10 +339,10 @@ static void test_independence(void **state)
 {
     (void)state;
     for (const char *const *isa = cpu_isas(); *isa; isa++)
-        for (size_t t = 0; t < 4; t++)
+        for (size_t t = 0; t < TYPES; t++)
             for (int role = 0; role < 2; role++) {
                 independence_of(*isa, PREC_F32, types[t], (Role)role);
-                if (types[t] == BF16)
+                if (types[t] == BF16 || !dtype_is_float(types[t]))
                     independence_of(*isa, PREC_FAST, types[t], (Role)role);
             }
 }
@@ -363,42 +418,100 @@ static void test_no_rows(void **state)
 }
 
 /* A NaN or infinity is seen in its own row and nowhere else; subnormals do no harm. */
+static void special_values_of(const char *isa, Precision precision, DType type, Role role)
+{
+    Stream *d = open_device(isa, 1, precision);
+    Case c;
+    case_make(&c, 20, 35, 70, type, 0);
+    row_f32(&c.x, 3)[69] = NAN;
+    row_f32(&c.x, 4)[0] = INFINITY;
+    row_f32(&c.x, 5)[1] = 1e-40f;
+    for (int k = 0; k < 70; k++)
+        row_f32(&c.x, 6)[k] = k % 2 ? 1e-42f : 0, row_f32(&c.x, 7)[k] = 0;
+    run(d, &c, &c.y, ACT_GELU, role, true, false);
+    for (int i = 0; i < 20; i++)
+        for (int j = 0; j < 35; j++) {
+            float v = row_f32(&c.y, i)[j];
+            if (i == 3)
+                assert_true(isnan(v));
+            else if (i == 4)
+                assert_false(isfinite(v) && v != 0);
+            else
+                assert_true(isfinite(v));
+        }
+    for (int j = 0; j < 35; j++) {
+        double zero = act_ref(((const float *)c.b.data)[j], ACT_GELU);
+        assert_true(fabs(row_f32(&c.y, 6)[j] - zero) < 1e-6);
+        assert_true(fabs(row_f32(&c.y, 7)[j] - zero) < 1e-6);
+    }
+    case_free(&c);
+    d->close(d);
+}
+
 static void test_special_values(void **state)
 {
     (void)state;
     for (const char *const *isa = cpu_isas(); *isa; isa++)
-        for (int role = 0; role < 2; role++) {
-            Stream *d = open_device(*isa, 1, PREC_FAST);
-            Case c;
-            case_make(&c, 20, 35, 70, BF16, 0);
-            row_f32(&c.x, 3)[69] = NAN;
-            row_f32(&c.x, 4)[0] = INFINITY;
-            row_f32(&c.x, 5)[1] = 1e-40f;
-            run(d, &c, &c.y, ACT_GELU, (Role)role, true, false);
-            for (int i = 0; i < 20; i++)
-                for (int j = 0; j < 35; j++) {
-                    float v = row_f32(&c.y, i)[j];
-                    if (i == 3)
-                        assert_true(isnan(v));
-                    else if (i == 4)
-                        assert_false(isfinite(v) && v != 0);
-                    else
-                        assert_true(isfinite(v));
-                }
-            case_free(&c);
-            d->close(d);
-        }
+        for (size_t t = 0; t < TYPES; t++)
+            for (int role = 0; role < 2; role++) {
+                special_values_of(*isa, PREC_F32, types[t], (Role)role);
+                special_values_of(*isa, PREC_FAST, types[t], (Role)role);
+            }
+}
+
+/* The largest sums of integers: nothing wraps or saturates. */
+static void extremes_of(const char *isa, DType type, Role role, int sign)
+{
+    enum { M = 9, N = 35, K = 9000 };
+    Stream *d = open_device(isa, 2, PREC_FAST);
+    Case c;
+    case_make(&c, M, N, K, type, 0);
+    char *w = (char *)(uintptr_t)c.w.data;
+    if (type == I8)
+        memset(w, -128, (size_t)N * K);
+    else
+        for (size_t b = 0; b < panels_bytes(I4, N, K) / I4_BYTES; b++)
+            memset(w + b * I4_BYTES + I4_SCALES, sign > 0 ? 0xff : 0, I4_BYTES - I4_SCALES);
+    for (int j = 0; j < N; j++) {
+        float *row = floats(K, 1, 0);
+        if (type == I4)
+            panel_i4_to_row(row, w, (size_t)j, 0, K, K);
+        for (int k = 0; k < K; k++)
+            c.wide[(size_t)j * K + (size_t)k] = type == I8 ? -128.0 * c.scale[j] : (double)row[k];
+        mem_free(row);
+    }
+    for (int i = 0; i < M; i++)
+        for (int k = 0; k < K; k++)
+            row_f32(&c.x, i)[k] = (float)sign * 3.25f;
+    run(d, &c, &c.y, ACT_NONE, role, true, false);
+    double e = worst_error(&c, &c.y, ACT_NONE, rounds_x(d, type, role), true, false);
+    if (!(e < ALLOWED))
+        fail_msg("%s %s role %d, extremes: error %g", isa, dtype_name(type), role, e);
+    case_free(&c);
+    d->close(d);
+}
+
+static void test_extremes(void **state)
+{
+    (void)state;
+    for (const char *const *isa = cpu_isas(); *isa; isa++)
+        for (int role = 0; role < 2; role++)
+            for (int sign = -1; sign <= 1; sign += 2) {
+                extremes_of(*isa, I8, (Role)role, sign);
+                extremes_of(*isa, I4, (Role)role, sign);
+            }
 }
 
 static void test_out_of_memory(void **state)
 {
     (void)state;
     Case c;
-    case_make(&c, 20, 35, 70, BF16, 0);
-    LinearArgs a = {.x = &c.x, .w = &c.w, .y = &c.y, .role = ROLE_ENCODE};
-    for (int n = 1; n <= 2; n++) {
+    case_make(&c, 40, 35, 70, BF16, 0);
+    LinearArgs a = {.x = &c.x, .w = &c.w, .y = &c.y};
+    for (int n = 1; n <= 3; n++) { /* two for many rows, one for those that decode */
+        a.role = n == 3 ? ROLE_DECODE : ROLE_ENCODE;
         Stream *d = open_device(NULL, 2, PREC_F32);
-        mem_fail_at(n);
+        mem_fail_at(n == 3 ? 1 : n);
         assert_false(d->k->linear(d, &a));
         assert_true(mem_fail_hit());
         mem_fail_at(0);
@@ -418,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_in_place_and_views),
         cmocka_unit_test(test_no_rows),
         cmocka_unit_test(test_special_values),
+        cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,7 +61,7 @@ static Side open_side(Device *dev)
     Error e = {0};
     Side s = {.dev = dev, .out = malloc(OUT_MAX * sizeof(float))};
     s.on = dev ? dev->stream(dev, &(StreamOptions){.threads = 2}, &e) : NULL;
-    s.m = s.on ? model_open(dev, GOLDEN, false, &e) : NULL;
+    s.m = s.on ? model_open(dev, GOLDEN, PRESET_NONE, &e) : NULL;
     if (!s.m)
         fail_msg("%s", e.message);
     ctx_init(&s.c, s.on);
@@ -444,7 +444,7 @@ static size_t quantised_holds(Device *dev, size_t *matrices)
     Error e = {0};
     Sum sum = {.base.param = add_param};
     size_t before = mem_in_use();
-    Blip2 *m = model_open(dev, GOLDEN, true, &e);
+    Blip2 *m = model_open(dev, GOLDEN, PRESET_INT8, &e);
     if (!m)
         fail_msg("%s", e.message);
     size_t holds = mem_in_use() - before;

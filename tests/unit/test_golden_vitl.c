@@ -24,7 +24,7 @@ typedef struct Opened {
 static Blip2 *load(Device *dev, const char *path, Error *e)
 {
     ModelSource s = {0};
-    Blip2 *m = source_find(&s, path, NULL, e) ? model_load(dev, &s, false, e) : NULL;
+    Blip2 *m = source_find(&s, path, NULL, e) ? model_load(dev, &s, PRESET_NONE, e) : NULL;
     source_free(&s);
     return m;
 }

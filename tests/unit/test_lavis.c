@@ -126,7 +126,7 @@ static void parts(void **state)
 static Blip2 *load(const char *path, const SourceHints *hints, Error *e)
 {
     ModelSource s = {0};
-    Blip2 *m = source_find(&s, path, hints, e) ? model_load(dev, &s, false, e) : NULL;
+    Blip2 *m = source_find(&s, path, hints, e) ? model_load(dev, &s, PRESET_NONE, e) : NULL;
     source_free(&s);
     return m;
 }
@@ -135,7 +135,7 @@ static Blip2 *load(const char *path, const SourceHints *hints, Error *e)
 static void is_golden(const char *path, const SourceHints *hints, const char *notes)
 {
     Error e = {0};
-    Blip2 *want = model_open(dev, GOLDEN, false, &e), *got = load(path, hints, &e);
+    Blip2 *want = model_open(dev, GOLDEN, PRESET_NONE, &e), *got = load(path, hints, &e);
     if (!got)
         fail_msg("%s", e.message);
     same_models(want, got);
@@ -336,7 +336,7 @@ static void stage1(void **state)
     copy_file(CAPTION "/config.json", "config.json");
     copy_file(CAPTION "/preprocessor_config.json", "preprocessor_config.json");
     copy_file(SOURCE_DIR "/tests/golden/match/vocab.txt", "vocab.txt");
-    Blip2 *want = model_open(dev, CAPTION, false, &e), *got = load(path, NULL, &e);
+    Blip2 *want = model_open(dev, CAPTION, PRESET_NONE, &e), *got = load(path, NULL, &e);
     if (!got)
         fail_msg("%s", e.message);
     same_models(want, got);

@@ -181,7 +181,7 @@ static void soft_of(bool quantise, float *out)
 {
     static float px[3 * SIZE * SIZE];
     Error e = {0};
-    Blip2 *m = model_open(dev, scratch, quantise, &e);
+    Blip2 *m = model_open(dev, scratch, quantise ? PRESET_INT8 : PRESET_NONE, &e);
     if (!m)
         fail_msg("%s", e.message);
     for (int i = 0; i < 3 * SIZE * SIZE; i++)
@@ -264,7 +264,7 @@ static void refuse(const Variant *v, const char *object, const char *what)
     Error e = {0};
     size_t before = mem_in_use();
     write_variant(v);
-    Blip2 *m = model_open(dev, scratch, false, &e);
+    Blip2 *m = model_open(dev, scratch, PRESET_NONE, &e);
     assert_null(m);
     check_error(&e, ERR_BAD_MODEL, scratch, object, what, NULL);
     assert_int_equal(mem_in_use(), before);
@@ -275,7 +275,7 @@ static void notices(const Variant *v, const char *what)
 {
     Error e = {0};
     write_variant(v);
-    Blip2 *m = model_open(dev, scratch, false, &e);
+    Blip2 *m = model_open(dev, scratch, PRESET_NONE, &e);
     if (!m)
         fail_msg("%s", e.message);
     if (what ? !strstr(m->notes.text, what) : *m->notes.text)
@@ -295,7 +295,7 @@ static void test_refused(void **state)
     /* the nearest name that nobody else asks for: none here */
     Error e = {0};
     write_variant(&(Variant){.drop = FC1});
-    assert_null(model_open(dev, scratch, false, &e));
+    assert_null(model_open(dev, scratch, PRESET_NONE, &e));
     assert_true(str_ends(e.message, "\": expected, but missing"));
     refuse(&(Variant){.rename = FC1, .to = FC1 "x"}, "\"" FC1 "\"",
            "expected, but missing; the file has \"" FC1 "x\"");
@@ -344,7 +344,7 @@ static void test_wrapped(void **state)
     notices(&(Variant){.extra = "module.query_tokens"},
             "\"module.query_tokens\": not used (1 in all)");
     Error e = {0};
-    Blip2 *m = model_open(dev, scratch, false, &e);
+    Blip2 *m = model_open(dev, scratch, PRESET_NONE, &e);
     assert_non_null(m);
     assert_null(strstr(m->notes.text, "wrapper"));
     model_close(m);
@@ -356,13 +356,9 @@ static void test_wrapped(void **state)
            "\"student.vision_model."); /* which of the two is the model? */
 }
 
-/* Weights that bitsandbytes or GPTQ packed are named as such, not as a wrong type or a missing tensor. */
+/* Weights that GPTQ packed are named as such, not as a wrong type or a missing tensor. */
 static void test_quantised_elsewhere(void **state)
 {
-    refuse(&(Variant){.retype = FC1, .extra = FC1 ".absmax"}, "weights: expected F32, F16 or BF16",
-           "quantised with bitsandbytes (4 bits)");
-    refuse(&(Variant){.retype = FC1, .extra = "vision_model.encoder.layers.1.mlp.fc1.SCB"}, "",
-           "quantised with bitsandbytes (8 bits)");
     refuse(&(Variant){.rename = FC1, .to = "vision_model.encoder.layers.1.mlp.fc1.qweight"}, "",
            "quantised with GPTQ or AWQ");
 }
@@ -416,7 +412,7 @@ static void keep_param(Kept *k, const Variant *v, const char *name, bool quantis
     k->base.param = keep;
     k->name = name;
     write_variant(v);
-    Blip2 *m = model_open(dev, scratch, quantise, &e);
+    Blip2 *m = model_open(dev, scratch, quantise ? PRESET_INT8 : PRESET_NONE, &e);
     if (!m)
         fail_msg("%s", e.message);
     model_visit(&k->base, m);
@@ -496,7 +492,7 @@ static Blip2 *open_variant(const Variant *v)
 {
     Error e = {0};
     write_variant(v);
-    Blip2 *m = model_open(dev, scratch, false, &e);
+    Blip2 *m = model_open(dev, scratch, PRESET_NONE, &e);
     if (!m)
         fail_msg("%s", e.message);
     return m;
@@ -530,41 +526,46 @@ static void test_tied(void **state)
 typedef struct Types {
     Visitor base;
     DType want[4]; /* by kind */
-    int seen;
+    bool head;     /* one of its own */
+    int seen, low;
 } Types;
 
 static bool check_type(Visitor *v, const char *name, Param *p, const ParamSpec *spec)
 {
     Types *t = (Types *)v;
-    if (spec->kind == PARAM_HEAD) {
+    if (spec->kind == PARAM_HEAD && !t->head) {
         assert_null(p->data);
         return true;
     }
     assert_string_equal(p->name, name);
     assert_non_null(p->data);
-    assert_int_equal(p->dtype, t->want[spec->kind]);
+    bool patch = spec->kind == PARAM_MATRIX && strstr(name, "patch_embedding");
+    assert_int_equal(p->dtype, t->want[patch && t->head ? PARAM_TABLE : spec->kind]);
+    t->low += p->dtype == I8;
     assert_true((p->scale != NULL) == (param_scales(p) > 0));
     t->seen++;
     return true;
 }
 
-/* Every parameter has data of the right type; the head is the token table. */
+/* Every parameter has data of the right type; the head is the token table, but for a quantised one. */
 static void test_random(void **state)
 {
-    static const DType ASKED[] = {F32, F16, BF16, I8};
+    static const DType ASKED[] = {F32, F16, BF16, BF16};
     ModelConfig k;
     Error e = {0};
     assert_true(config_load(&k, scratch, &e));
     for (size_t i = 0; i < 4; i++) {
         Types t = {.base.param = check_type,
-                   .want = {[PARAM_MATRIX] = ASKED[i],
-                            [PARAM_TABLE] = ASKED[i] == I8 ? BF16 : ASKED[i],
-                            [PARAM_VECTOR] = F32}};
-        Blip2 *m = model_random(dev, &k, ASKED[i], 1, &e);
+                   .want = {[PARAM_MATRIX] = i == 3 ? I8 : ASKED[i],
+                            [PARAM_HEAD] = I8,
+                            [PARAM_TABLE] = ASKED[i],
+                            [PARAM_VECTOR] = F32},
+                   .head = i == 3};
+        Blip2 *m = model_random(dev, &k, ASKED[i], i == 3 ? PRESET_INT8 : PRESET_NONE, 1, &e);
         assert_non_null(m);
         model_visit(&t.base, m);
-        assert_true(t.seen > 100);
-        assert_ptr_equal(opt_head(&m->opt), &m->opt.tokens);
+        assert_true(t.seen > 100 && (t.low > 10) == t.head);
+        assert_ptr_equal(opt_head(&m->opt), t.head ? &m->opt.head : &m->opt.tokens);
         model_close(m);
     }
 }
@@ -579,7 +580,7 @@ static void test_no_memory(void **state)
     for (long n = 1;; n++) {
         Error e = {0};
         mem_fail_at(n);
-        Blip2 *m = model_open(dev, scratch, true, &e);
+        Blip2 *m = model_open(dev, scratch, PRESET_INT8, &e);
         bool hit = mem_fail_hit();
         mem_fail_at(0);
         if (!hit) {

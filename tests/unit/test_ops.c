@@ -673,14 +673,14 @@ static void test_head(void **state)
 
 /* --- Params that a kernel would misread ------------------------------------------------------------- */
 
-typedef enum Defect { PANELS, LOW, LOW_UNSCALED, LOW_BLOCKS, WIDE, ABSENT } Defect;
+typedef enum Defect { PANELS, LOW, LOW_UNSCALED, LOW_BLOCKS, NIBBLES, WIDE, ABSENT } Defect;
 
 static Param defect(Param p, Defect d)
 {
     static float scale[2 * D];
     p.layout = d == PANELS ? LAYOUT_PANEL : LAYOUT_ROWS;
     bool low = d == LOW || d == LOW_UNSCALED || d == LOW_BLOCKS;
-    p.dtype = low ? I8 : d == WIDE ? F64 : p.dtype;
+    p.dtype = low ? I8 : d == NIBBLES ? I4 : d == WIDE ? F64 : p.dtype;
     p.scale = d == LOW || d == LOW_BLOCKS ? scale : NULL;
     p.block = d == LOW_BLOCKS ? D / 2 : 0;
     p.data = d == ABSENT ? NULL : p.data;
@@ -748,7 +748,8 @@ static const Refusal refusals[] = {
     {op_linear, WEIGHT, LOW_UNSCALED, "p: scale: expected one factor per row, got none"},
     {op_linear, WEIGHT, LOW_BLOCKS,
      "p: scale: expected one factor per row, got one per block of it"},
-    {op_linear, WEIGHT, WIDE, "p: type: expected F32, F16, BF16 or I8, got F64"},
+    {op_linear, WEIGHT, NIBBLES, "p: layout: expected panels, got rows"},
+    {op_linear, WEIGHT, WIDE, "p: type: expected F32, F16, BF16, I8 or I4, got F64"},
     {op_linear, WEIGHT, ABSENT, "p: values: expected some, got none"},
     {op_linear, BIAS, WIDE, "p: type: expected F32, got F64"},
     {op_linear_act, WEIGHT, PANELS, "p: layout: expected rows, got panels"},

@@ -17,7 +17,7 @@ static Blip2 *load(const char *path)
 {
     ModelSource s = {0};
     Error e = {0};
-    Blip2 *m = source_find(&s, path, NULL, &e) ? model_load(dev, &s, false, &e) : NULL;
+    Blip2 *m = source_find(&s, path, NULL, &e) ? model_load(dev, &s, PRESET_NONE, &e) : NULL;
     source_free(&s);
     if (!m)
         fail_msg("%s", e.message);

@@ -64,10 +64,11 @@ static void scales_of_a_weight(void **state)
     assert_int_equal(param_bytes(&p), 210 + 12);
     p.block = 32; /* the last block of a row has 6 */
     assert_int_equal(param_scales(&p), 9);
-    p.dtype = I4;
-    assert_int_equal(param_bytes(&p), 105 + 36);
     p.block = 35;
     assert_int_equal(param_scales(&p), 6);
+    p = (Param){.dtype = I4, .layout = LAYOUT_PANEL, .rows = 33, .cols = 70};
+    assert_int_equal(param_scales(&p), 0); /* they are among the values */
+    assert_int_equal(param_bytes(&p), 2 * 3 * 576);
 }
 
 /* --- walks ------------------------------------------------------------------------------------ */
