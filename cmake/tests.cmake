@@ -1,5 +1,6 @@
 # The device whose memory the host cannot touch; a test that does not name it does not get it.
-add_library(fenced STATIC tests/unit/fenced.c)
+# card: kernels of a card on the host's memory.
+add_library(fenced STATIC tests/unit/fenced.c tests/unit/card.c)
 target_include_directories(fenced PRIVATE tests/unit src include)
 target_link_libraries(fenced PRIVATE blip2_internal)
 

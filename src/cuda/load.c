@@ -1,5 +1,6 @@
 /* cuda/load.c: finds and loads the module. It is looked for beside the library or the program, in the folder of libraries
  * beside that of programs, in the folder of the build, and where the system's loader looks. */
+#define _GNU_SOURCE /* dladdr */
 #include "cuda/cuda.h"
 
 #include <dlfcn.h>

@@ -63,11 +63,13 @@ static Beside look_beside(Bench *b, const Work *work, const char *kernel)
 }
 
 /* The name of the kernel that a product with such weights runs on. */
-static const char *kernel_of(const Stream *on, DType weight)
+static const char *kernel_of(const Stream *on, const Work *work)
 {
+    if (!work->w)
+        return NULL;
     if (!api_on_card(on->dev))
-        return cpu_kernel_name(on, weight);
-    return on->precision == PREC_F32 || weight == F32 ? "f32" : "tensor";
+        return cpu_kernel_name(on, work->w->dtype, work->role);
+    return on->precision == PREC_F32 || work->w->dtype == F32 ? "f32" : "tensor";
 }
 
 static double share(double part, double whole)
@@ -168,7 +170,7 @@ typedef struct Progress {
 static bool run_stage(Bench *b, const Stage *stage, int repeat, blip2_stage *st)
 {
     const Work work = stage->work ? stage->work(bench_net(b)) : (Work){0};
-    const char *kernel = work.w ? cpu_kernel_name(b->s->on, work.w->dtype, work.role) : NULL;
+    const char *kernel = kernel_of(b->s->on, &work);
     Beside before = look_beside(b, &work, kernel), after;
     Runs r;
     for (int i = 0; i < repeat; i++, before = after) {

@@ -102,7 +102,7 @@ static const void *place(Blip2 *m, const void *host, size_t bytes)
 
 static const void *place_values(Blip2 *m, Param *p, const void *values)
 {
-    if (p->layout != LAYOUT_PANEL || !m->dev->place_rows)
+    if (p->layout != LAYOUT_PANEL || p->dtype == I4 || !m->dev->place_rows)
         return place(m, values, param_data_bytes(p));
     const void *rows = m->dev->place_rows(m->dev, values, p);
     p->layout = LAYOUT_ROWS;

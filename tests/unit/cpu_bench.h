@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "card.h"
 #include "cpu/cpu.h"
 #include "tensor/host.h"
 
@@ -126,17 +127,19 @@ static inline Stream *open_isa(const char *isa, int threads)
 {
     Error e = {0};
     Device *dev = bench_device();
-    Stream *d = dev->stream(dev, &(StreamOptions){.threads = threads, .isa = isa}, &e);
+    Stream *d = card_is(isa)
+                    ? card_stream(PREC_F32, &e)
+                    : dev->stream(dev, &(StreamOptions){.threads = threads, .isa = isa}, &e);
     if (!d)
-        print_error("cpu %s: %s\n", isa, e.message);
+        print_error("%s: %s\n", isa, e.message);
     assert_non_null(d);
     return d;
 }
 
-/* Runs fn on every kernel set that this machine has. */
+/* Runs fn on every kernel set that this machine has, and on the card. */
 static inline void each_isa(void (*fn)(Stream *))
 {
-    for (const char *const *isa = cpu_isas(); *isa; isa++) {
+    for (const char *const *isa = card_isas(); *isa; isa++) {
         Stream *d = open_isa(*isa, 2);
         draw_seed = 1;
         draw_counter = 0;

@@ -9,8 +9,10 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "card.h"
 #include "ckpt/ckpt.h"
 #include "cpu/cpu.h"
+#include "cuda/cuda.h"
 #include "models/blip2.h"
 
 #ifndef GOLDEN
@@ -82,6 +84,12 @@ static inline Tiny tiny_open_as(Device *dev, const char *isa, int threads, bool 
     if (!t.m)
         fail_msg("%s", e.message);
     return t;
+}
+
+/* The device of one of card_isas(). */
+static inline Device *device_of(const char *isa, Error *e)
+{
+    return card_is(isa) ? cuda_device(0, e) : cpu_device(e);
 }
 
 static inline Tiny tiny_open(Device *dev, const char *isa, int threads)

@@ -128,7 +128,7 @@ static void check_interpolated(Ctx *c, const Blip2 *m, const char *isa)
 static inline void check_isa(const char *isa)
 {
     Error e = {0};
-    Tiny t = tiny_open(cpu_device(&e), isa, 2);
+    Tiny t = tiny_open(device_of(isa, &e), isa, 2);
     Encoder en;
     Ctx c;
     encoder_init(&en, t.on, t.m, 0);
@@ -160,10 +160,11 @@ static Session open_session(const char *isa)
     blip2_error e = {0};
     blip2_load_options f32 = blip2_load_options_default();
     f32.dtype = BLIP2_F32;
+    f32.device = card_is(isa) ? "cuda" : "cpu";
     Session r = {.model = blip2_debug_load(GOLDEN, &f32, &e)};
     blip2_session_options o = blip2_session_options_default();
     o.threads = 2;
-    o.isa = isa;
+    o.isa = card_is(isa) ? NULL : isa;
     if (r.model)
         r.s = blip2_session_new(r.model, &o, &e);
     if (!r.s)

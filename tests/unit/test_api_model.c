@@ -263,7 +263,7 @@ static void test_dtypes(void **state)
         o.dtype = bad[i];
         assert_null(blip2_model_load(dir, &o, &err));
         assert_int_equal(err.code, BLIP2_USAGE);
-        assert_null(blip2_synthetic("opt-2.7b", bad[i], NULL));
+        assert_null(blip2_synthetic("opt-2.7b", bad[i], NULL, NULL));
     }
 }
 

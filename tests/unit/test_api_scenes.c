@@ -45,7 +45,7 @@ static void check_type(blip2_dtype dtype)
 {
     blip2_machine machine;
     blip2_error err = {0};
-    assert_true(blip2_debug_machine(&machine, 1, BLIP2_MEASURE_NOTHING, &err));
+    assert_true(blip2_debug_machine(&machine, "cpu", 1, BLIP2_MEASURE_NOTHING, &err));
     blip2_model *m = open_model(SCENES, dtype);
     for (const char *const *isa = machine.isas; *isa; isa++) {
         if (dtype != BLIP2_AUTO && machine.isas[1] && strcmp(*isa, "portable") == 0)

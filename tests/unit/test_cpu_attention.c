@@ -407,6 +407,8 @@ static void no_memory(Stream *d)
 {
     const Case c = {2, 16, 1, 20, 50, false, 0};
     Setup s;
+    if (card_is(d->isa)) /* whose memory no hook ends */
+        return;
     setup(&s, &c);
     mem_fail_at(1);
     assert_false(d->k->attention(d, &s.args));

@@ -28,9 +28,9 @@ static const float *logits_of(Engine *en, size_t picture)
 static void test_logits(void **state)
 {
     (void)state;
-    for (const char *const *isa = cpu_isas(); *isa; isa++) {
+    for (const char *const *isa = card_isas(); *isa; isa++) {
         Error e = {0};
-        Tiny t = tiny_open(cpu_device(&e), *isa, 2);
+        Tiny t = tiny_open(device_of(*isa, &e), *isa, 2);
         Engine en;
         double worst = 0;
         assert_true(engine_init(&en, t.m, NULL, t.on, 0, &e));
@@ -52,7 +52,7 @@ static void test_logits(void **state)
 static void test_generation(void **state)
 {
     (void)state;
-    for (const char *const *isa = cpu_isas(); *isa; isa++) {
+    for (const char *const *isa = card_isas(); *isa; isa++) {
         Session s = open_session(*isa);
         assert_int_equal(check_lavis(&s), 8);
         blip2_session_free(s.s);

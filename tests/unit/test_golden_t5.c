@@ -6,14 +6,14 @@
 static void test_activations(void **state)
 {
     (void)state;
-    for (const char *const *isa = cpu_isas(); *isa; isa++)
+    for (const char *const *isa = card_isas(); *isa; isa++)
         check_isa(*isa);
 }
 
 static void test_generation(void **state)
 {
     (void)state;
-    for (const char *const *isa = cpu_isas(); *isa; isa++) {
+    for (const char *const *isa = card_isas(); *isa; isa++) {
         Session s = open_session(*isa);
         int hf = check_hf(&s), lavis = check_lavis(&s);
         printf("%s: %d sequences as transformers 5, %d as LAVIS: all ids equal\n", *isa, hf, lavis);

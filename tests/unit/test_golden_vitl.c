@@ -139,8 +139,8 @@ static void check_on(Device *dev, const char *isa)
 static void goldens(void **state)
 {
     Error e = {0};
-    for (const char *const *isa = cpu_isas(); *isa; isa++)
-        check_on(cpu_device(&e), *isa);
+    for (const char *const *isa = card_isas(); *isa; isa++)
+        check_on(device_of(*isa, &e), *isa);
     check_on(fenced_device(&e), NULL);
 }
 

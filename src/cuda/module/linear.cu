@@ -118,11 +118,36 @@ extern "C" cudaError_t cuda_rows_from_panels(cudaStream_t s, void *rows, const v
     return cudaGetLastError();
 }
 
-/* The device takes weights out of panels when it gets them (device.c); those of others are taken out here. */
+/* A block of I4 to floats. */
+__global__ static void widen_i4(float *rows, const Nibbles *blocks, int outs, int ins)
+{
+    const Nibbles *b = blocks + (size_t)blockIdx.y * gridDim.x + blockIdx.x;
+    for (int i = (int)threadIdx.x; i < PANEL * I4_BLOCK; i += (int)blockDim.x) {
+        const int in = i % I4_BLOCK, out = i / I4_BLOCK, r = (int)blockIdx.y * PANEL + out;
+        const int c = (int)blockIdx.x * I4_BLOCK + in;
+        const uint32_t v = b->eight[in / 8][out] >> (in % 4 * 8 + in % 8 / 4 * 4);
+        if (r < outs && c < ins)
+            rows[(size_t)r * (size_t)ins + (size_t)c] = __half2float(b->scale[out]) * (float)((int)(v & 15) - 8);
+    }
+}
+
+/* The weights of I4 as floats; NULL: out of memory. */
+static const float *widened(Stream *on, const Param *w)
+{
+    float *rows = (float *)cuda_scratch(on, SCRATCH_LINEAR, sizeof(float) * param_count(w));
+    dim3 grid((unsigned)i4_blocks((size_t)w->cols), (unsigned)panel_count((size_t)w->rows));
+    if (rows)
+        LAUNCH(on, widen_i4, grid, 256, 0, rows, (const Nibbles *)w->data, w->rows, w->cols);
+    return rows;
+}
+
+/* The device takes weights out of panels when it gets them (device.c), but for I4; those of others are taken out here. */
 static const void *weights_in_rows(Stream *on, const Param *w)
 {
     if (w->layout == LAYOUT_ROWS)
         return w->data;
+    if (w->dtype == I4)
+        return widened(on, w);
     void *rows = cuda_scratch(on, SCRATCH_LINEAR, dtype_bytes(w->dtype, param_count(w)));
     if (rows)
         cuda_note(on, cuda_rows_from_panels(cuda_stream_of(on), rows, w->data, w->dtype, w->rows, w->cols),
@@ -135,6 +160,8 @@ static bool linear_forward(Stream *on, const LinearArgs *a)
     bool fast = on->precision == PREC_FAST;
     if (a->x->rows == 0 || a->w->rows == 0)
         return true;
+    if (fast && a->w->dtype == I4)
+        return forward_fast<Nibbles>(on, a, a->w->data);
     const void *w = weights_in_rows(on, a->w);
     if (!w)
         return false;
@@ -142,6 +169,7 @@ static bool linear_forward(Stream *on, const LinearArgs *a)
     case BF16: return fast ? forward_fast<__nv_bfloat16>(on, a, w) : (forward_f32<__nv_bfloat16>(on, a, w), true);
     case F16: return fast ? forward_fast<__half>(on, a, w) : (forward_f32<__half>(on, a, w), true);
     case I8: return fast ? forward_fast<int8_t>(on, a, w) : (forward_f32<int8_t>(on, a, w), true);
+    case I4:
     case F32: forward_f32<float>(on, a, w); return true;
     default: BUG("linear: weight type");
     }

@@ -1,7 +1,7 @@
 /* cuda/module/linear_mma.cuh: products of 16-bit and int8 weights on tensor cores, sums in f32.
  *
  * x is rounded to the type that is multiplied (f16 for F16 weights, else bf16); int8 weights are whole numbers that
- * bf16 holds exactly, their scale is applied to the sum. Two kernels, one per role:
+ * bf16 holds exactly, their scale is applied to the sum; int4 weights are multiplied with theirs. Two kernels, one per role:
  *   many rows  blocks of BM x BN, K in order: an element's bits do not depend on the tile;
  *   few rows   a block has 16 outputs, its eight warps share K, and every weight is read once for up to 64 rows.
  * Layout of fragments: PTX ISA, mma.m16n8k16. */
@@ -101,14 +101,44 @@ __device__ static inline void eight_of_w(uint32_t to[4], const int8_t *w, int le
         to[i] = pair((float)v[2 * i], (float)v[2 * i + 1], __nv_bfloat16());
 }
 
+/* A block of I4 (tensor/panel.h): 32 inputs of 32 outputs. */
+struct Nibbles {
+    __half scale[PANEL];
+    uint32_t eight[I4_BLOCK / 8][PANEL]; /* inputs 8 g .. 8 g + 7 of an output */
+};
+
 template <class W> struct MmaArgs {
     const float *x;
-    const W *w; /* [n, k] */
+    const W *w; /* [n, k]; Nibbles: panels of 32 outputs */
     const float *factor; /* every second: multiplies a row of x; NULL: 1 */
     int ldx, m, n, k;
     bool whole_x, whole_w; /* rows begin where 16 bytes (int8: 8) may be loaded at once */
     Finish to;
 };
+
+/* Inputs t .. t + 7 of output c, as above; t is a multiple of 8. left: inputs from there on, 0 or fewer: there is nothing. */
+template <class W>
+__device__ static inline void weights_at(uint32_t to[4], const MmaArgs<W> &p, int c, int t, int left)
+{
+    eight_of_w(to, p.w + (size_t)(left > 0 ? c : 0) * (size_t)p.k + (left > 0 ? t : 0), left, p.whole_w);
+}
+
+/* A weight, its scale in it, is rounded to bf16, as x is. */
+__device__ static inline void weights_at(uint32_t to[4], const MmaArgs<Nibbles> &p, int c, int t, int left)
+{
+    to[0] = to[1] = to[2] = to[3] = 0;
+    if (left <= 0)
+        return;
+    const Nibbles *b = p.w + (size_t)(c / PANEL) * (size_t)((p.k + I4_BLOCK - 1) / I4_BLOCK) + t / I4_BLOCK;
+    const float scale = __half2float(b->scale[c % PANEL]);
+    const uint32_t v = b->eight[t % I4_BLOCK / 8][c % PANEL];
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const int at = i % 2 * 16 + i / 2 * 4; /* the low nibbles of four bytes, then the high ones */
+        to[i] = pair((float)((int)(v >> at & 15) - 8) * scale, (float)((int)(v >> (at + 8) & 15) - 8) * scale,
+                     __nv_bfloat16());
+    }
+}
 
 /* --- many rows --------------------------------------------------------------------------------------- */
 
@@ -144,7 +174,7 @@ __global__ void __launch_bounds__(BM / WM *(BN / WN) * 32) mma_kernel(const MmaA
         for (int i = 0; i < B_LOADS; i++) {
             int at = tid + i * THREADS, r = col + at / (MMA_BK / 8), t = t0 + at % (MMA_BK / 8) * 8;
             int left = r < p.n ? p.k - t : 0;
-            eight_of_w(rb[i], p.w + (size_t)(left > 0 ? r : 0) * (size_t)p.k + (left > 0 ? t : 0), left, p.whole_w);
+            weights_at(rb[i], p, r, t, left);
         }
     };
     auto keep = [&](int to) {
@@ -223,8 +253,7 @@ template <class W, int MT> __global__ void __launch_bounds__(FEW_WARPS * 32) few
             for (int j = 0; j < 2; j++) {
                 int c = col + j * 8 + lane / 4, t = (s0 + u * FEW_WARPS) * FEW_STEP + in;
                 int left = c < p.n ? p.k - t : 0;
-                eight_of_w(w[u][j], p.w + (size_t)(left > 0 ? c : 0) * (size_t)p.k + (left > 0 ? t : 0), left,
-                           p.whole_w);
+                weights_at(w[u][j], p, c, t, left);
             }
 #pragma unroll
         for (int u = 0; u < FEW_AHEAD; u++) {
