@@ -116,7 +116,10 @@ VEC_INLINE vf vf_fma(vf a, vf b, vf c)
  * memory. */
 VEC_INLINE vf vf_fma_sum(vf a, vf b, vf sum)
 {
-#if defined(VEC_AVX2) && !defined(VEC_AVX512)
+#if defined(VEC_AVX512) && !defined(EMULATED_ISA)
+    __asm__("vfmadd231ps %1, %2, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+#elif defined(VEC_AVX2) && !defined(VEC_AVX512)
     __asm__("vfmadd231ps %1, %2, %0" : "+x"(sum) : "x"(a), "x"(b));
     return sum;
 #else
