@@ -46,9 +46,9 @@ static void device(const blip2_machine *m)
 {
     char text[800], all[32], left[32];
     if (m->card[0])
-        snprintf(text, sizeof text, "%s, %s, %s, available: %s, driver for CUDA %d.%d", m->device, m->card,
-                 size_text(all, m->card_memory), size_text(left, m->card_available), m->driver / 1000,
-                 m->driver % 1000 / 10);
+        snprintf(text, sizeof text, "%s, %s, %s, available: %s, driver for CUDA %d.%d", m->device,
+                 m->card, size_text(all, m->card_memory), size_text(left, m->card_available),
+                 m->driver / 1000, m->driver % 1000 / 10);
     else
         snprintf(text, sizeof text, "%s%s%s%s", m->device, m->no_card[0] ? " (" : "", m->no_card,
                  m->no_card[0] ? ")" : "");
@@ -167,10 +167,9 @@ int run_doctor(const Args *args)
     Checkup c = {0};
     blip2_error err = {0};
     progress("measuring");
-    if (!blip2_debug_machine(&c.machine, args_text(args, OPT_DEVICE, NULL),
-                             (int)args_whole(args, OPT_THREADS, 0),
-                             args->has[OPT_MEASURE] ? BLIP2_MEASURE_RENEW : BLIP2_MEASURE_SPEED,
-                             &err))
+    if (!blip2_debug_machine(
+            &c.machine, args_text(args, OPT_DEVICE, NULL), (int)args_whole(args, OPT_THREADS, 0),
+            args->has[OPT_MEASURE] ? BLIP2_MEASURE_RENEW : BLIP2_MEASURE_SPEED, &err))
         return report(&err);
     check_model(&c);
     progress(NULL);

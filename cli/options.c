@@ -65,10 +65,12 @@ const Option options[OPT_COUNT] = {
          "(default: weights as stored, the fastest kernels for them)"},
     [OPT_THREADS] = {"threads", 't', KIND_WHOLE, "N", 1, 1024, COMPUTES | BIT(DOCTOR), model_group,
                      "threads to compute with (default: all processors this process may use)"},
-    [OPT_DEVICE] =
-        {"device", 0, KIND_TEXT, "auto|cpu|cuda[:N]", 0, 0, COMPUTES | BIT(DOCTOR), model_group,
-         "what to compute on: the CPU, or card N (0) of NVIDIA's, for which the module libblip2-cuda.so must be "
-         "installed; auto: card 0 where there is one with room, else the CPU (default: $BLIP2_DEVICE, else auto)"},
+    [OPT_DEVICE] = {"device", 0, KIND_TEXT, "auto|cpu|cuda[:N]", 0, 0, COMPUTES | BIT(DOCTOR),
+                    model_group,
+                    "what to compute on: the CPU, or card N (0) of NVIDIA's, for which the module "
+                    "libblip2-cuda.so must be "
+                    "installed; auto: card 0 where there is one with room, else the CPU (default: "
+                    "$BLIP2_DEVICE, else auto)"},
 
     [OPT_PROMPT] = {"prompt", 'p', KIND_TEXT, "TEXT", 0, 0, ANSWERS, prompt_group,
                     "caption: the beginning of the caption; ask, chat: the template, {} is the "

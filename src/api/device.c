@@ -31,7 +31,8 @@ bool api_device_choice(const char *asked, DeviceChoice *choice, Error *e)
     choice->card = card_of(asked);
     choice->kind = strcmp(asked, "cpu") == 0 ? DEVICE_CPU : DEVICE_CUDA;
     return choice->kind == DEVICE_CPU || choice->card >= 0 ||
-           error_set(e, ERR_USAGE, "%s: expected auto, cpu, cuda or cuda:N, got %.40s", from, asked);
+           error_set(e, ERR_USAGE, "%s: expected auto, cpu, cuda or cuda:N, got %.40s", from,
+                     asked);
 }
 
 Device *api_device_open(const DeviceChoice *choice, Error *why_not, Error *e)

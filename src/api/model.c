@@ -54,8 +54,8 @@ bool api_describe(blip2_model *m, const char *path, Error *e)
                                  : m->dev->name;
     if (*notes.text)
         info->notice = arena_strdup(&m->mem, notes.text);
-    return (info->path && info->architecture && info->device && (info->tokenizer || info->missing) &&
-            (info->notice || !*notes.text)) ||
+    return (info->path && info->architecture && info->device &&
+            (info->tokenizer || info->missing) && (info->notice || !*notes.text)) ||
            error_memory(e, path, 256);
 }
 

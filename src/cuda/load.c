@@ -30,7 +30,8 @@ static void find(char path[1200])
 {
     char own[1024];
     own_folder(own);
-    const char *const place[][2] = {{own, ""}, {own, "../lib/"}, {own, BLIP2_CUDA_LIBDIR}, {BLIP2_BUILD_DIR, ""}};
+    const char *const place[][2] = {
+        {own, ""}, {own, "../lib/"}, {own, BLIP2_CUDA_LIBDIR}, {BLIP2_BUILD_DIR, ""}};
     for (size_t i = 0; i < sizeof place / sizeof *place; i++) {
         snprintf(path, 1200, "%s%s" MODULE, place[i][0], place[i][1]);
         if (place[i][0][0] && access(path, R_OK) == 0)
@@ -57,14 +58,17 @@ static const CudaModule *load(Error *e)
         if (strchr(path, '/'))
             error_set(e, ERR_USAGE, "cuda: %s", why ? why : path);
         else
-            error_set(e, ERR_USAGE, "cuda: " MODULE " is not installed: this program computes on the CPU only");
+            error_set(e, ERR_USAGE,
+                      "cuda: " MODULE " is not installed: this program computes on the CPU only");
         return NULL;
     }
     const CudaModule *m = dlsym(library, "blip2_cuda_module");
     if (!m)
         return refuse(library, e, path, "this is no module of blip2");
     if (strcmp(m->version, BLIP2_VERSION) != 0 || memcmp(m->sizes, SIZES, sizeof SIZES) != 0)
-        return refuse(library, e, path, "expected the module of this build, version " BLIP2_VERSION ", got another one");
+        return refuse(library, e, path,
+                      "expected the module of this build, version " BLIP2_VERSION
+                      ", got another one");
     return m;
 }
 

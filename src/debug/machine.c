@@ -140,7 +140,8 @@ blip2_model *blip2_synthetic(const char *type, blip2_dtype dtype, const char *de
     DeviceChoice on;
     ModelConfig config;
     blip2_model *m = NULL;
-    if (api_device_choice(device, &on, &e) && zoo_config(&config, type, &e) && api_check_dtype(dtype, &e))
+    if (api_device_choice(device, &on, &e) && zoo_config(&config, type, &e) &&
+        api_check_dtype(dtype, &e))
         m = api_model_new(dtype, &on, type, &e);
     if (m && synthetic_fits(m->dev, &config, type, dtype, &e)) {
         error_set(&m->no_tokenizer, ERR_NO_MODEL, "%s: a synthetic model has no tokenizer", type);

@@ -735,7 +735,8 @@ static void call_ce(Stream *d, void *problem)
 {
     RowProblem *p = problem;
     float dloss = 50;
-    d->k->softmax_loss_back(d, &(Tensor){.rows = 1, .cols = 1, .ld = 1, .grad = &dloss}, &p->x, &p->y, p->targets);
+    d->k->softmax_loss_back(d, &(Tensor){.rows = 1, .cols = 1, .ld = 1, .grad = &dloss}, &p->x,
+                            &p->y, p->targets);
 }
 
 static void loss_one(Stream *d, int rows, int cols)

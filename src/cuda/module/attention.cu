@@ -20,7 +20,8 @@ static size_t room(int hd)
 }
 
 /* rows x hd floats from `from` on, times factor; rows that are not there are 0, as what follows hd. */
-__device__ static inline void keep_rows(float *to, const float *from, int ld, int rows, int most, int hd, float factor)
+__device__ static inline void keep_rows(float *to, const float *from, int ld, int rows, int most,
+                                        int hd, float factor)
 {
     int width = row_room(hd) - 4;
     for (int i = (int)threadIdx.x; i < most * width; i += THREADS) {
@@ -30,7 +31,8 @@ __device__ static inline void keep_rows(float *to, const float *from, int ld, in
 }
 
 /* DIMS: numbers of a head's result that a thread has of each of its four queries. */
-template <int DIMS, bool CAUSAL> __global__ void __launch_bounds__(THREADS) attention_kernel(const AttentionCall p)
+template <int DIMS, bool CAUSAL>
+__global__ void __launch_bounds__(THREADS) attention_kernel(const AttentionCall p)
 {
     extern __shared__ __align__(16) float memory[];
     const Span s = span_of(p, (int)blockIdx.z);
@@ -42,7 +44,8 @@ template <int DIMS, bool CAUSAL> __global__ void __launch_bounds__(THREADS) atte
     const int rows = min(BQ, s.nq - q0), most = CAUSAL ? min(s.nk, q0 + rows + ahead) : s.nk;
     keep_rows(q, row_at(p.q, s.q + q0, p.ldq) + head * hd, p.ldq, rows, BQ, hd, p.scale);
     float out[4][DIMS] = {};
-    float max = -INFINITY, sum = 0; /* of query tid / 4, of whose scores this thread has every fourth */
+    float max = -INFINITY,
+          sum = 0; /* of query tid / 4, of whose scores this thread has every fourth */
     for (int k0 = 0; k0 < most; k0 += BK) {
         const int keys = min(BK, s.nk - k0);
         __syncthreads();
@@ -63,7 +66,8 @@ template <int DIMS, bool CAUSAL> __global__ void __launch_bounds__(THREADS) atte
 #pragma unroll
                 for (int j = 0; j < 2; j++)
                     dot[i][j] = fmaf(x[i].w, y[j].w,
-                                     fmaf(x[i].z, y[j].z, fmaf(x[i].y, y[j].y, fmaf(x[i].x, y[j].x, dot[i][j]))));
+                                     fmaf(x[i].z, y[j].z,
+                                          fmaf(x[i].y, y[j].y, fmaf(x[i].x, y[j].x, dot[i][j]))));
         }
 #pragma unroll
         for (int i = 0; i < 4; i++)
@@ -71,7 +75,9 @@ template <int DIMS, bool CAUSAL> __global__ void __launch_bounds__(THREADS) atte
             for (int j = 0; j < 2; j++) {
                 int key = tx + j * SIDE, at = q0 + ty + i + ahead;
                 bool seen = key < keys && (!CAUSAL || k0 + key <= at);
-                float b = p.bias && seen && ty + i < rows ? row_at(p.bias, p.far + k0 + key - at, p.ldb)[head] : 0.0f;
+                float b = p.bias && seen && ty + i < rows
+                              ? row_at(p.bias, p.far + k0 + key - at, p.ldb)[head]
+                              : 0.0f;
                 score[(ty + i) * (BK + 4) + key] = seen ? dot[i][j] + b : -INFINITY;
             }
         __syncthreads();
@@ -191,14 +197,17 @@ static bool attention(Stream *on, const AttentionArgs *a)
         return true;
     if (p.hd > KEYS_WIDEST)
         BUG("attention: a head of more than 512");
-    AttentionKernel *kernel = !tiled ? wide_kernel<16> : a->causal ? tiled_for<true>(p.hd) : tiled_for<false>(p.hd);
+    AttentionKernel *kernel = !tiled      ? wide_kernel<16>
+                              : a->causal ? tiled_for<true>(p.hd)
+                                          : tiled_for<false>(p.hd);
     size_t bytes = tiled ? room(p.hd) : keys_room(p.hd);
     if (!cuda_shared(on, (const void *)kernel, bytes))
         return true; /* the stream has the error */
     for (int from = 0; from < a->groups; from += 65535) {
         int groups = a->groups - from < 65535 ? a->groups - from : 65535;
         p.first = from;
-        dim3 grid((unsigned)(tiled ? (most + BQ - 1) / BQ : most), (unsigned)a->heads, (unsigned)groups);
+        dim3 grid((unsigned)(tiled ? (most + BQ - 1) / BQ : most), (unsigned)a->heads,
+                  (unsigned)groups);
         LAUNCH(on, kernel, grid, tiled ? (int)THREADS : (int)KEYS_THREADS, bytes, p);
     }
     return true;

@@ -10,8 +10,8 @@ enum { THREADS = 128 };
 
 typedef struct BackCall {
     AttentionCall f;
-    const float *dout; /* like out */
-    float *dq, *dk, *dv, *dbias; /* each may be NULL */
+    const float *dout;            /* like out */
+    float *dq, *dk, *dv, *dbias;  /* each may be NULL */
     float *max, *inverse, *delta; /* [rows of q][heads] */
     int heads, groups, keys, bias_rows;
 } BackCall;
@@ -25,16 +25,18 @@ __device__ static inline float dot_of(const float *a, const float *b, int n, flo
 }
 
 /* The score of query i of a group with its key j. */
-__device__ static inline float score_of(const AttentionCall &f, const Span &s, int head, int i, int j)
+__device__ static inline float score_of(const AttentionCall &f, const Span &s, int head, int i,
+                                        int j)
 {
-    float x = dot_of(row_at(f.q, s.q + i, f.ldq) + head * f.hd, row_at(f.k, s.k + j, f.ldk) + head * f.hd, f.hd, f.scale);
+    float x = dot_of(row_at(f.q, s.q + i, f.ldq) + head * f.hd,
+                     row_at(f.k, s.k + j, f.ldk) + head * f.hd, f.hd, f.scale);
     return f.bias ? x + row_at(f.bias, f.far + j - (i + s.nk - s.nq), f.ldb)[head] : x;
 }
 
 __device__ static inline float dp_of(const BackCall &p, const Span &s, int head, int i, int j)
 {
-    return dot_of(row_at(p.dout, s.q + i, p.f.ldo) + head * p.f.hd, row_at(p.f.v, s.k + j, p.f.ldv) + head * p.f.hd,
-                  p.f.hd, 1.0f);
+    return dot_of(row_at(p.dout, s.q + i, p.f.ldo) + head * p.f.hd,
+                  row_at(p.f.v, s.k + j, p.f.ldv) + head * p.f.hd, p.f.hd, 1.0f);
 }
 
 __device__ static inline bool sees(const AttentionCall &f, const Span &s, int i, int j)
@@ -102,14 +104,17 @@ __global__ static void key_kernel(const BackCall p)
             int most = min(THREADS, s.nq - i0);
             __syncthreads();
             if (tid < most)
-                seen[tid] = sees(f, s, i0 + tid, j) ? again(p, s, head, i0 + tid, j) : make_float2(0, 0);
+                seen[tid] =
+                    sees(f, s, i0 + tid, j) ? again(p, s, head, i0 + tid, j) : make_float2(0, 0);
             __syncthreads();
             for (int part = 0, c = tid; c < f.hd; c += THREADS, part++)
                 for (int i = 0; i < most; i++) {
                     if (!sees(f, s, i0 + i, j))
                         continue;
-                    dv[part] = fmaf(seen[i].x, row_at(p.dout, s.q + i0 + i, f.ldo)[head * f.hd + c], dv[part]);
-                    dk[part] = fmaf(seen[i].y, row_at(f.q, s.q + i0 + i, f.ldq)[head * f.hd + c], dk[part]);
+                    dv[part] = fmaf(seen[i].x, row_at(p.dout, s.q + i0 + i, f.ldo)[head * f.hd + c],
+                                    dv[part]);
+                    dk[part] = fmaf(seen[i].y, row_at(f.q, s.q + i0 + i, f.ldq)[head * f.hd + c],
+                                    dk[part]);
                 }
         }
     }

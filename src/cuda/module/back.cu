@@ -83,7 +83,8 @@ static NormBack norm_back(Stream *on, const Tensor *y, const Tensor *x, float ep
     return p;
 }
 
-static void layernorm_back(Stream *on, const Tensor *y, const Tensor *x, const Param *gamma, const Param *beta, float eps)
+static void layernorm_back(Stream *on, const Tensor *y, const Tensor *x, const Param *gamma,
+                           const Param *beta, float eps)
 {
     NormBack p = norm_back(on, y, x, eps);
     if (!p.kept || x->rows == 0)
@@ -103,7 +104,8 @@ __global__ static void scaled_rows(const NormBack p)
     float length = p.gamma ? 0 : row_length(x, p.cols, p.eps);
     float factor = p.gamma ? row_rrms(x, p.cols, p.eps) : 1.0f / length;
     float share = p.gamma ? 1.0f / (float)p.cols : length > p.eps ? 1.0f : 0.0f, with_z = 0;
-    EACH_COLUMN(c, p.cols) with_z = fmaf(p.gamma ? dy[c] * p.gamma[c] : dy[c], x[c] * factor, with_z);
+    EACH_COLUMN(c, p.cols)
+    with_z = fmaf(p.gamma ? dy[c] * p.gamma[c] : dy[c], x[c] * factor, with_z);
     float mean = block_sum(with_z) * share;
     if (p.dx) {
         float *dx = row_at(p.dx, ROW, p.ldx);
@@ -122,12 +124,14 @@ __global__ static void rmsnorm_columns(const NormBack p)
     int c = COLUMN;
     float gamma = 0;
     for (int r = 0; c < p.cols && r < p.rows; r++)
-        gamma = fmaf(row_at(p.dy, r, p.ldy)[c], row_at(p.x, r, p.ldx)[c] * p.kept[(size_t)r * 3], gamma);
+        gamma = fmaf(row_at(p.dy, r, p.ldy)[c], row_at(p.x, r, p.ldx)[c] * p.kept[(size_t)r * 3],
+                     gamma);
     if (c < p.cols)
         p.dgamma[c] += gamma;
 }
 
-static void rmsnorm_back(Stream *on, const Tensor *y, const Tensor *x, const Param *gamma, float eps)
+static void rmsnorm_back(Stream *on, const Tensor *y, const Tensor *x, const Param *gamma,
+                         float eps)
 {
     NormBack p = norm_back(on, y, x, eps);
     if (!p.kept || x->rows == 0)
@@ -148,7 +152,8 @@ static void l2norm_back(Stream *on, const Tensor *y, const Tensor *x, float leas
 
 /* --- tables ----------------------------------------------------------------------------------------------------- */
 
-__global__ static void embed_columns(float *table, const float *dy, int ld, int rows, int cols, const int *ids)
+__global__ static void embed_columns(float *table, const float *dy, int ld, int rows, int cols,
+                                     const int *ids)
 {
     int c = COLUMN;
     for (int r = 0; c < cols && r < rows; r++)
@@ -158,8 +163,8 @@ __global__ static void embed_columns(float *table, const float *dy, int ld, int 
 static void embed_back(Stream *on, const Tensor *y, const Param *table, const int *ids)
 {
     if (table->grad)
-        LAUNCH(on, embed_columns, column_blocks(table->cols), COLUMN_THREADS, 0, table->grad, y->grad, y->ld, y->rows,
-               table->cols, ids);
+        LAUNCH(on, embed_columns, column_blocks(table->cols), COLUMN_THREADS, 0, table->grad,
+               y->grad, y->ld, y->rows, table->cols, ids);
 }
 
 typedef struct GatherBack {
@@ -176,19 +181,23 @@ __global__ static void gather_columns(const GatherBack p)
         bool first = p.from[r] < p.rows_a;
         float *to = first ? p.da : p.db;
         if (to)
-            row_at(to, first ? p.from[r] : p.from[r] - p.rows_a, first ? p.lda : p.ldb)[c] += row_at(p.dy, r, p.ldy)[c];
+            row_at(to, first ? p.from[r] : p.from[r] - p.rows_a, first ? p.lda : p.ldb)[c] +=
+                row_at(p.dy, r, p.ldy)[c];
     }
 }
 
-static void gather_rows_back(Stream *on, const Tensor *y, const Tensor *a, const Tensor *b, const int *from)
+static void gather_rows_back(Stream *on, const Tensor *y, const Tensor *a, const Tensor *b,
+                             const int *from)
 {
-    GatherBack p = {y->grad, a->grad, b ? b->grad : NULL, from, y->ld, a->ld, b ? b->ld : 0, a->rows, y->rows, y->cols};
+    GatherBack p = {y->grad, a->grad, b ? b->grad : NULL, from,
+                    y->ld,   a->ld,   b ? b->ld : 0,      a->rows,
+                    y->rows, y->cols};
     if (p.da || p.db)
         LAUNCH(on, gather_columns, column_blocks(y->cols), COLUMN_THREADS, 0, p);
 }
 
-__global__ static void resize_columns(float *dx, int ldx, const float *dy, int ldy, int cols, int grid, int gh, int gw,
-                                      bool corners)
+__global__ static void resize_columns(float *dx, int ldx, const float *dy, int ldy, int cols,
+                                      int grid, int gh, int gw, bool corners)
 {
     int c = COLUMN;
     if (c >= cols)
@@ -203,11 +212,12 @@ __global__ static void resize_columns(float *dx, int ldx, const float *dy, int l
     }
 }
 
-static void resize_grid_back(Stream *on, const Tensor *y, const Tensor *x, int grid, int gh, int gw, bool corners)
+static void resize_grid_back(Stream *on, const Tensor *y, const Tensor *x, int grid, int gh, int gw,
+                             bool corners)
 {
     if (x->grad)
-        LAUNCH(on, resize_columns, column_blocks(x->cols), COLUMN_THREADS, 0, x->grad, x->ld, y->grad, y->ld, x->cols,
-               grid, gh, gw, corners);
+        LAUNCH(on, resize_columns, column_blocks(x->cols), COLUMN_THREADS, 0, x->grad, x->ld,
+               y->grad, y->ld, x->cols, grid, gh, gw, corners);
 }
 
 /* --- by element --------------------------------------------------------------------------------------------------- */
@@ -229,11 +239,13 @@ __device__ static float act_slope(float x, int act)
     return 1.0f;
 }
 
-__global__ static void activate_rows(float *dx, const float *x, int ldx, const float *dy, int ldy, int cols, int act)
+__global__ static void activate_rows(float *dx, const float *x, int ldx, const float *dy, int ldy,
+                                     int cols, int act)
 {
     EACH_COLUMN(c, cols)
     {
-        float at = row_at(x, ROW, ldx)[c], g = row_at(dy, ROW, ldy)[c], *to = row_at(dx, ROW, ldx) + c;
+        float at = row_at(x, ROW, ldx)[c], g = row_at(dy, ROW, ldy)[c],
+              *to = row_at(dx, ROW, ldx) + c;
         if (act == ACT_RELU && at <= 0)
             g = 0;
         *to = fmaf(g, act_slope(at, act), *to);
@@ -243,8 +255,8 @@ __global__ static void activate_rows(float *dx, const float *x, int ldx, const f
 static void activate_back(Stream *on, const Tensor *y, const Tensor *x, Act act)
 {
     if (x->grad && x->rows)
-        LAUNCH(on, activate_rows, grid_rows(x->rows), row_threads(x->cols), 0, x->grad, f32(x), x->ld, y->grad, y->ld,
-               x->cols, (int)act);
+        LAUNCH(on, activate_rows, grid_rows(x->rows), row_threads(x->cols), 0, x->grad, f32(x),
+               x->ld, y->grad, y->ld, x->cols, (int)act);
 }
 
 typedef struct MultiplyBack {
@@ -276,8 +288,8 @@ static void multiply_back(Stream *on, const Tensor *y, const Tensor *a, const Te
         LAUNCH(on, multiply_rows, grid_rows(y->rows), row_threads(y->cols), 0, p);
 }
 
-__global__ static void accumulate_rows(float *to, int ldto, const float *from, int ldfrom, int cols, int group,
-                                       float factor)
+__global__ static void accumulate_rows(float *to, int ldto, const float *from, int ldfrom, int cols,
+                                       int group, float factor)
 {
     EACH_COLUMN(c, cols)
     {
@@ -286,23 +298,25 @@ __global__ static void accumulate_rows(float *to, int ldto, const float *from, i
     }
 }
 
-static void accumulate(Stream *on, float *to, int ldto, const float *from, int ldfrom, int rows, int cols, float factor)
+static void accumulate(Stream *on, float *to, int ldto, const float *from, int ldfrom, int rows,
+                       int cols, float factor)
 {
     if (rows)
-        LAUNCH(on, accumulate_rows, grid_rows(rows), row_threads(cols), 0, to, ldto, from, ldfrom, cols, 1, factor);
+        LAUNCH(on, accumulate_rows, grid_rows(rows), row_threads(cols), 0, to, ldto, from, ldfrom,
+               cols, 1, factor);
 }
 
 static void mean_rows_back(Stream *on, const Tensor *y, const Tensor *x, int group)
 {
     if (x->grad && x->rows)
-        LAUNCH(on, accumulate_rows, grid_rows(x->rows), row_threads(x->cols), 0, x->grad, x->ld, y->grad, y->ld, x->cols,
-               group, 1.0f / (float)group);
+        LAUNCH(on, accumulate_rows, grid_rows(x->rows), row_threads(x->cols), 0, x->grad, x->ld,
+               y->grad, y->ld, x->cols, group, 1.0f / (float)group);
 }
 
 /* --- loss ------------------------------------------------------------------------------------------------------------ */
 
-__global__ static void loss_rows(float *dx, int ldx, const float *p, int ldp, int rows, int cols, const float *dloss,
-                                 const int *targets)
+__global__ static void loss_rows(float *dx, int ldx, const float *p, int ldp, int rows, int cols,
+                                 const float *dloss, const int *targets)
 {
     int valid = 0, target = targets[ROW];
     for (int r = (int)threadIdx.x; r < rows; r += (int)blockDim.x)
@@ -319,11 +333,12 @@ __global__ static void loss_rows(float *dx, int ldx, const float *p, int ldp, in
     }
 }
 
-static void softmax_loss_back(Stream *on, const Tensor *loss, const Tensor *logits, const Tensor *probs, const int *targets)
+static void softmax_loss_back(Stream *on, const Tensor *loss, const Tensor *logits,
+                              const Tensor *probs, const int *targets)
 {
     if (logits->grad && logits->rows)
-        LAUNCH(on, loss_rows, grid_rows(logits->rows), row_threads(logits->cols), 0, logits->grad, logits->ld, f32(probs),
-               probs->ld, logits->rows, logits->cols, loss->grad, targets);
+        LAUNCH(on, loss_rows, grid_rows(logits->rows), row_threads(logits->cols), 0, logits->grad,
+               logits->ld, f32(probs), probs->ld, logits->rows, logits->cols, loss->grad, targets);
 }
 
 extern "C" void cuda_install_back(Backend *b)

@@ -20,10 +20,10 @@ static inline unsigned grid_rows(int rows)
 }
 
 /* Launches and remembers the first failure on the stream; nothing is launched for an empty grid. */
-#define LAUNCH(on, kernel, grid, block, smem, ...)                                   \
-    do {                                                                             \
-        kernel<<<(grid), (block), (smem), cuda_stream_of(on)>>>(__VA_ARGS__);        \
-        cuda_note(on, cudaGetLastError(), #kernel);                                  \
+#define LAUNCH(on, kernel, grid, block, smem, ...)                            \
+    do {                                                                      \
+        kernel<<<(grid), (block), (smem), cuda_stream_of(on)>>>(__VA_ARGS__); \
+        cuda_note(on, cudaGetLastError(), #kernel);                           \
     } while (0)
 
 /* --- numbers --------------------------------------------------------------------------------------- */

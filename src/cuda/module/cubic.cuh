@@ -15,7 +15,8 @@ __device__ static inline float cubic_source(int i, int n, int o, bool corners)
 }
 
 /* Four taps of Keys' cubic (a = -0.75) around the source of output i of o, of n inputs. */
-__device__ static inline void cubic_taps(int i, int n, int o, bool corners, int index[4], float weight[4])
+__device__ static inline void cubic_taps(int i, int n, int o, bool corners, int index[4],
+                                         float weight[4])
 {
     const float A = -0.75f;
     float s = cubic_source(i, n, o, corners), t = s - floorf(s);

@@ -208,7 +208,8 @@ static Stream *cuda_stream(Device *dev, const StreamOptions *o, Error *e)
     cudaError_t got = cudaStreamCreate(&c->s);
     if (got == cudaSuccess && staging(&c->up) && staging(&c->down))
         return &c->base;
-    error_set(e, ERR_MEMORY, "%s: stream: %s", dev->name, cudaGetErrorString(got ? got : cudaErrorMemoryAllocation));
+    error_set(e, ERR_MEMORY, "%s: stream: %s", dev->name,
+              cudaGetErrorString(got ? got : cudaErrorMemoryAllocation));
     cudaGetLastError();
     stream_close(&c->base);
     return NULL;
@@ -245,7 +246,8 @@ static int no_driver(cudaError_t got, Error *e)
     if (!driver)
         error_set(e, ERR_USAGE, "cuda: no NVIDIA driver is installed here");
     else if (got == cudaErrorInsufficientDriver)
-        error_set(e, ERR_USAGE, "cuda: driver: expected one for CUDA %d.%d or later, got CUDA %d.%d", own / 1000,
+        error_set(e, ERR_USAGE,
+                  "cuda: driver: expected one for CUDA %d.%d or later, got CUDA %d.%d", own / 1000,
                   own % 1000 / 10, driver / 1000, driver % 1000 / 10);
     else
         error_set(e, ERR_USAGE, "cuda: %s", cudaGetErrorString(got));
@@ -273,8 +275,9 @@ static bool about_card(int index, struct cudaDeviceProp *about, Error *e)
     if (got != cudaSuccess)
         return error_set(e, ERR_FAILED, "cuda:%d: %s", index, cudaGetErrorString(got));
     if (about->major < LEAST_MAJOR)
-        return error_set(e, ERR_USAGE, "cuda:%d: %s: compute capability: expected %d.0 or later, got %d.%d", index,
-                         about->name, LEAST_MAJOR, about->major, about->minor);
+        return error_set(e, ERR_USAGE,
+                         "cuda:%d: %s: compute capability: expected %d.0 or later, got %d.%d",
+                         index, about->name, LEAST_MAJOR, about->major, about->minor);
     return true;
 }
 
@@ -289,7 +292,8 @@ static bool module_card(int index, CudaCard *card, Error *e)
     cudaDriverGetVersion(&card->driver);
     cudaSetDevice(index);
     cudaError_t got = cudaMemGetInfo(&card->available, &card->memory);
-    return got == cudaSuccess || error_set(e, ERR_FAILED, "cuda:%d: %s: %s", index, about.name, cudaGetErrorString(got));
+    return got == cudaSuccess ||
+           error_set(e, ERR_FAILED, "cuda:%d: %s: %s", index, about.name, cudaGetErrorString(got));
 }
 
 static bool device_begin(CudaDevice *d, Error *e)
@@ -329,5 +333,5 @@ static Device *module_open(int index, Error *e)
 }
 
 __attribute__((visibility("default"))) extern const CudaModule blip2_cuda_module;
-const CudaModule blip2_cuda_module = {
-    BLIP2_VERSION, CUDA_MODULE_SIZES, module_open, module_cards, module_card};
+const CudaModule blip2_cuda_module = {BLIP2_VERSION, CUDA_MODULE_SIZES, module_open, module_cards,
+                                      module_card};

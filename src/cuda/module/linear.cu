@@ -57,7 +57,8 @@ static bool factors_of(Stream *on, const LinearArgs *a, float **factor)
     *factor = (float *)cuda_scratch(on, SCRATCH_ROWS, sizeof(float) * 2 * (size_t)a->x->rows);
     if (!*factor)
         return false;
-    LAUNCH(on, row_factors, grid_rows(a->x->rows), 256, 0, *factor, f32(a->x), a->x->ld, a->x->cols);
+    LAUNCH(on, row_factors, grid_rows(a->x->rows), 256, 0, *factor, f32(a->x), a->x->ld,
+           a->x->cols);
     return true;
 }
 
@@ -80,24 +81,26 @@ template <class W> static bool forward_fast(Stream *on, const LinearArgs *a, con
     p.whole_w = aligned(w, sizeof(W) * (size_t)p.k, 8 * sizeof(W));
     p.to = finish_of(a, factor ? factor + 1 : NULL);
     if (a->role == ROLE_DECODE)
-        mma_few(on, p);
-    else
-        mma_many(on, p);
+        return mma_few(on, p);
+    mma_many(on, p);
     return true;
 }
 
 /* --- the weights in rows ----------------------------------------------------------------------------------- */
 
 /* A panel [in][32], of bf16 [in / 2][32][2], to rows. A block has 32 inputs of a panel. */
-template <class T> __global__ static void from_panels(T *rows, const T *panels, int outs, int ins, int group)
+template <class T>
+__global__ static void from_panels(T *rows, const T *panels, int outs, int ins, int group)
 {
     __shared__ T tile[32][33];
-    int stored = (ins + group - 1) / group * group, in0 = (int)blockIdx.x * 32, out0 = (int)blockIdx.y * 32;
+    int stored = (ins + group - 1) / group * group, in0 = (int)blockIdx.x * 32,
+        out0 = (int)blockIdx.y * 32;
     const T *panel = panels + (size_t)blockIdx.y * 32 * (size_t)stored;
     for (int i = (int)threadIdx.x; i < 1024; i += (int)blockDim.x) {
         int part = i % group, out = i / group % 32, in = in0 + i / group / 32 * group + part;
         if (in < ins)
-            tile[out][in - in0] = panel[(size_t)(in / group) * 32 * (size_t)group + (size_t)(out * group + part)];
+            tile[out][in - in0] =
+                panel[(size_t)(in / group) * 32 * (size_t)group + (size_t)(out * group + part)];
     }
     __syncthreads();
     for (int i = (int)threadIdx.x; i < 1024; i += (int)blockDim.x) {
@@ -107,14 +110,16 @@ template <class T> __global__ static void from_panels(T *rows, const T *panels, 
     }
 }
 
-extern "C" cudaError_t cuda_rows_from_panels(cudaStream_t s, void *rows, const void *panels, DType t, int outs, int ins)
+extern "C" cudaError_t cuda_rows_from_panels(cudaStream_t s, void *rows, const void *panels,
+                                             DType t, int outs, int ins)
 {
     dim3 grid((unsigned)((ins + 31) / 32), (unsigned)((outs + 31) / 32));
     if (t == F32)
-        from_panels<uint32_t><<<grid, 256, 0, s>>>((uint32_t *)rows, (const uint32_t *)panels, outs, ins, 1);
+        from_panels<uint32_t>
+            <<<grid, 256, 0, s>>>((uint32_t *)rows, (const uint32_t *)panels, outs, ins, 1);
     else
-        from_panels<uint16_t><<<grid, 256, 0, s>>>((uint16_t *)rows, (const uint16_t *)panels, outs, ins,
-                                                   (int)panel_group(t));
+        from_panels<uint16_t><<<grid, 256, 0, s>>>((uint16_t *)rows, (const uint16_t *)panels, outs,
+                                                   ins, (int)panel_group(t));
     return cudaGetLastError();
 }
 
@@ -127,7 +132,8 @@ __global__ static void widen_i4(float *rows, const Nibbles *blocks, int outs, in
         const int c = (int)blockIdx.x * I4_BLOCK + in;
         const uint32_t v = b->eight[in / 8][out] >> (in % 4 * 8 + in % 8 / 4 * 4);
         if (r < outs && c < ins)
-            rows[(size_t)r * (size_t)ins + (size_t)c] = __half2float(b->scale[out]) * (float)((int)(v & 15) - 8);
+            rows[(size_t)r * (size_t)ins + (size_t)c] =
+                __half2float(b->scale[out]) * (float)((int)(v & 15) - 8);
     }
 }
 
@@ -150,8 +156,10 @@ static const void *weights_in_rows(Stream *on, const Param *w)
         return widened(on, w);
     void *rows = cuda_scratch(on, SCRATCH_LINEAR, dtype_bytes(w->dtype, param_count(w)));
     if (rows)
-        cuda_note(on, cuda_rows_from_panels(cuda_stream_of(on), rows, w->data, w->dtype, w->rows, w->cols),
-                  "weights in panels");
+        cuda_note(
+            on,
+            cuda_rows_from_panels(cuda_stream_of(on), rows, w->data, w->dtype, w->rows, w->cols),
+            "weights in panels");
     return rows;
 }
 
@@ -166,7 +174,9 @@ static bool linear_forward(Stream *on, const LinearArgs *a)
     if (!w)
         return false;
     switch (a->w->dtype) {
-    case BF16: return fast ? forward_fast<__nv_bfloat16>(on, a, w) : (forward_f32<__nv_bfloat16>(on, a, w), true);
+    case BF16:
+        return fast ? forward_fast<__nv_bfloat16>(on, a, w)
+                    : (forward_f32<__nv_bfloat16>(on, a, w), true);
     case F16: return fast ? forward_fast<__half>(on, a, w) : (forward_f32<__half>(on, a, w), true);
     case I8: return fast ? forward_fast<int8_t>(on, a, w) : (forward_f32<int8_t>(on, a, w), true);
     case I4:
@@ -226,8 +236,8 @@ static bool linear_back(Stream *on, const LinearArgs *l)
     if (l->w->grad)
         back_to_w(on, l);
     if (l->b && l->b->grad)
-        LAUNCH(on, add_rows, (unsigned)((l->y->cols + 127) / 128), 128, 0, l->b->grad, l->y->grad, l->y->ld,
-               l->y->rows, l->y->cols);
+        LAUNCH(on, add_rows, (unsigned)((l->y->cols + 127) / 128), 128, 0, l->b->grad, l->y->grad,
+               l->y->ld, l->y->rows, l->y->cols);
     return true;
 }
 

@@ -43,7 +43,8 @@ __device__ static inline void finish(const Finish &f, int i, int j, float sum)
 template <class W> struct Product {
     const float *a;
     const W *b;
-    const float *b_scale; /* per t: a factor of B's row (I8 weights that are summed over outputs); NULL: 1 */
+    const float *
+        b_scale; /* per t: a factor of B's row (I8 weights that are summed over outputs); NULL: 1 */
     size_t a_i, a_t, b_j, b_t;
     int m, n, k;
     Finish to;
@@ -51,8 +52,9 @@ template <class W> struct Product {
 
 /* Loads rows x BK of A, or of B, to [BK][rows + 1]; the threads run along what lies together. */
 template <class T, int ROWS, int THREADS, bool ALONG>
-__device__ static inline void tile_load(float (*to)[ROWS + 4], const T *from, size_t step_r, size_t step_t, int row,
-                                        int rows, int t0, int k, const float *scale)
+__device__ static inline void tile_load(float (*to)[ROWS + 4], const T *from, size_t step_r,
+                                        size_t step_t, int row, int rows, int t0, int k,
+                                        const float *scale)
 {
     for (int i = (int)threadIdx.x; i < ROWS * TILE_BK; i += THREADS) {
         int r = ALONG ? i / TILE_BK : i % ROWS, t = ALONG ? i % TILE_BK : i / ROWS;
@@ -111,11 +113,14 @@ template <class W, bool A_ALONG, bool B_ALONG> static void product(Stream *on, c
     if (p.m < 1 || p.n < 1)
         return;
     if (large >= ((CudaStream *)on)->processors)
-        LAUNCH(on, (product_kernel<W, 128, 128, 8, 8, A_ALONG, B_ALONG>), tile_grid(p.m, p.n, 128, 128), 256, 0, p);
+        LAUNCH(on, (product_kernel<W, 128, 128, 8, 8, A_ALONG, B_ALONG>),
+               tile_grid(p.m, p.n, 128, 128), 256, 0, p);
     else if (p.m > 16)
-        LAUNCH(on, (product_kernel<W, 64, 64, 4, 4, A_ALONG, B_ALONG>), tile_grid(p.m, p.n, 64, 64), 256, 0, p);
+        LAUNCH(on, (product_kernel<W, 64, 64, 4, 4, A_ALONG, B_ALONG>), tile_grid(p.m, p.n, 64, 64),
+               256, 0, p);
     else
-        LAUNCH(on, (product_kernel<W, 16, 32, 2, 2, A_ALONG, B_ALONG>), tile_grid(p.m, p.n, 16, 32), 128, 0, p);
+        LAUNCH(on, (product_kernel<W, 16, 32, 2, 2, A_ALONG, B_ALONG>), tile_grid(p.m, p.n, 16, 32),
+               128, 0, p);
 }
 
 #endif

@@ -15,24 +15,25 @@ static int threads_of(const Tensor *t)
 
 /* --- norms ---------------------------------------------------------------------------------------------- */
 
-__global__ static void layernorm_kernel(float *y, int ldy, const float *x, int ldx, const float *gamma,
-                                        const float *beta, int cols, float eps)
+__global__ static void layernorm_kernel(float *y, int ldy, const float *x, int ldx,
+                                        const float *gamma, const float *beta, int cols, float eps)
 {
     x = row_at(x, ROW, ldx), y = row_at(y, ROW, ldy);
     Moments m = row_moments(x, cols, eps);
     EACH_COLUMN(c, cols) y[c] = fmaf(normed(x[c], m), gamma[c], beta[c]);
 }
 
-static void layernorm(Stream *on, Tensor *y, const Tensor *x, const Param *gamma, const Param *beta, float eps)
+static void layernorm(Stream *on, Tensor *y, const Tensor *x, const Param *gamma, const Param *beta,
+                      float eps)
 {
     if (x->rows)
-        LAUNCH(on, layernorm_kernel, grid_rows(x->rows), threads_of(x), 0, f32(y), y->ld, f32(x), x->ld,
-               (const float *)gamma->data, (const float *)beta->data, x->cols, eps);
+        LAUNCH(on, layernorm_kernel, grid_rows(x->rows), threads_of(x), 0, f32(y), y->ld, f32(x),
+               x->ld, (const float *)gamma->data, (const float *)beta->data, x->cols, eps);
 }
 
 /* gamma NULL: l2norm, eps is the least length. */
-__global__ static void scale_kernel(float *y, int ldy, const float *x, int ldx, const float *gamma, int cols,
-                                    float eps)
+__global__ static void scale_kernel(float *y, int ldy, const float *x, int ldx, const float *gamma,
+                                    int cols, float eps)
 {
     x = row_at(x, ROW, ldx), y = row_at(y, ROW, ldy);
     float factor = gamma ? row_rrms(x, cols, eps) : 1.0f / row_length(x, cols, eps);
@@ -70,20 +71,23 @@ static void embed(Stream *on, Tensor *y, const Param *table, const int *ids)
         return;
     switch (table->dtype) {
     case BF16:
-        LAUNCH(on, embed_kernel<__nv_bfloat16>, rows, threads, 0, f32(y), y->ld, (const __nv_bfloat16 *)table->data,
-               cols, ids);
+        LAUNCH(on, embed_kernel<__nv_bfloat16>, rows, threads, 0, f32(y), y->ld,
+               (const __nv_bfloat16 *)table->data, cols, ids);
         break;
     case F16:
-        LAUNCH(on, embed_kernel<__half>, rows, threads, 0, f32(y), y->ld, (const __half *)table->data, cols, ids);
+        LAUNCH(on, embed_kernel<__half>, rows, threads, 0, f32(y), y->ld,
+               (const __half *)table->data, cols, ids);
         break;
     case F32:
-        LAUNCH(on, embed_kernel<float>, rows, threads, 0, f32(y), y->ld, (const float *)table->data, cols, ids);
+        LAUNCH(on, embed_kernel<float>, rows, threads, 0, f32(y), y->ld, (const float *)table->data,
+               cols, ids);
         break;
     default: BUG("embed: table type");
     }
 }
 
-__global__ static void activate_kernel(float *y, int ldy, const float *x, int ldx, int cols, int act)
+__global__ static void activate_kernel(float *y, int ldy, const float *x, int ldx, int cols,
+                                       int act)
 {
     EACH_COLUMN(c, cols) row_at(y, ROW, ldy)[c] = act_apply(row_at(x, ROW, ldx)[c], act);
 }
@@ -91,8 +95,8 @@ __global__ static void activate_kernel(float *y, int ldy, const float *x, int ld
 static void activate(Stream *on, Tensor *y, const Tensor *x, Act act)
 {
     if (x->rows)
-        LAUNCH(on, activate_kernel, grid_rows(x->rows), threads_of(x), 0, f32(y), y->ld, f32(x), x->ld, x->cols,
-               (int)act);
+        LAUNCH(on, activate_kernel, grid_rows(x->rows), threads_of(x), 0, f32(y), y->ld, f32(x),
+               x->ld, x->cols, (int)act);
 }
 
 typedef struct Pairwise {
@@ -103,12 +107,14 @@ typedef struct Pairwise {
 
 __global__ static void add_kernel(const Pairwise p)
 {
-    EACH_COLUMN(c, p.cols) row_at(p.y, ROW, p.ldy)[c] = row_at(p.a, ROW, p.lda)[c] + row_at(p.b, ROW, p.ldb)[c];
+    EACH_COLUMN(c, p.cols)
+    row_at(p.y, ROW, p.ldy)[c] = row_at(p.a, ROW, p.lda)[c] + row_at(p.b, ROW, p.ldb)[c];
 }
 
 __global__ static void multiply_kernel(const Pairwise p)
 {
-    EACH_COLUMN(c, p.cols) row_at(p.y, ROW, p.ldy)[c] = row_at(p.a, ROW, p.lda)[c] * row_at(p.b, ROW, p.ldb)[c];
+    EACH_COLUMN(c, p.cols)
+    row_at(p.y, ROW, p.ldy)[c] = row_at(p.a, ROW, p.lda)[c] * row_at(p.b, ROW, p.ldb)[c];
 }
 
 static Pairwise pairwise(Tensor *y, const Tensor *a, const Tensor *b)
@@ -142,7 +148,8 @@ __global__ static void mean_kernel(float *y, int ldy, const float *x, int ldx, i
 static void mean_rows(Stream *on, Tensor *y, const Tensor *x, int group)
 {
     if (y->rows)
-        LAUNCH(on, mean_kernel, grid_rows(y->rows), threads_of(x), 0, f32(y), y->ld, f32(x), x->ld, x->cols, group);
+        LAUNCH(on, mean_kernel, grid_rows(y->rows), threads_of(x), 0, f32(y), y->ld, f32(x), x->ld,
+               x->cols, group);
 }
 
 __global__ static void copy_kernel(float *y, int ldy, const float *x, int ldx, int cols)
@@ -153,7 +160,8 @@ __global__ static void copy_kernel(float *y, int ldy, const float *x, int ldx, i
 static void copy(Stream *on, Tensor *y, const Tensor *x)
 {
     if (x->rows)
-        LAUNCH(on, copy_kernel, grid_rows(x->rows), threads_of(x), 0, f32(y), y->ld, f32(x), x->ld, x->cols);
+        LAUNCH(on, copy_kernel, grid_rows(x->rows), threads_of(x), 0, f32(y), y->ld, f32(x), x->ld,
+               x->cols);
 }
 
 typedef struct Gather {
@@ -166,18 +174,21 @@ typedef struct Gather {
 __global__ static void gather_kernel(const Gather p)
 {
     int from = p.from[ROW];
-    const float *x = from < p.rows_a ? row_at(p.a, from, p.lda) : row_at(p.b, from - p.rows_a, p.ldb);
+    const float *x =
+        from < p.rows_a ? row_at(p.a, from, p.lda) : row_at(p.b, from - p.rows_a, p.ldb);
     EACH_COLUMN(c, p.cols) row_at(p.y, ROW, p.ldy)[c] = x[c];
 }
 
 static void gather_rows(Stream *on, Tensor *y, const Tensor *a, const Tensor *b, const int *from)
 {
-    Gather p = {f32(y), f32(a), b ? f32(b) : NULL, from, y->ld, a->ld, b ? b->ld : 0, a->rows, y->cols};
+    Gather p = {f32(y), f32(a),        b ? f32(b) : NULL, from,   y->ld,
+                a->ld,  b ? b->ld : 0, a->rows,           y->cols};
     if (y->rows)
         LAUNCH(on, gather_kernel, grid_rows(y->rows), threads_of(y), 0, p);
 }
 
-__global__ static void unfold_kernel(float *y, int ldy, const float *px, int ldx, int height, int width, int p)
+__global__ static void unfold_kernel(float *y, int ldy, const float *px, int ldx, int height,
+                                     int width, int p)
 {
     int gw = width / p, each = height / p * gw, at = ROW % each;
     const float *from =
@@ -185,19 +196,20 @@ __global__ static void unfold_kernel(float *y, int ldy, const float *px, int ldx
     EACH_COLUMN(c, 3 * p * p)
     {
         int plane = c / (p * p), row = c / p % p, col = c % p;
-        row_at(y, ROW, ldy)[c] = from[((size_t)plane * (size_t)height + (size_t)row) * (size_t)width + (size_t)col];
+        row_at(y, ROW, ldy)[c] =
+            from[((size_t)plane * (size_t)height + (size_t)row) * (size_t)width + (size_t)col];
     }
 }
 
 static void unfold(Stream *on, Tensor *y, const Tensor *px, int height, int width, int patch)
 {
     if (y->rows)
-        LAUNCH(on, unfold_kernel, grid_rows(y->rows), threads_of(y), 0, f32(y), y->ld, f32(px), px->ld, height, width,
-               patch);
+        LAUNCH(on, unfold_kernel, grid_rows(y->rows), threads_of(y), 0, f32(y), y->ld, f32(px),
+               px->ld, height, width, patch);
 }
 
-__global__ static void resize_kernel(float *y, int ldy, const float *x, int ldx, int cols, int grid, int gh, int gw,
-                                     bool corners)
+__global__ static void resize_kernel(float *y, int ldy, const float *x, int ldx, int cols, int grid,
+                                     int gh, int gw, bool corners)
 {
     if (ROW == 0) {
         EACH_COLUMN(c, cols) y[c] = x[c];
@@ -213,10 +225,11 @@ __global__ static void resize_kernel(float *y, int ldy, const float *x, int ldx,
     }
 }
 
-static void resize_grid(Stream *on, Tensor *y, const Tensor *x, int grid, int gh, int gw, bool corners)
+static void resize_grid(Stream *on, Tensor *y, const Tensor *x, int grid, int gh, int gw,
+                        bool corners)
 {
-    LAUNCH(on, resize_kernel, grid_rows(1 + gh * gw), threads_of(x), 0, f32(y), y->ld, f32(x), x->ld, x->cols, grid,
-           gh, gw, corners);
+    LAUNCH(on, resize_kernel, grid_rows(1 + gh * gw), threads_of(x), 0, f32(y), y->ld, f32(x),
+           x->ld, x->cols, grid, gh, gw, corners);
 }
 
 __global__ static void store_kernel(float *to, const float *x, int ldx, int cols, const int *slots)
@@ -227,15 +240,15 @@ __global__ static void store_kernel(float *to, const float *x, int ldx, int cols
 static void store_slots(Stream *on, SlotBlock dst, const Tensor *x, const int *slots)
 {
     if (x->rows)
-        LAUNCH(on, store_kernel, grid_rows(x->rows), threads_of(x), 0, (float *)dst.data, f32(x), x->ld, x->cols,
-               slots);
+        LAUNCH(on, store_kernel, grid_rows(x->rows), threads_of(x), 0, (float *)dst.data, f32(x),
+               x->ld, x->cols, slots);
 }
 
 /* --- loss ------------------------------------------------------------------------------------------------------ */
 
 /* p = softmax(x), and -log p[target], or 0 without a target */
-__global__ static void loss_kernel(double *each, float *p, int ldp, const float *x, int ldx, int cols,
-                                   const int *targets)
+__global__ static void loss_kernel(double *each, float *p, int ldp, const float *x, int ldx,
+                                   int cols, const int *targets)
 {
     int target = targets[ROW];
     x = row_at(x, ROW, ldx), p = row_at(p, ROW, ldp);
@@ -257,7 +270,8 @@ __global__ static void loss_kernel(double *each, float *p, int ldp, const float 
 }
 
 /* The rows' losses, in their order. */
-__global__ static void mean_loss_kernel(float *loss, const double *each, const int *targets, int rows)
+__global__ static void mean_loss_kernel(float *loss, const double *each, const int *targets,
+                                        int rows)
 {
     double sum = 0;
     long valid = 0;
@@ -268,14 +282,15 @@ __global__ static void mean_loss_kernel(float *loss, const double *each, const i
     *loss = (float)(sum / (double)valid);
 }
 
-static void softmax_loss(Stream *on, Tensor *loss, Tensor *probs, const Tensor *logits, const int *targets)
+static void softmax_loss(Stream *on, Tensor *loss, Tensor *probs, const Tensor *logits,
+                         const int *targets)
 {
     double *each = (double *)cuda_scratch(on, SCRATCH_ROWS, sizeof(double) * (size_t)logits->rows);
     if (!each)
         return cuda_note(on, cudaErrorMemoryAllocation, "loss");
     if (logits->rows)
-        LAUNCH(on, loss_kernel, grid_rows(logits->rows), threads_of(logits), 0, each, f32(probs), probs->ld,
-               f32(logits), logits->ld, logits->cols, targets);
+        LAUNCH(on, loss_kernel, grid_rows(logits->rows), threads_of(logits), 0, each, f32(probs),
+               probs->ld, f32(logits), logits->ld, logits->cols, targets);
     LAUNCH(on, mean_loss_kernel, 1, 1, 0, f32(loss), each, targets, logits->rows);
 }
 

@@ -6,8 +6,8 @@ enum { THREADS = 512 };
 
 /* --- log_softmax ------------------------------------------------------------------------------------------- */
 
-__global__ static void __launch_bounds__(THREADS) log_softmax_kernel(float *y, int ldy, const float *x, int ldx,
-                                                                     int cols)
+__global__ static void __launch_bounds__(THREADS)
+    log_softmax_kernel(float *y, int ldy, const float *x, int ldx, int cols)
 {
     x = row_at(x, (int)blockIdx.x, ldx), y = row_at(y, (int)blockIdx.x, ldy);
     float max = -INFINITY;
@@ -26,7 +26,8 @@ __global__ static void __launch_bounds__(THREADS) log_softmax_kernel(float *y, i
 static void log_softmax(Stream *on, Tensor *y, const Tensor *x)
 {
     if (x->rows)
-        LAUNCH(on, log_softmax_kernel, grid_rows(x->rows), THREADS, 0, f32(y), y->ld, f32(x), x->ld, x->cols);
+        LAUNCH(on, log_softmax_kernel, grid_rows(x->rows), THREADS, 0, f32(y), y->ld, f32(x), x->ld,
+               x->cols);
 }
 
 /* --- top_k -------------------------------------------------------------------------------------------------- */
@@ -68,7 +69,8 @@ __device__ static Best block_best(Best mine)
 {
     __shared__ Best part[THREADS / 32];
     for (int d = 16; d; d >>= 1) {
-        Best other = {__shfl_xor_sync(0xffffffffu, mine.total, d), __shfl_xor_sync(0xffffffffu, mine.id, d)};
+        Best other = {__shfl_xor_sync(0xffffffffu, mine.total, d),
+                      __shfl_xor_sync(0xffffffffu, mine.id, d)};
         if (better(other, mine))
             mine = other;
     }

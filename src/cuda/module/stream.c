@@ -29,7 +29,8 @@ static bool upload(Stream *on, void *to, const void *from, size_t bytes)
     CudaStream *c = (CudaStream *)on;
     cudaSetDevice(c->index);
     if (bytes > STAGED_MOST)
-        return good(on, cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, c->s), "upload") && wait(on);
+        return good(on, cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, c->s), "upload") &&
+               wait(on);
     if (c->up.used + bytes > c->up.size && !wait(on))
         return false;
     char *at = c->up.at + c->up.used;
@@ -43,7 +44,9 @@ static bool download(Stream *on, void *to, const void *from, size_t bytes)
     CudaStream *c = (CudaStream *)on;
     bool small = bytes <= c->down.size;
     cudaSetDevice(c->index);
-    if (!good(on, cudaMemcpyAsync(small ? c->down.at : to, from, bytes, cudaMemcpyDeviceToHost, c->s), "download") ||
+    if (!good(on,
+              cudaMemcpyAsync(small ? c->down.at : to, from, bytes, cudaMemcpyDeviceToHost, c->s),
+              "download") ||
         !wait(on) || c->failed != cudaSuccess)
         return false;
     if (small)
@@ -58,8 +61,8 @@ static bool synchronise(Stream *on, Error *e)
     wait(on);
     if (c->failed == cudaSuccess)
         return true;
-    error_set(e, c->failed == cudaErrorMemoryAllocation ? ERR_MEMORY : ERR_FAILED, "cuda:%d: %s: %s", c->index, c->where,
-              cudaGetErrorString(c->failed));
+    error_set(e, c->failed == cudaErrorMemoryAllocation ? ERR_MEMORY : ERR_FAILED,
+              "cuda:%d: %s: %s", c->index, c->where, cudaGetErrorString(c->failed));
     c->failed = cudaSuccess;
     return false;
 }
@@ -94,8 +97,9 @@ bool cuda_shared(Stream *on, const void *kernel, size_t bytes)
         return true;
     if (bytes > (size_t)c->shared)
         return good(on, cudaErrorInvalidConfiguration, "attention: shared memory");
-    return good(on, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
-                "attention: shared memory");
+    return good(
+        on, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
+        "attention: shared memory");
 }
 
 void cuda_install_memory(Backend *b)

@@ -72,7 +72,8 @@ void cuda_install_attention_back(Backend *b);
 bool cuda_shared(Stream *on, const void *kernel, size_t bytes);
 
 /* Weights out of panels of 32 outputs (tensor/panel.h) into rows; on the stream `s`. */
-cudaError_t cuda_rows_from_panels(cudaStream_t s, void *rows, const void *panels, DType t, int outs, int ins);
+cudaError_t cuda_rows_from_panels(cudaStream_t s, void *rows, const void *panels, DType t, int outs,
+                                  int ins);
 
 #ifdef __cplusplus
 }
