@@ -26,20 +26,8 @@ VEC_INLINE vf multiply_add(const TileKind kind, const float *x, vf w, vf sum)
     return vf_fma_sum(vf_set1(*x), w, sum);
 }
 
-/* What a loop of the kernel fetches, where it stands. */
-typedef struct Fetching {
-    const char *p;
-    size_t step, jump;
-    int mask;
-} Fetching;
-
-VEC_INLINE Fetching fetching(const Ahead *ahead)
-{
-    return (Fetching){ahead->p, ahead->step, ahead->jump, ahead->mask};
-}
-
 /* The lines of rows k..k+4 of B; k is a multiple of 4. */
-VEC_INLINE void fetch(Fetching *f, int k)
+VEC_INLINE void fetch(Ahead *f, int k)
 {
     UNROLL for (int i = 0; i < UNROLLED; i++) __builtin_prefetch(f->p + (size_t)i * f->step, 0, 2);
     f->p += UNROLLED * f->step + ((k + UNROLLED) & f->mask ? 0 : f->jump);
@@ -59,10 +47,10 @@ VEC_INLINE void step(const TileKind kind, const int mr, const int nv, const floa
     }
 }
 
-/* All n rows; four at a time, for a processor that shares its cores with others has no time for counting. `some`:
- * something is fetched. */
+/* All n rows, four at a time: on a core that is shared with others every instruction beside the products costs time
+ * (docs/SPEED.md). `some`: something is fetched. */
 VEC_INLINE void steps(const TileKind kind, const int mr, const int nv, const bool some, int n,
-                      const float *a, const float *b, vf lo[MR], vf hi[MR], Fetching *f)
+                      const float *a, const float *b, vf lo[MR], vf hi[MR], Ahead *f)
 {
     const int column = kind == TILE_IN_PLACE ? 1 : mr;
     int k = 0;
@@ -70,9 +58,7 @@ VEC_INLINE void steps(const TileKind kind, const int mr, const int nv, const boo
         if (some)
             fetch(f, k);
         UNROLL for (int i = 0; i < UNROLLED; i++)
-        {
             step(kind, mr, nv, a + (k + i) * column, b + (k + i) * W, lo, hi);
-        }
     }
     for (; k < n; k++)
         step(kind, mr, nv, a + k * column, b + k * W, lo, hi);
@@ -90,7 +76,7 @@ VEC_INLINE void kernel(const TileKind kind, const int mr, const int nv, int n, c
         hi[i] = nv == 2 && start == TILE_RESUME ? vf_loadu(c + i * ldc + VL) : vf_zero();
     }
     if (kind != TILE_IN_PLACE && ahead) {
-        Fetching f = fetching(ahead);
+        Ahead f = *ahead;
         steps(kind, mr, nv, true, n, a, b, lo, hi, &f);
     } else {
         steps(kind, mr, nv, false, n, a, b, lo, hi, NULL);
@@ -121,7 +107,7 @@ VEC_INLINE void step_i16(const int mr, const int nv, const float *a, const float
 
 /* The same of all n rows, as steps. */
 VEC_INLINE void steps_i16(const int mr, const int nv, const bool some, int n, const float *a,
-                          const float *b, vi lo[MR], vi hi[MR], Fetching *f)
+                          const float *b, vi lo[MR], vi hi[MR], Ahead *f)
 {
     int k = 0;
     for (; k + UNROLLED <= n; k += UNROLLED) {
@@ -139,7 +125,7 @@ VEC_INLINE void kernel_i16(const int mr, const int nv, int n, const float *a, co
 {
     vi lo[MR] = {{0}}, hi[MR] = {{0}};
     if (ahead) {
-        Fetching f = fetching(ahead);
+        Ahead f = *ahead;
         steps_i16(mr, nv, true, n, a, b, lo, hi, &f);
     } else {
         steps_i16(mr, nv, false, n, a, b, lo, hi, NULL);
@@ -156,7 +142,7 @@ VEC_INLINE void kernel_i16(const int mr, const int nv, int n, const float *a, co
 
 /* n: whole blocks. */
 VEC_INLINE void blocks_i4(const int mr, const int nv, const bool some, int n, const float *a,
-                          const float *b, float *c, TileStart start, Fetching *f)
+                          const float *b, float *c, TileStart start, Ahead *f)
 {
     for (int first = 0; first < n; first += I4_PAIRS, b += I4_ROWS * W) {
         const bool more = first > 0 || start == TILE_ADD;
@@ -178,7 +164,7 @@ VEC_INLINE void kernel_i4(const int mr, const int nv, int n, const float *a, con
                           float *c, TileStart start, const Ahead *ahead)
 {
     if (ahead) {
-        Fetching f = fetching(ahead);
+        Ahead f = *ahead;
         blocks_i4(mr, nv, true, n, a, b, c, start, &f);
     } else {
         blocks_i4(mr, nv, false, n, a, b, c, start, NULL);
