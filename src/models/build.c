@@ -100,13 +100,24 @@ static const void *place(Blip2 *m, const void *host, size_t bytes)
     return m->dev->place(m->dev, host, bytes);
 }
 
+/* The matrix p, whose panels are at `panels`, for a device that reads rows. */
+static const void *place_in_rows(Blip2 *m, Param *p, const void *panels)
+{
+    const size_t cols = (size_t)p->cols, row = dtype_bytes(p->dtype, cols);
+    char *rows = mem_alloc(row * (size_t)p->rows);
+    for (size_t r = 0; rows && r < (size_t)p->rows; r++)
+        panel_to_row(rows + r * row, panels, r, 0, cols, p->dtype, cols);
+    const void *there = rows ? place(m, rows, row * (size_t)p->rows) : NULL;
+    mem_free(rows);
+    p->layout = LAYOUT_ROWS;
+    return there;
+}
+
 static const void *place_values(Blip2 *m, Param *p, const void *values)
 {
-    if (p->layout != LAYOUT_PANEL || p->dtype == I4 || !m->dev->place_rows)
-        return place(m, values, param_data_bytes(p));
-    const void *rows = m->dev->place_rows(m->dev, values, p);
-    p->layout = LAYOUT_ROWS;
-    return rows;
+    if (p->layout == LAYOUT_PANEL && p->dtype != I4 && m->dev->rows_only)
+        return place_in_rows(m, p, values);
+    return place(m, values, param_data_bytes(p));
 }
 
 bool param_begin(Blip2 *m, Param *p, const char *name, const ParamSpec *spec, DType type)

@@ -213,9 +213,8 @@ struct Device {
      * must then stay until the device is closed; else a copy that the device owns, and what lies at
      * `host` may go at once. NULL: out of memory. */
     const void *(*place)(Device *, const void *host, size_t bytes);
-    /* The same of the matrix p, not I4, whose panels (LAYOUT_PANEL) lie at `host`, and which lies in rows there. NULL:
-     * this device reads panels as they are. */
-    const void *(*place_rows)(Device *, const void *host, const Param *p);
+    /* Its kernels read matrices in rows, and in panels I4 alone; `place` copies. */
+    bool rows_only;
     size_t (*available)(Device *); /* bytes that alloc may still give, as far as can be known */
     /* The system gives memory when it is first written: what has been allocated and not been written
      * still counts as available. */

@@ -134,22 +134,6 @@ static const void *cuda_place(Device *dev, const void *host, size_t bytes)
     return to;
 }
 
-/* The panels go to memory of their own, which is given back when the rows have been made of them. */
-static const void *cuda_place_rows(Device *dev, const void *host, const Param *p)
-{
-    CudaDevice *d = (CudaDevice *)dev;
-    size_t bytes = param_data_bytes(p);
-    cudaSetDevice(d->index);
-    char *panels = take(bytes);
-    pthread_mutex_lock(&d->lock);
-    char *rows = panels ? room(d, dtype_bytes(p->dtype, param_count(p))) : NULL;
-    bool ok = rows && send(d, panels, host, bytes) &&
-              cuda_rows_from_panels(0, rows, panels, p->dtype, p->rows, p->cols) == cudaSuccess;
-    pthread_mutex_unlock(&d->lock);
-    cudaFree(panels);
-    return ok ? rows : NULL;
-}
-
 /* --- streams --------------------------------------------------------------------------------------------- */
 
 static void stream_close(Stream *on)
@@ -322,7 +306,7 @@ static Device *module_open(int index, Error *e)
                        .alloc = cuda_alloc,
                        .free = cuda_free,
                        .place = cuda_place,
-                       .place_rows = cuda_place_rows,
+                       .rows_only = true,
                        .available = cuda_available,
                        .stream = cuda_stream,
                        .close = device_close};

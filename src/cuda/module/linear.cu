@@ -81,47 +81,13 @@ template <class W> static bool forward_fast(Stream *on, const LinearArgs *a, con
     p.whole_w = aligned(w, sizeof(W) * (size_t)p.k, 8 * sizeof(W));
     p.to = finish_of(a, factor ? factor + 1 : NULL);
     if (a->role == ROLE_DECODE)
-        return mma_few(on, p);
-    mma_many(on, p);
+        mma_few(on, p);
+    else
+        mma_many(on, p);
     return true;
 }
 
-/* --- the weights in rows ----------------------------------------------------------------------------------- */
-
-/* A panel [in][32], of bf16 [in / 2][32][2], to rows. A block has 32 inputs of a panel. */
-template <class T>
-__global__ static void from_panels(T *rows, const T *panels, int outs, int ins, int group)
-{
-    __shared__ T tile[32][33];
-    int stored = (ins + group - 1) / group * group, in0 = (int)blockIdx.x * 32,
-        out0 = (int)blockIdx.y * 32;
-    const T *panel = panels + (size_t)blockIdx.y * 32 * (size_t)stored;
-    for (int i = (int)threadIdx.x; i < 1024; i += (int)blockDim.x) {
-        int part = i % group, out = i / group % 32, in = in0 + i / group / 32 * group + part;
-        if (in < ins)
-            tile[out][in - in0] =
-                panel[(size_t)(in / group) * 32 * (size_t)group + (size_t)(out * group + part)];
-    }
-    __syncthreads();
-    for (int i = (int)threadIdx.x; i < 1024; i += (int)blockDim.x) {
-        int out = out0 + i / 32, in = in0 + i % 32;
-        if (out < outs && in < ins)
-            rows[(size_t)out * (size_t)ins + (size_t)in] = tile[i / 32][i % 32];
-    }
-}
-
-extern "C" cudaError_t cuda_rows_from_panels(cudaStream_t s, void *rows, const void *panels,
-                                             DType t, int outs, int ins)
-{
-    dim3 grid((unsigned)((ins + 31) / 32), (unsigned)((outs + 31) / 32));
-    if (t == F32)
-        from_panels<uint32_t>
-            <<<grid, 256, 0, s>>>((uint32_t *)rows, (const uint32_t *)panels, outs, ins, 1);
-    else
-        from_panels<uint16_t><<<grid, 256, 0, s>>>((uint16_t *)rows, (const uint16_t *)panels, outs,
-                                                   ins, (int)panel_group(t));
-    return cudaGetLastError();
-}
+/* --- weights of 4 bits ------------------------------------------------------------------------------------------ */
 
 /* A block of I4 to floats. */
 __global__ static void widen_i4(float *rows, const Nibbles *blocks, int outs, int ins)
@@ -147,20 +113,14 @@ static const float *widened(Stream *on, const Param *w)
     return rows;
 }
 
-/* The device takes weights out of panels when it gets them (device.c), but for I4; those of others are taken out here. */
+/* The weights in rows (Device.rows_only), I4 as floats; NULL: out of memory. */
 static const void *weights_in_rows(Stream *on, const Param *w)
 {
-    if (w->layout == LAYOUT_ROWS)
-        return w->data;
     if (w->dtype == I4)
         return widened(on, w);
-    void *rows = cuda_scratch(on, SCRATCH_LINEAR, dtype_bytes(w->dtype, param_count(w)));
-    if (rows)
-        cuda_note(
-            on,
-            cuda_rows_from_panels(cuda_stream_of(on), rows, w->data, w->dtype, w->rows, w->cols),
-            "weights in panels");
-    return rows;
+    if (w->layout != LAYOUT_ROWS)
+        BUG("linear: weights in panels");
+    return w->data;
 }
 
 static bool linear_forward(Stream *on, const LinearArgs *a)

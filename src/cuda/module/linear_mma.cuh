@@ -3,7 +3,7 @@
  * x is rounded to the type that is multiplied (f16 for F16 weights, else bf16); int8 weights are whole numbers that
  * bf16 holds exactly, their scale is applied to the sum; int4 weights are multiplied with theirs. Two kernels, one per role:
  *   many rows  blocks of BM x BN, K in order: an element's bits do not depend on the tile;
- *   few rows   a block has 8 outputs, its eight warps share K, and every weight is read once for up to 16 rows.
+ *   few rows   a block has 8 outputs, its eight warps share K, and every weight is read once for up to 64 rows.
  * Layout of fragments: PTX ISA, mma.m16n8k16. */
 #ifndef CUDA_LINEAR_MMA_CUH
 #define CUDA_LINEAR_MMA_CUH
@@ -303,72 +303,59 @@ __global__ void __launch_bounds__(BM / WM * (BN / WN) * 32) mma_kernel(const Mma
 
 /* --- few rows ------------------------------------------------------------------------------------------ */
 
-enum {
-    FEW_WARPS = 8,
-    FEW_OUTS = 8,
-    FEW_STEP = 32,  /* inputs of a warp's step */
-    FEW_AHEAD = 5,  /* steps whose weights are on their way at once */
-    FEW_PART = 2560 /* inputs of x in shared memory */
-};
+enum { FEW_WARPS = 8, FEW_OUTS = 8, FEW_STEP = 32, FEW_AHEAD = 8 };
 
-/* Inputs from t0 on of rows row.. of x, as they are multiplied; rows that are not there are zero. */
-template <class W, class T, int ROWS>
-__device__ static inline void few_inputs(uint16_t (*to)[FEW_PART + 8], const MmaArgs<W> &p, int row, int t0)
-{
-    for (int i = (int)threadIdx.x; i < ROWS * (FEW_PART / 8); i += FEW_WARPS * 32) {
-        const int r = i / (FEW_PART / 8), t = i % (FEW_PART / 8) * 8;
-        RawX raw;
-        uint32_t v[4];
-        inputs_at(raw, p, row + r, t0 + t);
-        pairs_of<T>(v, raw);
-        *(uint4 *)&to[r][t] = make_uint4(v[0], v[1], v[2], v[3]);
-    }
-}
-
-/* ROWS rows, 8 or 16 of one product. A warp has every eighth step of 32 inputs. Within a step lane l reads the eight inputs from
+/* MT * 16 rows. A warp has every eighth step of 32 inputs. Within a step lane l reads the eight inputs from
  * 8 * (l % 4) on, of weights and of x alike, as terms 2 l, 2 l + 1 and 2 l + 8, 2 l + 9 of two products: the order of
  * terms within a step is the same for both, so their sum is that of the step. */
-template <class W, int ROWS> __global__ void __launch_bounds__(FEW_WARPS * 32) few_kernel(const MmaArgs<W> p)
+template <class W, int MT>
+__global__ void __launch_bounds__(FEW_WARPS * 32) few_kernel(const MmaArgs<W> p)
 {
     typedef typename Rounded<W>::type T;
-    extern __shared__ __align__(16) uint16_t few_x[];
-    __shared__ float part[FEW_WARPS][FEW_OUTS][16 + 1];
-    uint16_t(*x)[FEW_PART + 8] = (uint16_t(*)[FEW_PART + 8])few_x;
+    enum { AHEAD = MT > 2 ? FEW_AHEAD / 2 : FEW_AHEAD };
+    __shared__ float part[FEW_WARPS][FEW_OUTS][MT * 16 + 1];
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
-    const int col = (int)blockIdx.x * FEW_OUTS, row = (int)blockIdx.y * ROWS, in = lane % 4 * 8;
-    float sum[4] = {};
-    for (int t0 = 0; t0 < p.k; t0 += FEW_PART) {
-        const int steps = (p.k - t0 < FEW_PART ? p.k - t0 + FEW_STEP - 1 : FEW_PART) / FEW_STEP;
-        for (int s0 = warp; s0 - warp < steps; s0 += FEW_WARPS * FEW_AHEAD) {
-            Raw<W> w[FEW_AHEAD];
+    const int col = (int)blockIdx.x * FEW_OUTS, row = (int)blockIdx.y * MT * 16, in = lane % 4 * 8;
+    const int steps = (p.k + FEW_STEP - 1) / FEW_STEP;
+    float sum[MT][4] = {};
+    for (int s0 = warp; s0 < steps; s0 += FEW_WARPS * AHEAD) {
+        Raw<W> w[AHEAD];
 #pragma unroll
-            for (int u = 0; u < FEW_AHEAD; u++)
-                weights_at(w[u], p, col + lane / 4, t0 + (s0 + u * FEW_WARPS) * FEW_STEP + in);
-            if (s0 == warp) {
-                few_inputs<W, T, ROWS>(x, p, row, t0);
-                __syncthreads();
-            }
+        for (int u = 0; u < AHEAD; u++)
+            weights_at(w[u], p, col + lane / 4, (s0 + u * FEW_WARPS) * FEW_STEP + in);
 #pragma unroll
-            for (int u = 0; u < FEW_AHEAD; u++) {
-                const int t = (s0 + u * FEW_WARPS) * FEW_STEP + in;
-                uint32_t wv[4];
-                if (s0 + u * FEW_WARPS >= steps)
-                    break;
-                pairs_of(wv, w[u]);
-                const uint4 lo = *(const uint4 *)&x[lane / 4][t];
-                const uint4 hi = ROWS > 8 ? *(const uint4 *)&x[lane / 4 + (ROWS > 8 ? 8 : 0)][t] : make_uint4(0, 0, 0, 0);
-                const uint32_t first[4] = {lo.x, hi.x, lo.y, hi.y}, second[4] = {lo.z, hi.z, lo.w, hi.w};
-                mma(sum, first, wv, T());
-                mma(sum, second, wv + 2, T());
+        for (int u = 0; u < AHEAD; u++) {
+            int t = (s0 + u * FEW_WARPS) * FEW_STEP + in;
+            uint32_t wv[4];
+            if (s0 + u * FEW_WARPS >= steps)
+                break;
+            pairs_of(wv, w[u]);
+#pragma unroll
+            for (int i = 0; i < MT; i++) {
+                RawX raw[2];
+                uint32_t x[2][4];
+#pragma unroll
+                for (int h = 0; h < 2; h++)
+                    inputs_at(raw[h], p, row + i * 16 + h * 8 + lane / 4, t);
+#pragma unroll
+                for (int h = 0; h < 2; h++)
+                    pairs_of<T>(x[h], raw[h]);
+#pragma unroll
+                for (int h = 0; h < 2; h++) {
+                    const uint32_t a[4] = {x[0][2 * h], x[1][2 * h], x[0][2 * h + 1],
+                                           x[1][2 * h + 1]};
+                    mma(sum[i], a, &wv[2 * h], T());
+                }
             }
         }
-        __syncthreads();
     }
 #pragma unroll
-    for (int e = 0; e < 4; e++)
-        part[warp][lane % 4 * 2 + e % 2][lane / 4 + e / 2 * 8] = sum[e];
+    for (int i = 0; i < MT; i++)
+#pragma unroll
+        for (int e = 0; e < 4; e++)
+            part[warp][lane % 4 * 2 + e % 2][i * 16 + lane / 4 + e / 2 * 8] = sum[i][e];
     __syncthreads();
-    for (int i = (int)threadIdx.x; i < FEW_OUTS * ROWS; i += FEW_WARPS * 32) {
+    for (int i = (int)threadIdx.x; i < FEW_OUTS * MT * 16; i += FEW_WARPS * 32) {
         int c = i % FEW_OUTS, r = i / FEW_OUTS;
         float all = part[0][c][r];
         for (int v = 1; v < FEW_WARPS; v++)
@@ -389,20 +376,16 @@ template <class W> static void mma_many(Stream *on, const MmaArgs<W> &p)
         LAUNCH(on, (mma_kernel<W, 64, 64, 32, 32, 64>), tile_grid(p.m, p.n, 64, 64), 128, 0, p);
 }
 
-/* The 16 rows of a product are 8 where there are no more: half of them are zero then, whose terms change nothing. */
-template <class W, int ROWS> static bool mma_few_rows(Stream *on, const MmaArgs<W> &p)
+template <class W> static void mma_few(Stream *on, const MmaArgs<W> &p)
 {
-    const size_t shared = sizeof(uint16_t) * ROWS * (FEW_PART + 8);
-    const dim3 grid((unsigned)((p.n + FEW_OUTS - 1) / FEW_OUTS), (unsigned)((p.m + ROWS - 1) / ROWS));
-    if (!cuda_shared(on, (const void *)few_kernel<W, ROWS>, shared))
-        return false;
-    LAUNCH(on, (few_kernel<W, ROWS>), grid, FEW_WARPS * 32, shared, p);
-    return true;
-}
-
-template <class W> static bool mma_few(Stream *on, const MmaArgs<W> &p)
-{
-    return p.m <= 8 ? mma_few_rows<W, 8>(on, p) : mma_few_rows<W, 16>(on, p);
+    unsigned cols = (unsigned)((p.n + FEW_OUTS - 1) / FEW_OUTS);
+    if (p.m <= 16)
+        LAUNCH(on, (few_kernel<W, 1>), dim3(cols, 1), FEW_WARPS * 32, 0, p);
+    else if (p.m <= 32)
+        LAUNCH(on, (few_kernel<W, 2>), dim3(cols, 1), FEW_WARPS * 32, 0, p);
+    else
+        LAUNCH(on, (few_kernel<W, 4>), dim3(cols, (unsigned)((p.m + 63) / 64)), FEW_WARPS * 32, 0,
+               p);
 }
 
 #endif

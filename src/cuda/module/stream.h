@@ -71,10 +71,6 @@ void cuda_install_attention_back(Backend *b);
 /* Room that a kernel needs beyond 48 KiB has to be asked for once per kernel. */
 bool cuda_shared(Stream *on, const void *kernel, size_t bytes);
 
-/* Weights out of panels of 32 outputs (tensor/panel.h) into rows; on the stream `s`. */
-cudaError_t cuda_rows_from_panels(cudaStream_t s, void *rows, const void *panels, DType t, int outs,
-                                  int ins);
-
 #ifdef __cplusplus
 }
 #endif
