@@ -49,6 +49,16 @@ def newer(source, made):
     return not os.path.exists(made) or os.path.getmtime(source) > os.path.getmtime(made)
 
 
+def forget_other_source(folder):
+    """cmake refuses a folder that was made from another checkout: it is made anew."""
+    try:
+        with open(os.path.join(folder, "CMakeCache.txt"), encoding="utf-8") as cache:
+            if f"CMAKE_HOME_DIRECTORY:INTERNAL={HERE}\n" not in cache.read():
+                shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+
+
 def build(command):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
@@ -94,6 +104,7 @@ class Ggml:
         source = self.source(python, os.path.join(folder, "source"))
         if newer(os.path.join(HERE, "ggml_products.c"), made) or newer(os.path.join(HERE, "products.h"), made):
             say("building ggml, a minute or a few")
+            forget_other_source(os.path.dirname(made))
             build(["cmake", "-S", HERE, "-B", os.path.dirname(made), f"-DGGML={source}", "-DCMAKE_BUILD_TYPE=Release"])
             build(["cmake", "--build", os.path.dirname(made), "-j", str(len(os.sched_getaffinity(0)))])
         self.command = [made]
