@@ -36,21 +36,23 @@ static const Node *named(const Node *all, const char *name, const Node *at, cons
 }
 
 /* A copy of the source's name in a tree that stays, in all origins. */
-static bool set_origin(Node *n, const char *source)
+static void set_origin(Node *n, const char *source)
 {
     n->origin = (Origin){source, 0};
     for (Node *c = n->first; c; c = c->next)
         set_origin(c, source);
-    return true;
 }
 
 static const Node *with_origin(const Node *n, Tree *keep, const char *one, const char *two,
                                Error *e)
 {
     const char *source = arena_printf(&keep->arena, "default of %s/%s", one, two);
-    if (!source)
+    if (!source) {
         error_memory(e, "settings", strlen(one));
-    return source && set_origin((Node *)(uintptr_t)n, source) ? n : NULL;
+        return NULL;
+    }
+    set_origin((Node *)(uintptr_t)n, source);
+    return n;
 }
 
 static const char *text_of(const Node *n)

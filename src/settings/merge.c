@@ -23,7 +23,7 @@ bool settings_merge(Tree *t, Node *to, const Node *from, Error *e)
 {
     for (const Node *c = from->first; c; c = c->next) {
         Node *there = node_get(to, c->key);
-        if (there ? !merge_member(t, there, c, e) : false)
+        if (there && !merge_member(t, there, c, e))
             return false;
         if (there)
             continue;

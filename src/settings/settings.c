@@ -153,7 +153,7 @@ static bool finish(Build *b)
     Settings *s = b->s;
     s->notices = arena_alloc(&s->tree.arena, NOTICES_MAX * sizeof *s->notices);
     Checked c = {.tree = &s->tree, .root = s->root, .notices = s->notices, .error = b->e};
-    bool ok = s->notices ? true : error_memory(b->e, "settings", NOTICES_MAX * sizeof *s->notices);
+    bool ok = s->notices || error_memory(b->e, "settings", NOTICES_MAX * sizeof *s->notices);
     ok = ok && settings_interpolate(&s->tree, s->root, b->e) &&
          node_make(&s->tree, s->root, "env", (Origin){"default", 0}, b->e) && keys_fill(&c) &&
          note_rest(&c, b->file) && note_rest(&c, b->options) && keys_check(&c);

@@ -19,6 +19,12 @@ blip2() {
     err=$(cat "$T/err")
 }
 
+# silent ARGUMENTS: the same, and it must give an answer and say nothing else.
+silent() {
+    blip2 "$@"
+    [ "$status" -eq 0 ] && [ -z "$err" ] || { echo "status $status: $err"; return 1; }
+}
+
 # One line on standard error, starting as every message does; no crash, no sanitizer report.
 one_error() {
     [ "$(wc -l <"$T/err")" -eq 1 ] || { cat "$T/err"; return 1; }

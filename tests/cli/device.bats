@@ -2,11 +2,6 @@
 # --device, BLIP2_DEVICE: what is said without a card; with one ($BLIP2_TEST_CARD), the answers of both.
 load common
 
-silent() { # an answer, and nothing else
-    blip2 "$@"
-    [ "$status" -eq 0 ] && [ -z "$err" ] || { echo "status $status: $err"; return 1; }
-}
-
 @test "without a card: the CPU, or one line that says why not" {
     [ -z "${BLIP2_TEST_CARD:-}" ] || skip "there is a card"
     silent caption scene001.png

@@ -13,11 +13,6 @@ noted() {
     [[ $err == $pattern ]] || { echo "got: $err"; return 1; }
 }
 
-silent() {
-    blip2 "$@"
-    [ "$status" -eq 0 ] && [ -z "$err" ] || { echo "status $status: $err"; return 1; }
-}
-
 @test "options without effect are named, with the reason" {
     for option in "--top-p 0.5" "--top-k 3" "--temperature 0.5" "--seed 3"; do
         # shellcheck disable=SC2086
