@@ -59,9 +59,8 @@ typedef struct DeviceChoice {
 } DeviceChoice;
 /* What "auto", "cpu", "cuda" or "cuda:N" says; asked NULL or "": $BLIP2_DEVICE, else auto. ERR_USAGE: none of them. */
 bool api_device_choice(const char *asked, DeviceChoice *choice, Error *e);
-/* AUTO: card 0 where there is one, else the CPU, and why_not (may be NULL) says why. Errors: those of cuda_device and
- * cpu_device. */
-Device *api_device_open(const DeviceChoice *choice, Error *why_not, Error *e);
+/* AUTO: card 0 where there is one, else the CPU. Errors: those of cuda_device and cpu_device. */
+Device *api_device_open(const DeviceChoice *choice, Error *e);
 bool api_on_card(const Device *dev);
 
 /* --- image.c ------------------------------------------------------------------------------------ */

@@ -35,11 +35,11 @@ bool api_device_choice(const char *asked, DeviceChoice *choice, Error *e)
                      asked);
 }
 
-Device *api_device_open(const DeviceChoice *choice, Error *why_not, Error *e)
+Device *api_device_open(const DeviceChoice *choice, Error *e)
 {
     if (choice->kind == DEVICE_CUDA)
         return cuda_device(choice->card, e);
-    Device *card = choice->kind == DEVICE_AUTO ? cuda_device(0, why_not) : NULL;
+    Device *card = choice->kind == DEVICE_AUTO ? cuda_device(0, NULL) : NULL;
     return card ? card : cpu_device(e);
 }
 

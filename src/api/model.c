@@ -68,7 +68,7 @@ blip2_model *api_model_new(blip2_dtype dtype, const DeviceChoice *on, const char
     }
     atomic_init(&m->holders, 1);
     m->dtype = dtype;
-    m->dev = api_device_open(on, NULL, e);
+    m->dev = api_device_open(on, e);
     if (m->dev)
         return m;
     blip2_model_free(m);

@@ -3,10 +3,10 @@
  * Work is split over elements of the result, and the sums that lead to one have a fixed order, so
  * the gradients have the same bits for any number of threads. */
 #include "cpu/activation.h"
-#include "cpu/cubic.h"
 #include "cpu/kernels.h"
 #include "cpu/rows.h"
 #include "cpu/softmax.h"
+#include "tensor/cubic.h"
 
 #define KC     TILE_K /* terms of a sum that stay in registers */
 #define GROUP  8      /* panels of B that one packed tile of A meets */

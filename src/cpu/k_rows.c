@@ -2,9 +2,9 @@
  *
  * A row is computed by one thread from start to end, so its bits depend on nothing else. */
 #include "cpu/activation.h"
-#include "cpu/cubic.h"
 #include "cpu/kernels.h"
 #include "cpu/rows.h"
+#include "tensor/cubic.h"
 
 /* --- layernorm --------------------------------------------------------------------------------- */
 

@@ -18,11 +18,8 @@ typedef struct CudaCard {
     char name[256];
     size_t memory, available; /* bytes */
     int driver;               /* the CUDA version that the driver is for: 13000 is 13.0 */
-    int major, minor;         /* compute capability */
 } CudaCard;
 
-/* How many cards there are; 0: e says why there is none, as cuda_device does. */
-int cuda_cards(Error *e);
 /* What card `index` is. Errors: those of cuda_device. */
 bool cuda_card(int index, CudaCard *card, Error *e);
 
@@ -33,7 +30,6 @@ typedef struct CudaModule {
     const char *version;
     size_t sizes[3]; /* of Backend, Device, Stream */
     Device *(*open)(int index, Error *e);
-    int (*cards)(Error *e);
     bool (*card)(int index, CudaCard *card, Error *e);
 } CudaModule;
 

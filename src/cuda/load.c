@@ -90,12 +90,6 @@ Device *cuda_device(int index, Error *e)
     return m ? m->open(index, e) : NULL;
 }
 
-int cuda_cards(Error *e)
-{
-    const CudaModule *m = module(e);
-    return m ? m->cards(e) : 0;
-}
-
 bool cuda_card(int index, CudaCard *card, Error *e)
 {
     const CudaModule *m = module(e);

@@ -35,7 +35,7 @@ template <int DIMS, bool CAUSAL>
 __global__ void __launch_bounds__(THREADS) attention_kernel(const AttentionCall p)
 {
     extern __shared__ __align__(16) float memory[];
-    const Span s = span_of(p, (int)blockIdx.z);
+    const AttnSpan s = span_of(p, (int)blockIdx.z);
     const int hd = p.hd, ld = row_room(hd), head = (int)blockIdx.y, q0 = (int)blockIdx.x * BQ;
     const int tid = (int)threadIdx.x, tx = tid % SIDE, ty = tid / SIDE * 4, ahead = s.nk - s.nq;
     float *q = memory, *k = q + BQ * ld, *v = k + BK * ld, *score = v + BK * ld;
@@ -141,12 +141,12 @@ __global__ void __launch_bounds__(THREADS) attention_kernel(const AttentionCall 
                     out[i][d] * score[(ty + i) * (BK + 4)];
 }
 
-/* --- wide heads: a block per query, as in slots.cu -------------------------------------------------------- */
+/* --- wide heads: a block per query, as with slots -------------------------------------------------------- */
 
 template <int DIMS> __global__ void wide_kernel(const AttentionCall p)
 {
     extern __shared__ __align__(16) float memory[];
-    const Span s = span_of(p, (int)blockIdx.z);
+    const AttnSpan s = span_of(p, (int)blockIdx.z);
     const int i = (int)blockIdx.x, head = (int)blockIdx.y, at = i + s.nk - s.nq;
     if (i >= s.nq)
         return;
@@ -161,23 +161,6 @@ template <int DIMS> __global__ void wide_kernel(const AttentionCall p)
 
 /* --- launching ---------------------------------------------------------------------------------------------- */
 
-static AttentionCall call_of(const AttentionArgs *a)
-{
-    AttentionCall p = {};
-    p.q = f32(a->q), p.k = f32(a->k), p.v = f32(a->v), p.out = f32(a->out);
-    p.ldq = a->q->ld, p.ldk = a->k->ld, p.ldv = a->v->ld, p.ldo = a->out->ld;
-    p.bias = a->bias ? f32(a->bias) : NULL;
-    p.ldb = a->bias ? a->bias->ld : 0;
-    p.far = a->bias ? a->bias->rows / 2 : 0;
-    p.span = a->span;
-    p.nq = a->span ? 0 : a->q->rows / a->groups;
-    p.nk = a->span ? 0 : a->k->rows / a->groups;
-    p.hd = a->q->cols / a->heads;
-    p.scale = a->scale;
-    p.causal = a->causal;
-    return p;
-}
-
 typedef void AttentionKernel(const AttentionCall);
 
 template <bool CAUSAL> static AttentionKernel *tiled_for(int hd)
@@ -190,10 +173,9 @@ template <bool CAUSAL> static AttentionKernel *tiled_for(int hd)
 
 static bool attention(Stream *on, const AttentionArgs *a)
 {
-    AttentionCall p = call_of(a);
-    int most = a->span ? a->most_q : p.nq;
+    AttentionCall p = attention_call(a);
     bool tiled = p.hd <= 128;
-    if (a->q->rows == 0 || most == 0)
+    if (a->q->rows == 0 || p.nq == 0)
         return true;
     if (p.hd > KEYS_WIDEST)
         BUG("attention: a head of more than 512");
@@ -206,7 +188,7 @@ static bool attention(Stream *on, const AttentionArgs *a)
     for (int from = 0; from < a->groups; from += 65535) {
         int groups = a->groups - from < 65535 ? a->groups - from : 65535;
         p.first = from;
-        dim3 grid((unsigned)(tiled ? (most + BQ - 1) / BQ : most), (unsigned)a->heads,
+        dim3 grid((unsigned)(tiled ? (p.nq + BQ - 1) / BQ : p.nq), (unsigned)a->heads,
                   (unsigned)groups);
         LAUNCH(on, kernel, grid, tiled ? (int)THREADS : (int)KEYS_THREADS, bytes, p);
     }

@@ -25,7 +25,7 @@ __device__ static inline float dot_of(const float *a, const float *b, int n, flo
 }
 
 /* The score of query i of a group with its key j. */
-__device__ static inline float score_of(const AttentionCall &f, const Span &s, int head, int i,
+__device__ static inline float score_of(const AttentionCall &f, const AttnSpan &s, int head, int i,
                                         int j)
 {
     float x = dot_of(row_at(f.q, s.q + i, f.ldq) + head * f.hd,
@@ -33,19 +33,19 @@ __device__ static inline float score_of(const AttentionCall &f, const Span &s, i
     return f.bias ? x + row_at(f.bias, f.far + j - (i + s.nk - s.nq), f.ldb)[head] : x;
 }
 
-__device__ static inline float dp_of(const BackCall &p, const Span &s, int head, int i, int j)
+__device__ static inline float dp_of(const BackCall &p, const AttnSpan &s, int head, int i, int j)
 {
     return dot_of(row_at(p.dout, s.q + i, p.f.ldo) + head * p.f.hd,
                   row_at(p.f.v, s.k + j, p.f.ldv) + head * p.f.hd, p.f.hd, 1.0f);
 }
 
-__device__ static inline bool sees(const AttentionCall &f, const Span &s, int i, int j)
+__device__ static inline bool sees(const AttentionCall &f, const AttnSpan &s, int i, int j)
 {
     return j >= 0 && j < s.nk && (!f.causal || j <= i + s.nk - s.nq);
 }
 
 /* P and dS of query i and key j, from what its block has kept. */
-__device__ static inline float2 again(const BackCall &p, const Span &s, int head, int i, int j)
+__device__ static inline float2 again(const BackCall &p, const AttnSpan &s, int head, int i, int j)
 {
     size_t at = (size_t)(s.q + i) * (size_t)p.heads + (size_t)head;
     float e = expf(score_of(p.f, s, head, i, j) - p.max[at]) * p.inverse[at];
@@ -56,7 +56,7 @@ __global__ static void query_kernel(const BackCall p)
 {
     extern __shared__ float ds[];
     const AttentionCall &f = p.f;
-    const Span s = span_of(f, (int)blockIdx.z);
+    const AttnSpan s = span_of(f, (int)blockIdx.z);
     const int i = (int)blockIdx.x, head = (int)blockIdx.y, tid = (int)threadIdx.x;
     if (i >= s.nq)
         return;
@@ -96,7 +96,7 @@ __global__ static void key_kernel(const BackCall p)
     const int row = (int)blockIdx.x, head = (int)blockIdx.y, tid = (int)threadIdx.x;
     float dk[KEYS_WIDEST / THREADS] = {}, dv[KEYS_WIDEST / THREADS] = {};
     for (int g = 0; g < p.groups; g++) {
-        const Span s = span_of(f, g);
+        const AttnSpan s = span_of(f, g);
         const int j = row - s.k;
         if (j < 0 || j >= s.nk)
             continue;
@@ -134,7 +134,7 @@ __global__ static void bias_kernel(const BackCall p)
     const int row = (int)blockIdx.x, head = (int)blockIdx.y;
     double sum = 0;
     for (int g = 0; g < p.groups; g++) {
-        const Span s = span_of(f, g);
+        const AttnSpan s = span_of(f, g);
         for (int i = (int)threadIdx.x; i < s.nq; i += THREADS) {
             int j = row - f.far + i + s.nk - s.nq;
             if (sees(f, s, i, j))
@@ -149,17 +149,7 @@ __global__ static void bias_kernel(const BackCall p)
 static BackCall back_call(const AttentionArgs *a)
 {
     BackCall p = {};
-    AttentionCall *f = &p.f;
-    f->q = f32(a->q), f->k = f32(a->k), f->v = f32(a->v);
-    f->ldq = a->q->ld, f->ldk = a->k->ld, f->ldv = a->v->ld, f->ldo = a->out->ld;
-    f->bias = a->bias ? f32(a->bias) : NULL;
-    f->ldb = a->bias ? a->bias->ld : 0;
-    f->far = a->bias ? a->bias->rows / 2 : 0;
-    f->span = a->span;
-    f->nq = a->span ? a->most_q : a->q->rows / a->groups;
-    f->nk = a->span ? a->most_k : a->k->rows / a->groups;
-    f->hd = a->q->cols / a->heads;
-    f->scale = a->scale, f->causal = a->causal;
+    p.f = attention_call(a);
     p.dout = a->out->grad;
     p.dq = a->q->grad, p.dk = a->k->grad, p.dv = a->v->grad;
     p.dbias = a->bias ? a->bias->grad : NULL;

@@ -3,14 +3,12 @@
  * A number that many rows add to (a gamma, a row of a table) belongs to one thread, which goes through the rows in
  * their order: no atomic additions, the same bits every time. */
 #include "cuda/module/common.cuh"
-#include "cuda/module/cubic.cuh"
 #include "cuda/module/norm.cuh"
+#include "tensor/cubic.h"
 
 enum { COLUMN_THREADS = 128 };
 
-#define EACH_COLUMN(c, cols) for (int c = (int)threadIdx.x; c < (cols); c += (int)blockDim.x)
-#define ROW                  ((int)blockIdx.x)
-#define COLUMN               ((int)(blockIdx.x * blockDim.x + threadIdx.x))
+#define COLUMN ((int)(blockIdx.x * blockDim.x + threadIdx.x))
 
 static unsigned column_blocks(int cols)
 {
@@ -91,7 +89,7 @@ static void layernorm_back(Stream *on, const Tensor *y, const Tensor *x, const P
         return;
     p.gamma = (const float *)gamma->data;
     p.dgamma = gamma->grad, p.dbeta = beta->grad;
-    LAUNCH(on, layernorm_rows, grid_rows(x->rows), row_threads(x->cols), 0, p);
+    LAUNCH(on, layernorm_rows, (unsigned)x->rows, row_threads(x->cols), 0, p);
     if (p.dgamma || p.dbeta)
         LAUNCH(on, layernorm_columns, column_blocks(x->cols), COLUMN_THREADS, 0, p);
 }
@@ -138,7 +136,7 @@ static void rmsnorm_back(Stream *on, const Tensor *y, const Tensor *x, const Par
         return;
     p.gamma = (const float *)gamma->data;
     p.dgamma = gamma->grad;
-    LAUNCH(on, scaled_rows, grid_rows(x->rows), row_threads(x->cols), 0, p);
+    LAUNCH(on, scaled_rows, (unsigned)x->rows, row_threads(x->cols), 0, p);
     if (p.dgamma)
         LAUNCH(on, rmsnorm_columns, column_blocks(x->cols), COLUMN_THREADS, 0, p);
 }
@@ -147,7 +145,7 @@ static void l2norm_back(Stream *on, const Tensor *y, const Tensor *x, float leas
 {
     NormBack p = norm_back(on, y, x, least);
     if (p.kept && p.dx && x->rows)
-        LAUNCH(on, scaled_rows, grid_rows(x->rows), row_threads(x->cols), 0, p);
+        LAUNCH(on, scaled_rows, (unsigned)x->rows, row_threads(x->cols), 0, p);
 }
 
 /* --- tables ----------------------------------------------------------------------------------------------------- */
@@ -255,7 +253,7 @@ __global__ static void activate_rows(float *dx, const float *x, int ldx, const f
 static void activate_back(Stream *on, const Tensor *y, const Tensor *x, Act act)
 {
     if (x->grad && x->rows)
-        LAUNCH(on, activate_rows, grid_rows(x->rows), row_threads(x->cols), 0, x->grad, f32(x),
+        LAUNCH(on, activate_rows, (unsigned)x->rows, row_threads(x->cols), 0, x->grad, f32(x),
                x->ld, y->grad, y->ld, x->cols, (int)act);
 }
 
@@ -285,7 +283,7 @@ static void multiply_back(Stream *on, const Tensor *y, const Tensor *a, const Te
 {
     MultiplyBack p = {y->grad, f32(a), f32(b), a->grad, b->grad, y->ld, a->ld, b->ld, y->cols};
     if (y->rows)
-        LAUNCH(on, multiply_rows, grid_rows(y->rows), row_threads(y->cols), 0, p);
+        LAUNCH(on, multiply_rows, (unsigned)y->rows, row_threads(y->cols), 0, p);
 }
 
 __global__ static void accumulate_rows(float *to, int ldto, const float *from, int ldfrom, int cols,
@@ -302,14 +300,14 @@ static void accumulate(Stream *on, float *to, int ldto, const float *from, int l
                        int cols, float factor)
 {
     if (rows)
-        LAUNCH(on, accumulate_rows, grid_rows(rows), row_threads(cols), 0, to, ldto, from, ldfrom,
+        LAUNCH(on, accumulate_rows, (unsigned)rows, row_threads(cols), 0, to, ldto, from, ldfrom,
                cols, 1, factor);
 }
 
 static void mean_rows_back(Stream *on, const Tensor *y, const Tensor *x, int group)
 {
     if (x->grad && x->rows)
-        LAUNCH(on, accumulate_rows, grid_rows(x->rows), row_threads(x->cols), 0, x->grad, x->ld,
+        LAUNCH(on, accumulate_rows, (unsigned)x->rows, row_threads(x->cols), 0, x->grad, x->ld,
                y->grad, y->ld, x->cols, group, 1.0f / (float)group);
 }
 
@@ -337,7 +335,7 @@ static void softmax_loss_back(Stream *on, const Tensor *loss, const Tensor *logi
                               const Tensor *probs, const int *targets)
 {
     if (logits->grad && logits->rows)
-        LAUNCH(on, loss_rows, grid_rows(logits->rows), row_threads(logits->cols), 0, logits->grad,
+        LAUNCH(on, loss_rows, (unsigned)logits->rows, row_threads(logits->cols), 0, logits->grad,
                logits->ld, f32(probs), probs->ld, logits->rows, logits->cols, loss->grad, targets);
 }
 

@@ -13,13 +13,7 @@
 
 #include "cuda/module/stream.h"
 
-/* Rows of a launch's grid: a kernel strides over what is more. */
-static inline unsigned grid_rows(int rows)
-{
-    return rows < 1 ? 1u : (unsigned)rows;
-}
-
-/* Launches and remembers the first failure on the stream; nothing is launched for an empty grid. */
+/* Launches and remembers the first failure on the stream. */
 #define LAUNCH(on, kernel, grid, block, smem, ...)                            \
     do {                                                                      \
         kernel<<<(grid), (block), (smem), cuda_stream_of(on)>>>(__VA_ARGS__); \
@@ -60,55 +54,53 @@ __device__ static inline const float *row_at(const float *p, int r, int ld)
 
 /* --- sums of a block -------------------------------------------------------------------------------- */
 
+/* In kernels that have a block for a row. */
+#define ROW                  ((int)blockIdx.x)
+#define EACH_COLUMN(c, cols) for (int c = (int)threadIdx.x; c < (cols); c += (int)blockDim.x)
+
 /* Threads for a row of so many columns; they decide the order of its sums, so nothing else may. */
 static inline int row_threads(int cols)
 {
     return cols > 512 ? 256 : cols > 128 ? 128 : 32;
 }
 
-template <class T> __device__ static inline T warp_sum(T x)
+/* The values of all threads put together by f, in every thread. */
+template <class T, class F> __device__ static inline T warp_fold(T x, F f)
 {
     for (int d = 16; d; d >>= 1)
-        x += __shfl_xor_sync(0xffffffffu, x, d);
+        x = f(x, __shfl_xor_sync(0xffffffffu, x, d));
     return x;
 }
 
-__device__ static inline float warp_max(float x)
-{
-    for (int d = 16; d; d >>= 1)
-        x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, d));
-    return x;
-}
-
-/* The sum over the block, in every thread. All threads call it. */
-template <class T> __device__ static inline T block_sum(T x)
+/* The same over the block, first warp first. All threads call it. */
+template <class T, class F> __device__ static inline T block_fold(T x, F f)
 {
     __shared__ T part[32];
     int warps = (int)blockDim.x / 32;
-    x = warp_sum(x);
+    x = warp_fold(x, f);
     __syncthreads();
     if (threadIdx.x % 32 == 0)
         part[threadIdx.x / 32] = x;
     __syncthreads();
-    T sum = part[0];
+    T all = part[0];
     for (int i = 1; i < warps; i++)
-        sum += part[i];
-    return sum;
+        all = f(all, part[i]);
+    return all;
+}
+
+template <class T> __device__ static inline T warp_sum(T x)
+{
+    return warp_fold(x, [](T a, T b) { return a + b; });
+}
+
+template <class T> __device__ static inline T block_sum(T x)
+{
+    return block_fold(x, [](T a, T b) { return a + b; });
 }
 
 __device__ static inline float block_max(float x)
 {
-    __shared__ float part[32];
-    int warps = (int)blockDim.x / 32;
-    x = warp_max(x);
-    __syncthreads();
-    if (threadIdx.x % 32 == 0)
-        part[threadIdx.x / 32] = x;
-    __syncthreads();
-    float most = part[0];
-    for (int i = 1; i < warps; i++)
-        most = fmaxf(most, part[i]);
-    return most;
+    return block_fold(x, [](float a, float b) { return fmaxf(a, b); });
 }
 
 /* --- activations: the formulas of cpu/activation.h --------------------------------------------------- */

@@ -71,7 +71,7 @@ static size_t cuda_available(Device *dev)
 
 /* --- weights -------------------------------------------------------------------------------------------- */
 
-static Slab *slab_new(CudaDevice *d, size_t size)
+static Slab *slab_new(size_t size)
 {
     Slab *s = malloc(sizeof *s);
     char *at = s ? take(size) : NULL;
@@ -80,7 +80,6 @@ static Slab *slab_new(CudaDevice *d, size_t size)
         return NULL;
     }
     *s = (Slab){.at = at, .size = size};
-    (void)d;
     return s;
 }
 
@@ -91,7 +90,7 @@ static char *room(CudaDevice *d, size_t bytes)
     bytes = (bytes + 255) / 256 * 256;
     bool alone = bytes > SLAB / 4;
     if (alone || !first || first->size - first->used < bytes) {
-        Slab *s = slab_new(d, alone ? bytes : SLAB);
+        Slab *s = slab_new(alone ? bytes : SLAB);
         if (!s)
             return NULL;
         Slab **where = alone && first ? &first->next : &d->slab;
@@ -239,7 +238,8 @@ static int no_driver(cudaError_t got, Error *e)
     return 0;
 }
 
-static int module_cards(Error *e)
+/* How many cards there are; 0: e says why there is none. */
+static int cards(Error *e)
 {
     int n = 0;
     cudaError_t got = cudaGetDeviceCount(&n);
@@ -250,7 +250,7 @@ static int module_cards(Error *e)
 
 static bool about_card(int index, struct cudaDeviceProp *about, Error *e)
 {
-    int n = module_cards(e);
+    int n = cards(e);
     if (n == 0)
         return false;
     if (index < 0 || index >= n)
@@ -272,7 +272,6 @@ static bool module_card(int index, CudaCard *card, Error *e)
     if (!about_card(index, &about, e))
         return false;
     snprintf(card->name, sizeof card->name, "%s", about.name);
-    card->major = about.major, card->minor = about.minor;
     cudaDriverGetVersion(&card->driver);
     cudaSetDevice(index);
     cudaError_t got = cudaMemGetInfo(&card->available, &card->memory);
@@ -317,5 +316,4 @@ static Device *module_open(int index, Error *e)
 }
 
 __attribute__((visibility("default"))) extern const CudaModule blip2_cuda_module;
-const CudaModule blip2_cuda_module = {BLIP2_VERSION, CUDA_MODULE_SIZES, module_open, module_cards,
-                                      module_card};
+const CudaModule blip2_cuda_module = {BLIP2_VERSION, CUDA_MODULE_SIZES, module_open, module_card};

@@ -14,14 +14,30 @@ typedef struct AttentionCall {
     bool causal;
 } AttentionCall;
 
-typedef AttnSpan Span;
+/* nq, nk: of a group, the most where there are spans. */
+static inline AttentionCall attention_call(const AttentionArgs *a)
+{
+    AttentionCall p = {};
+    p.q = f32(a->q), p.k = f32(a->k), p.v = f32(a->v), p.out = f32(a->out);
+    p.ldq = a->q->ld, p.ldk = a->k->ld, p.ldv = a->v->ld, p.ldo = a->out->ld;
+    p.bias = a->bias ? f32(a->bias) : NULL;
+    p.ldb = a->bias ? a->bias->ld : 0;
+    p.far = a->bias ? a->bias->rows / 2 : 0;
+    p.span = a->span;
+    p.nq = a->span ? a->most_q : a->q->rows / a->groups;
+    p.nk = a->span ? a->most_k : a->k->rows / a->groups;
+    p.hd = a->q->cols / a->heads;
+    p.scale = a->scale;
+    p.causal = a->causal;
+    return p;
+}
 
-__device__ static inline Span span_of(const AttentionCall &p, int z)
+__device__ static inline AttnSpan span_of(const AttentionCall &p, int z)
 {
     int group = p.first + z;
     if (p.span)
         return p.span[group];
-    return Span{group * p.nq, p.nq, group * p.nk, p.nk};
+    return AttnSpan{group * p.nq, p.nq, group * p.nk, p.nk};
 }
 
 enum {

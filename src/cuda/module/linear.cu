@@ -48,7 +48,7 @@ __global__ static void row_factors(float *factor, const float *x, int ldx, int c
     }
 }
 
-/* The factors of the rows, then those that take them back; NULL: none are needed. false: out of memory. */
+/* Of each row its factor, and what takes it back; NULL: none are needed. false: out of memory. */
 static bool factors_of(Stream *on, const LinearArgs *a, float **factor)
 {
     *factor = NULL;
@@ -57,8 +57,7 @@ static bool factors_of(Stream *on, const LinearArgs *a, float **factor)
     *factor = (float *)cuda_scratch(on, SCRATCH_ROWS, sizeof(float) * 2 * (size_t)a->x->rows);
     if (!*factor)
         return false;
-    LAUNCH(on, row_factors, grid_rows(a->x->rows), 256, 0, *factor, f32(a->x), a->x->ld,
-           a->x->cols);
+    LAUNCH(on, row_factors, (unsigned)a->x->rows, 256, 0, *factor, f32(a->x), a->x->ld, a->x->cols);
     return true;
 }
 

@@ -210,11 +210,11 @@ __global__ void __launch_bounds__(BM / WM * (BN / WN) * 32) mma_kernel(const Mma
     enum {
         THREADS = BM / WM * (BN / WN) * 32,
         LD = BK + 8,
-        ROW = BK / 8,
+        EIGHTS = BK / 8, /* of a row */
         MT = WM / 16,
         NT = WN / 8,
-        A_LOADS = BM * ROW / THREADS,
-        B_LOADS = BN * ROW / THREADS
+        A_LOADS = BM * EIGHTS / THREADS,
+        B_LOADS = BN * EIGHTS / THREADS
     };
     struct Ahead {
         RawX a[A_LOADS];
@@ -229,12 +229,12 @@ __global__ void __launch_bounds__(BM / WM * (BN / WN) * 32) mma_kernel(const Mma
 #pragma unroll
         for (int i = 0; i < A_LOADS; i++) {
             int at = tid + i * THREADS;
-            inputs_at(to.a[i], p, row + at / ROW, t0 + at % ROW * 8);
+            inputs_at(to.a[i], p, row + at / EIGHTS, t0 + at % EIGHTS * 8);
         }
 #pragma unroll
         for (int i = 0; i < B_LOADS; i++) {
             int at = tid + i * THREADS;
-            weights_at(to.b[i], p, col + at / ROW, t0 + at % ROW * 8);
+            weights_at(to.b[i], p, col + at / EIGHTS, t0 + at % EIGHTS * 8);
         }
     };
     auto keep = [&](int to, const Ahead &from) {
@@ -243,13 +243,15 @@ __global__ void __launch_bounds__(BM / WM * (BN / WN) * 32) mma_kernel(const Mma
         for (int i = 0; i < A_LOADS; i++) {
             int at = tid + i * THREADS;
             pairs_of<T>(v, from.a[i]);
-            *(uint4 *)&a[to][at / ROW * LD + at % ROW * 8] = make_uint4(v[0], v[1], v[2], v[3]);
+            *(uint4 *)&a[to][at / EIGHTS * LD + at % EIGHTS * 8] =
+                make_uint4(v[0], v[1], v[2], v[3]);
         }
 #pragma unroll
         for (int i = 0; i < B_LOADS; i++) {
             int at = tid + i * THREADS;
             pairs_of(v, from.b[i]);
-            *(uint4 *)&b[to][at / ROW * LD + at % ROW * 8] = make_uint4(v[0], v[1], v[2], v[3]);
+            *(uint4 *)&b[to][at / EIGHTS * LD + at % EIGHTS * 8] =
+                make_uint4(v[0], v[1], v[2], v[3]);
         }
     };
     auto multiply = [&](int now) {

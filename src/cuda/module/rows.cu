@@ -2,16 +2,13 @@
  *
  * A row is one block, whose threads are as many as its columns ask for: its bits depend on nothing else. */
 #include "cuda/module/common.cuh"
-#include "cuda/module/cubic.cuh"
 #include "cuda/module/norm.cuh"
+#include "tensor/cubic.h"
 
 static int threads_of(const Tensor *t)
 {
     return row_threads(t->cols);
 }
-
-#define EACH_COLUMN(c, cols) for (int c = (int)threadIdx.x; c < (cols); c += (int)blockDim.x)
-#define ROW                  ((int)blockIdx.x)
 
 /* --- norms ---------------------------------------------------------------------------------------------- */
 
@@ -27,7 +24,7 @@ static void layernorm(Stream *on, Tensor *y, const Tensor *x, const Param *gamma
                       float eps)
 {
     if (x->rows)
-        LAUNCH(on, layernorm_kernel, grid_rows(x->rows), threads_of(x), 0, f32(y), y->ld, f32(x),
+        LAUNCH(on, layernorm_kernel, (unsigned)x->rows, threads_of(x), 0, f32(y), y->ld, f32(x),
                x->ld, (const float *)gamma->data, (const float *)beta->data, x->cols, eps);
 }
 
@@ -43,14 +40,14 @@ __global__ static void scale_kernel(float *y, int ldy, const float *x, int ldx, 
 static void rmsnorm(Stream *on, Tensor *y, const Tensor *x, const Param *gamma, float eps)
 {
     if (x->rows)
-        LAUNCH(on, scale_kernel, grid_rows(x->rows), threads_of(x), 0, f32(y), y->ld, f32(x), x->ld,
+        LAUNCH(on, scale_kernel, (unsigned)x->rows, threads_of(x), 0, f32(y), y->ld, f32(x), x->ld,
                (const float *)gamma->data, x->cols, eps);
 }
 
 static void l2norm(Stream *on, Tensor *y, const Tensor *x, float least)
 {
     if (x->rows)
-        LAUNCH(on, scale_kernel, grid_rows(x->rows), threads_of(x), 0, f32(y), y->ld, f32(x), x->ld,
+        LAUNCH(on, scale_kernel, (unsigned)x->rows, threads_of(x), 0, f32(y), y->ld, f32(x), x->ld,
                (const float *)NULL, x->cols, least);
 }
 
@@ -65,7 +62,7 @@ __global__ static void embed_kernel(float *y, int ldy, const W *table, int cols,
 
 static void embed(Stream *on, Tensor *y, const Param *table, const int *ids)
 {
-    unsigned rows = grid_rows(y->rows);
+    unsigned rows = (unsigned)y->rows;
     int threads = threads_of(y), cols = table->cols;
     if (y->rows == 0)
         return;
@@ -95,7 +92,7 @@ __global__ static void activate_kernel(float *y, int ldy, const float *x, int ld
 static void activate(Stream *on, Tensor *y, const Tensor *x, Act act)
 {
     if (x->rows)
-        LAUNCH(on, activate_kernel, grid_rows(x->rows), threads_of(x), 0, f32(y), y->ld, f32(x),
+        LAUNCH(on, activate_kernel, (unsigned)x->rows, threads_of(x), 0, f32(y), y->ld, f32(x),
                x->ld, x->cols, (int)act);
 }
 
@@ -125,13 +122,13 @@ static Pairwise pairwise(Tensor *y, const Tensor *a, const Tensor *b)
 static void add(Stream *on, Tensor *y, const Tensor *a, const Tensor *b)
 {
     if (y->rows)
-        LAUNCH(on, add_kernel, grid_rows(y->rows), threads_of(y), 0, pairwise(y, a, b));
+        LAUNCH(on, add_kernel, (unsigned)y->rows, threads_of(y), 0, pairwise(y, a, b));
 }
 
 static void multiply(Stream *on, Tensor *y, const Tensor *a, const Tensor *b)
 {
     if (y->rows)
-        LAUNCH(on, multiply_kernel, grid_rows(y->rows), threads_of(y), 0, pairwise(y, a, b));
+        LAUNCH(on, multiply_kernel, (unsigned)y->rows, threads_of(y), 0, pairwise(y, a, b));
 }
 
 __global__ static void mean_kernel(float *y, int ldy, const float *x, int ldx, int cols, int group)
@@ -148,7 +145,7 @@ __global__ static void mean_kernel(float *y, int ldy, const float *x, int ldx, i
 static void mean_rows(Stream *on, Tensor *y, const Tensor *x, int group)
 {
     if (y->rows)
-        LAUNCH(on, mean_kernel, grid_rows(y->rows), threads_of(x), 0, f32(y), y->ld, f32(x), x->ld,
+        LAUNCH(on, mean_kernel, (unsigned)y->rows, threads_of(x), 0, f32(y), y->ld, f32(x), x->ld,
                x->cols, group);
 }
 
@@ -160,7 +157,7 @@ __global__ static void copy_kernel(float *y, int ldy, const float *x, int ldx, i
 static void copy(Stream *on, Tensor *y, const Tensor *x)
 {
     if (x->rows)
-        LAUNCH(on, copy_kernel, grid_rows(x->rows), threads_of(x), 0, f32(y), y->ld, f32(x), x->ld,
+        LAUNCH(on, copy_kernel, (unsigned)x->rows, threads_of(x), 0, f32(y), y->ld, f32(x), x->ld,
                x->cols);
 }
 
@@ -184,7 +181,7 @@ static void gather_rows(Stream *on, Tensor *y, const Tensor *a, const Tensor *b,
     Gather p = {f32(y), f32(a),        b ? f32(b) : NULL, from,   y->ld,
                 a->ld,  b ? b->ld : 0, a->rows,           y->cols};
     if (y->rows)
-        LAUNCH(on, gather_kernel, grid_rows(y->rows), threads_of(y), 0, p);
+        LAUNCH(on, gather_kernel, (unsigned)y->rows, threads_of(y), 0, p);
 }
 
 __global__ static void unfold_kernel(float *y, int ldy, const float *px, int ldx, int height,
@@ -204,7 +201,7 @@ __global__ static void unfold_kernel(float *y, int ldy, const float *px, int ldx
 static void unfold(Stream *on, Tensor *y, const Tensor *px, int height, int width, int patch)
 {
     if (y->rows)
-        LAUNCH(on, unfold_kernel, grid_rows(y->rows), threads_of(y), 0, f32(y), y->ld, f32(px),
+        LAUNCH(on, unfold_kernel, (unsigned)y->rows, threads_of(y), 0, f32(y), y->ld, f32(px),
                px->ld, height, width, patch);
 }
 
@@ -228,7 +225,7 @@ __global__ static void resize_kernel(float *y, int ldy, const float *x, int ldx,
 static void resize_grid(Stream *on, Tensor *y, const Tensor *x, int grid, int gh, int gw,
                         bool corners)
 {
-    LAUNCH(on, resize_kernel, grid_rows(1 + gh * gw), threads_of(x), 0, f32(y), y->ld, f32(x),
+    LAUNCH(on, resize_kernel, (unsigned)(1 + gh * gw), threads_of(x), 0, f32(y), y->ld, f32(x),
            x->ld, x->cols, grid, gh, gw, corners);
 }
 
@@ -240,7 +237,7 @@ __global__ static void store_kernel(float *to, const float *x, int ldx, int cols
 static void store_slots(Stream *on, SlotBlock dst, const Tensor *x, const int *slots)
 {
     if (x->rows)
-        LAUNCH(on, store_kernel, grid_rows(x->rows), threads_of(x), 0, (float *)dst.data, f32(x),
+        LAUNCH(on, store_kernel, (unsigned)x->rows, threads_of(x), 0, (float *)dst.data, f32(x),
                x->ld, x->cols, slots);
 }
 
@@ -289,7 +286,7 @@ static void softmax_loss(Stream *on, Tensor *loss, Tensor *probs, const Tensor *
     if (!each)
         return cuda_note(on, cudaErrorMemoryAllocation, "loss");
     if (logits->rows)
-        LAUNCH(on, loss_kernel, grid_rows(logits->rows), threads_of(logits), 0, each, f32(probs),
+        LAUNCH(on, loss_kernel, (unsigned)logits->rows, threads_of(logits), 0, each, f32(probs),
                probs->ld, f32(logits), logits->ld, logits->cols, targets);
     LAUNCH(on, mean_loss_kernel, 1, 1, 0, f32(loss), each, targets, logits->rows);
 }

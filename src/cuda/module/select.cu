@@ -26,7 +26,7 @@ __global__ static void __launch_bounds__(THREADS)
 static void log_softmax(Stream *on, Tensor *y, const Tensor *x)
 {
     if (x->rows)
-        LAUNCH(on, log_softmax_kernel, grid_rows(x->rows), THREADS, 0, f32(y), y->ld, f32(x), x->ld,
+        LAUNCH(on, log_softmax_kernel, (unsigned)x->rows, THREADS, 0, f32(y), y->ld, f32(x), x->ld,
                x->cols);
 }
 
@@ -133,7 +133,7 @@ static bool top_k(Stream *on, const TopKArgs *a)
     TopCall p = {f32(a->logits), f32(a->logprobs), a->logits->ld, a->logprobs->ld, a->logits->cols,
                  a->stride,      a->row,           a->ids,        a->out,          a->found};
     if (a->logits->rows)
-        LAUNCH(on, top_k_kernel, grid_rows(a->logits->rows), THREADS, 0, p);
+        LAUNCH(on, top_k_kernel, (unsigned)a->logits->rows, THREADS, 0, p);
     return true;
 }
 

@@ -62,7 +62,7 @@ void *cuda_scratch(Stream *on, int which, size_t bytes);
 /* The families of the table. */
 void cuda_install_memory(Backend *b);    /* stream.c: upload, download, sync, zero */
 void cuda_install_linear(Backend *b);    /* linear.cu */
-void cuda_install_attention(Backend *b); /* attention.cu, slots.cu */
+void cuda_install_attention(Backend *b); /* attention.cu */
 void cuda_install_rows(Backend *b);      /* rows.cu */
 void cuda_install_select(Backend *b);    /* select.cu */
 void cuda_install_back(Backend *b);      /* back.cu */

@@ -1,13 +1,20 @@
-/* cpu/cubic.h: the taps of bicubic interpolation, for resize_grid and its backward. */
-#ifndef CPU_CUBIC_H
-#define CPU_CUBIC_H
+/* tensor/cubic.h: the taps of bicubic interpolation, for resize_grid and its backward, of every backend. */
+#ifndef TENSOR_CUBIC_H
+#define TENSOR_CUBIC_H
 
 #include <math.h>
 #include <stdbool.h>
 
+/* A kernel of a card calls functions of the card. */
+#ifdef __CUDACC__
+#define CUBIC_FN __device__ static inline
+#else
+#define CUBIC_FN static inline
+#endif
+
 /* Where output i of o lies among n inputs. corners: the outermost of both are the same points; else their
  * borders are (torch's area_pixel_compute_source_index). */
-static inline float cubic_source(int i, int n, int o, bool corners)
+CUBIC_FN float cubic_source(int i, int n, int o, bool corners)
 {
     if (corners)
         return o > 1 ? (float)i * ((float)(n - 1) / (float)(o - 1)) : 0;
@@ -15,7 +22,7 @@ static inline float cubic_source(int i, int n, int o, bool corners)
 }
 
 /* Four taps of Keys' cubic (a = -0.75) around the source of output i of o, of n inputs. */
-static inline void cubic_taps(int i, int n, int o, bool corners, int index[4], float weight[4])
+CUBIC_FN void cubic_taps(int i, int n, int o, bool corners, int index[4], float weight[4])
 {
     const float A = -0.75f;
     float s = cubic_source(i, n, o, corners), t = s - floorf(s);
@@ -36,7 +43,7 @@ typedef struct GridTaps {
     float weight[16];
 } GridTaps;
 
-static inline GridTaps grid_taps(int position, int grid, int gh, int gw, bool corners)
+CUBIC_FN GridTaps grid_taps(int position, int grid, int gh, int gw, bool corners)
 {
     GridTaps t;
     int y[4], x[4];
